@@ -1,0 +1,200 @@
+//! Time and randomness, injected. Nothing else in the crate may ask the system for either, so that
+//! a run can be recorded and replayed and a test can say what the time is.
+
+use std::future::Future;
+use std::time::Duration;
+
+use rand::{Rng, SeedableRng, rngs::SysRng};
+use rand_chacha::ChaCha20Rng;
+
+/// The source of time: a handle that is cheap to clone and passed to whoever needs it.
+///
+/// Instants are seconds since the handle's own start, so that no part of the program depends on
+/// the machine's boot time. Sleeping goes through tokio, whose time a test may pause and advance.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    start: tokio::time::Instant,
+    unix_at_start: Duration,
+}
+
+/// A moment on a [`Clock`]: time since the clock was made. Never goes backwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Moment(pub Duration);
+
+impl Moment {
+    /// Time from `earlier` to this moment; zero if `earlier` is later.
+    pub fn since(self, earlier: Moment) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl std::ops::Add<Duration> for Moment {
+    type Output = Moment;
+    fn add(self, rhs: Duration) -> Moment {
+        Moment(self.0 + rhs)
+    }
+}
+
+/// An operation did not finish within its time limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("timed out after {0:?}")]
+pub struct TimedOut(pub Duration);
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::system()
+    }
+}
+
+impl Clock {
+    /// The system's clock.
+    pub fn system() -> Self {
+        let unix_at_start =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Self { start: tokio::time::Instant::now(), unix_at_start }
+    }
+
+    /// Time since this clock was made.
+    pub fn now(&self) -> Moment {
+        Moment(self.start.elapsed())
+    }
+
+    /// Time since 1970, advancing with [`Clock::now`] so that it never goes backwards.
+    pub fn unix(&self) -> Duration {
+        self.unix_at_start + self.start.elapsed()
+    }
+
+    /// Unix time in seconds, as the registry's `last_keepalive` wants it.
+    pub fn unix_seconds(&self) -> f64 {
+        self.unix().as_secs_f64()
+    }
+
+    /// Unix time in whole milliseconds, as request signatures want it (spec 3.2).
+    pub fn unix_millis(&self) -> u64 {
+        u64::try_from((self.unix().as_micros() + 500) / 1000).unwrap_or(u64::MAX)
+    }
+
+    /// Waits for `time`.
+    pub async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    /// Runs `work`, but not longer than `limit`.
+    pub async fn timeout<F: Future>(&self, limit: Duration, work: F) -> Result<F::Output, TimedOut> {
+        tokio::time::timeout(limit, work).await.map_err(|_| TimedOut(limit))
+    }
+
+    /// Blocks this thread for `time`. Only for threads that are not tokio's.
+    pub fn block(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+/// A stream of random numbers: from the operating system, or from a seed.
+///
+/// Streams are split by name, so that adding a consumer does not change what the others draw.
+#[derive(Clone, Debug)]
+pub struct Entropy(ChaCha20Rng);
+
+impl Entropy {
+    /// Unpredictable: seeded by the operating system. For keys, signatures and ids.
+    pub fn system() -> Self {
+        let mut seed = [0_u8; 32];
+        // The operating system's generator failing is not a state the program can go on from; an
+        // all-zero seed must never be used for a key, so retry until it answers.
+        while rand::TryRng::try_fill_bytes(&mut SysRng, &mut seed).is_err() {
+            std::thread::yield_now();
+        }
+        Self(ChaCha20Rng::from_seed(seed))
+    }
+
+    /// Reproducible: the same seed and name give the same stream on every platform.
+    pub fn seeded(seed: u64, name: &str) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&seed.to_le_bytes());
+        hasher.update(name.as_bytes());
+        Self(ChaCha20Rng::from_seed(*hasher.finalize().as_bytes()))
+    }
+
+    /// A further stream, independent of this one's later draws.
+    pub fn split(&mut self, name: &str) -> Self {
+        let next = self.next_u64();
+        Self::seeded(next, name)
+    }
+
+    /// The next 64 random bits.
+    pub fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// Fills `out` with random bytes.
+    pub fn fill(&mut self, out: &mut [u8]) {
+        self.0.fill_bytes(out);
+    }
+
+    /// Uniform in [0, 1), with 53 random bits.
+    pub fn unit(&mut self) -> f64 {
+        #[allow(clippy::cast_precision_loss)]
+        let mantissa = (self.next_u64() >> 11) as f64;
+        mantissa / 9_007_199_254_740_992.0
+    }
+
+    /// Uniform in [low, high).
+    pub fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.unit()
+    }
+
+    /// Uniform in 0..n; 0 when `n` is 0. The bias of 2^-64 per value is of no consequence here.
+    pub fn below(&mut self, n: usize) -> usize {
+        let wide = u128::from(self.next_u64()) * (n as u128);
+        usize::try_from(wide >> 64).unwrap_or(0)
+    }
+
+    /// Standard normal (Box and Muller).
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.unit()).cos()
+    }
+
+    /// A random (version 4) UUID in its usual text form.
+    pub fn uuid(&mut self) -> String {
+        let mut b = [0_u8; 16];
+        self.fill(&mut b);
+        b[6] = (b[6] & 0x0f) | 0x40;
+        b[8] = (b[8] & 0x3f) | 0x80;
+        let h = hex::encode(b);
+        format!("{}-{}-{}-{}-{}", &h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeded_streams_repeat_and_differ_by_name() {
+        let draw = |seed, name| Entropy::seeded(seed, name).next_u64();
+        assert_eq!(draw(1, "weights"), draw(1, "weights"));
+        assert_ne!(draw(1, "weights"), draw(1, "data"));
+        assert_ne!(draw(1, "weights"), draw(2, "weights"));
+    }
+
+    #[test]
+    fn below_stays_below_and_reaches_every_value() {
+        let mut entropy = Entropy::seeded(7, "below");
+        let mut seen = [false; 5];
+        for _ in 0..1000 {
+            seen[entropy.below(5)] = true;
+        }
+        assert_eq!(seen, [true; 5]);
+        assert_eq!(entropy.below(0), 0);
+    }
+
+    #[test]
+    fn uuid_has_version_and_variant() {
+        let id = Entropy::seeded(3, "id").uuid();
+        assert_eq!(id.len(), 36);
+        assert_eq!(&id[14..15], "4");
+        assert!("89ab".contains(&id[19..20]));
+    }
+}

@@ -1,0 +1,2 @@
+//! The binary: parse, dispatch, exit code. Nothing else.
+fn main() {}
