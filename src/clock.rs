@@ -80,7 +80,11 @@ impl Clock {
     }
 
     /// Runs `work`, but not longer than `limit`.
-    pub async fn timeout<F: Future>(&self, limit: Duration, work: F) -> Result<F::Output, TimedOut> {
+    pub async fn timeout<F: Future>(
+        &self,
+        limit: Duration,
+        work: F,
+    ) -> Result<F::Output, TimedOut> {
         tokio::time::timeout(limit, work).await.map_err(|_| TimedOut(limit))
     }
 
