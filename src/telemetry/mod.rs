@@ -1,1 +1,5 @@
-//! (being written)
+//! What happened: events as the outside sees them, and logs.
+
+pub mod event;
+
+pub use event::{Event, Events, SampleWhen, Severity, Summary};
