@@ -1,6 +1,7 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
 pub mod exit;
+pub mod print;
 
 use clap::{Parser, Subcommand};
 
