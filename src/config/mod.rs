@@ -1,1 +1,9 @@
-//! (being written)
+//! Settings, and the constants of the networks that Hearth can join. Ground floor: everything but
+//! `protocol` and `compute` may read it, it reads nobody.
+
+pub mod constants;
+
+pub use constants::{
+    Constants, HttpConstants, PeerConstants, PublisherConstants, RegistryConstants,
+    StorageConstants, TrainingConstants,
+};
