@@ -1,7 +1,8 @@
-//! Settings, and the constants of the networks that Hearth can join. Ground floor: everything but
-//! `protocol` and `compute` may read it, it reads nobody.
+//! Settings, the files they live in, and the constants of the networks that Hearth can join. Ground
+//! floor: everything but `protocol` and `compute` may read it, it reads nobody.
 
 pub mod constants;
+pub mod folders;
 
 pub use constants::{
     Constants, HttpConstants, PeerConstants, PublisherConstants, RegistryConstants,

@@ -1,0 +1,49 @@
+//! The two lines on top: who and where, and the status line: state, reason, since when, what must
+//! happen next, who must do it, and when.
+
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::super::text;
+use super::super::theme::Theme;
+use super::super::view::View;
+
+pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    let mut left = vec![Span::styled(" Hearth", theme.title())];
+    let place = if view.swarm.is_some() { "practice swarm on this machine" } else { "" };
+    left.push(Span::styled(format!("  {place}"), theme.quiet()));
+    if let Some(run) = &view.miner.run {
+        left.push(Span::styled(format!("  run {run}"), theme.dim()));
+    }
+    frame.render_widget(Line::from(left), area);
+
+    let stage = match view.miner.stage {
+        Some(stage) => format!("your miner {} holds stage {stage} ", view.miner.name),
+        None => format!("your miner {} has no stage yet ", view.miner.name),
+    };
+    let right = Paragraph::new(Line::styled(stage, theme.quiet())).alignment(Alignment::Right);
+    frame.render_widget(right, area);
+}
+
+pub(super) fn status(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    let status = &view.miner.status;
+    #[allow(clippy::cast_precision_loss)]
+    let age = text::duration(view.unix as f64 - status.since);
+    let first = Line::from(vec![
+        Span::raw(" "),
+        Span::styled(status.state.word().to_uppercase(), theme.state(status.state)),
+        Span::styled(format!("  for {age}  "), theme.quiet()),
+        Span::raw(status.reason.sentence()),
+    ]);
+    let second = Line::from(vec![
+        Span::styled(" next: ", theme.dim()),
+        Span::styled(status.next.clone(), theme.quiet()),
+        Span::styled("  by: ", theme.dim()),
+        Span::styled(text::who(status.who), theme.quiet()),
+        Span::styled("  in: ", theme.dim()),
+        Span::styled(text::eta(status.eta), theme.quiet()),
+    ]);
+    frame.render_widget(Paragraph::new(vec![first, second]), area);
+}
