@@ -83,7 +83,9 @@ impl HotkeyPair {
 
 impl fmt::Debug for HotkeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HotkeyPair").field("address", &self.address.as_str()).finish_non_exhaustive()
+        f.debug_struct("HotkeyPair")
+            .field("address", &self.address.as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -118,7 +120,8 @@ mod tests {
 
     #[test]
     fn seeded_entropy_gives_the_same_key_and_other_entropy_another() {
-        let address = |seed| HotkeyPair::generate(&mut Entropy::seeded(seed, "k")).address().clone();
+        let address =
+            |seed| HotkeyPair::generate(&mut Entropy::seeded(seed, "k")).address().clone();
         assert_eq!(address(1), address(1));
         assert_ne!(address(1), address(2));
     }

@@ -59,7 +59,9 @@ pub enum CallError {
         limit: usize,
     },
     /// The request cannot be put on the wire.
-    #[error("{call}: the request cannot be sent ({why}); this is a fault in Hearth, please report it")]
+    #[error(
+        "{call}: the request cannot be sent ({why}); this is a fault in Hearth, please report it"
+    )]
     Unsendable {
         /// Endpoint.
         call: &'static str,

@@ -176,16 +176,14 @@ impl Orchestrator {
         let call = request.call;
         let built = self.build(request)?;
         let rules = &self.0.rules;
-        let answer = self
-            .0
-            .http
-            .exchange(built, rules.max_answer_bytes, rules.timeout)
-            .await
-            .map_err(|error| match error {
-                ExchangeError::Timeout(after) => CallError::Timeout { call, after },
-                ExchangeError::Transport(why) => CallError::Transport { call, why },
-                ExchangeError::TooLarge(limit) => CallError::TooLarge { call, limit },
-            })?;
+        let answer =
+            self.0.http.exchange(built, rules.max_answer_bytes, rules.timeout).await.map_err(
+                |error| match error {
+                    ExchangeError::Timeout(after) => CallError::Timeout { call, after },
+                    ExchangeError::Transport(why) => CallError::Transport { call, why },
+                    ExchangeError::TooLarge(limit) => CallError::TooLarge { call, limit },
+                },
+            )?;
         match answer.status {
             StatusCode::OK => {}
             StatusCode::TOO_MANY_REQUESTS => return Err(CallError::TooManyRequests { call }),
@@ -244,7 +242,8 @@ fn empty_object() -> Content {
 }
 
 fn read_body<T: DeserializeOwned>(call: &'static str, body: &[u8]) -> Result<T, CallError> {
-    let malformed = |error: serde_json::Error| CallError::Malformed { call, why: error.to_string() };
+    let malformed =
+        |error: serde_json::Error| CallError::Malformed { call, why: error.to_string() };
     let value: Value = serde_json::from_slice(body).map_err(malformed)?;
     if let Some(error) = ServerError::detect(&value) {
         return Err(CallError::Server(error));

@@ -96,9 +96,12 @@ impl Storage {
                 let limit = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
                 (request.header(RANGE, format!("bytes={}-{}", range.start, range.end - 1)), limit)
             }
-            Wanted::From(offset, limit) => (request.header(RANGE, format!("bytes={offset}-")), *limit),
+            Wanted::From(offset, limit) => {
+                (request.header(RANGE, format!("bytes={offset}-")), *limit)
+            }
         };
-        let request = request.build().map_err(|error| DownloadError::Address(chain(&error.without_url())))?;
+        let request =
+            request.build().map_err(|error| DownloadError::Address(chain(&error.without_url())))?;
         let answer = match self.0.http.exchange(request, limit, self.0.rules.timeout).await {
             Ok(answer) => answer,
             Err(ExchangeError::Timeout(after)) => return Err(DownloadError::Timeout(after)),
