@@ -1,6 +1,10 @@
 //! The shape of the whole model, checked once (spec 8.1, 8.3, 8.4). Everything below it may rely on
 //! a [`LlamaConfig`] being possible to build.
 
+use std::collections::BTreeMap;
+
+use crate::protocol::messages::ModelConfig;
+
 /// How rotary frequencies are stretched for long contexts (spec 8.4).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RopeScaling {
@@ -54,6 +58,54 @@ pub enum ConfigError {
         /// What would be right.
         must: String,
     },
+    /// A size that the model cannot do without was not sent.
+    #[error("the run's model has no {field}; this run cannot be joined")]
+    Missing {
+        /// The field's name on the wire.
+        field: &'static str,
+    },
+}
+
+impl TryFrom<&ModelConfig> for LlamaConfig {
+    type Error = ConfigError;
+
+    /// The model that a registration's `model_cfg` describes. An absent `orig_context_length` is the
+    /// context length itself.
+    fn try_from(wire: &ModelConfig) -> Result<Self, ConfigError> {
+        let there = |field, value: Option<usize>| value.ok_or(ConfigError::Missing { field });
+        let context_length = there("context_length", wire.context_length)?;
+        Self {
+            vocab_size: there("vocab_size", wire.vocab_size)?,
+            context_length,
+            orig_context_length: wire.orig_context_length.unwrap_or(context_length),
+            emb_dim: there("emb_dim", wire.emb_dim)?,
+            bottleneck_dim: wire.bottleneck_dim,
+            n_heads: there("n_heads", wire.n_heads)?,
+            n_kv_groups: there("n_kv_groups", wire.n_kv_groups)?,
+            n_layers: there("n_layers", wire.n_layers)?,
+            hidden_dim: there("hidden_dim", wire.hidden_dim)?,
+            rope_base: wire.rope_base.ok_or(ConfigError::Missing { field: "rope_base" })?,
+            rope_scaling: wire.rope_freq.as_ref().map(scaling).transpose()?,
+        }
+        .checked()
+    }
+}
+
+fn scaling(wire: &BTreeMap<String, f64>) -> Result<RopeScaling, ConfigError> {
+    let factor = |name: &str, field| wire.get(name).copied().ok_or(ConfigError::Missing { field });
+    let field = "rope_freq.original_context_length";
+    let context = factor("original_context_length", field)?;
+    if context.fract() != 0.0 || !(1.0..=1e9).contains(&context) {
+        return Err(refuse(field, context, "a whole number of positions"));
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let original_context_length = context as usize;
+    Ok(RopeScaling {
+        factor: factor("factor", "rope_freq.factor")?,
+        low_freq_factor: factor("low_freq_factor", "rope_freq.low_freq_factor")?,
+        high_freq_factor: factor("high_freq_factor", "rope_freq.high_freq_factor")?,
+        original_context_length,
+    })
 }
 
 fn refuse(field: &'static str, value: impl ToString, must: impl ToString) -> ConfigError {
@@ -189,8 +241,35 @@ pub(crate) mod tests {
             ),
         ];
         for (name, config) in cases {
-            let ConfigError::Field { field, .. } = config.checked().unwrap_err();
-            assert_eq!(field, name);
+            match config.checked() {
+                Err(ConfigError::Field { field, .. }) => assert_eq!(field, name),
+                other => panic!("{name}: {other:?}"),
+            }
         }
+    }
+
+    #[test]
+    fn the_wires_configuration_is_taken_over_and_missing_fields_are_named() {
+        let wire = |json: &str| serde_json::from_str::<ModelConfig>(json).unwrap();
+        let full = r#"{"vocab_size":16,"context_length":8,"orig_context_length":16,"emb_dim":8,
+            "bottleneck_dim":4,"n_heads":2,"n_layers":6,"hidden_dim":12,"n_kv_groups":1,
+            "rope_base":10000.0,"rope_freq":{"factor":32.0,"low_freq_factor":1.0,
+            "high_freq_factor":4.0,"original_context_length":8192}}"#;
+        let config = LlamaConfig::try_from(&wire(full)).unwrap();
+        let expected = RopeScaling {
+            factor: 32.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_context_length: 8192,
+        };
+        let stretched = Some(expected);
+        assert_eq!(
+            config,
+            LlamaConfig { orig_context_length: 16, rope_scaling: stretched, ..tiny() }
+        );
+        let missing = LlamaConfig::try_from(&wire(r#"{"vocab_size":16,"context_length":8}"#));
+        assert_eq!(missing, Err(ConfigError::Missing { field: "emb_dim" }));
+        let broken = wire(&full.replace("8192", "0.5"));
+        assert!(matches!(LlamaConfig::try_from(&broken), Err(ConfigError::Field { .. })));
     }
 }
