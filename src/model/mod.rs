@@ -13,6 +13,9 @@ pub mod rope;
 pub mod stage;
 pub mod targets;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{ConfigError, LlamaConfig, RopeScaling};
 pub use optimizer::OptimizerKind;
 pub use parameters::{Parameter, ParameterKind, StageKind};
