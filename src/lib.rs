@@ -15,6 +15,7 @@
 //! | [`telemetry`] | events and logs |
 //! | [`config`] | settings and files on disk |
 //! | [`clock`] | time and randomness, injected |
+//! | [`control`] | what a face attaches to: snapshots and commands |
 //! | [`tui`] | the screens |
 //! | [`cli`] | one file per command |
 //!
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod clock;
 pub mod compute;
 pub mod config;
+pub mod control;
 pub mod miner;
 pub mod model;
 pub mod network;

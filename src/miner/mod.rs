@@ -1,1 +1,7 @@
-//! (being written)
+//! The life cycle of a miner: one state machine; commands in, events and snapshot out.
+
+pub mod snapshot;
+
+pub use snapshot::{
+    Command, DeviceView, Eta, MinerSnapshot, NeighbourView, Reason, State, Status, Who, Work,
+};

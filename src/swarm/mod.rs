@@ -1,1 +1,6 @@
-//! (being written)
+//! The other side: orchestrator, bridge, object store, data feed. Speaks the real wire protocol
+//! over real loopback HTTP and S3; no mock, so that what works here works there.
+
+pub mod snapshot;
+
+pub use snapshot::{LossPoint, MinerView, StageView, SwarmSnapshot};

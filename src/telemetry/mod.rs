@@ -1,1 +1,6 @@
-//! (being written)
+//! What happened: events as the outside sees them, and logs.
+
+pub mod event;
+pub mod logs;
+
+pub use event::{Event, Events, SampleWhen, Severity, Summary};

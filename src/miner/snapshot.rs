@@ -1,0 +1,288 @@
+//! What a face may know of a miner, and what it may ask of it. No face computes, signs or talks to
+//! the network; it draws a [`MinerSnapshot`] and sends a [`Command`].
+
+use serde::Serialize;
+
+/// What the miner does now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Opening the device, the peer endpoint, the files.
+    Starting,
+    /// Asking the orchestrator for a run and a stage.
+    Registering,
+    /// Building the stage and loading the merged weights.
+    Loading,
+    /// Taking activations and gradients.
+    Training,
+    /// Sending the pseudo-gradients.
+    Uploading,
+    /// Merging its partitions.
+    Merging,
+    /// Nothing to do until somebody else acts.
+    Waiting,
+    /// Stopped by the user; takes no new work.
+    Paused,
+    /// Handing back work in order.
+    Stopping,
+    /// Done.
+    Stopped,
+    /// Cannot go on by itself.
+    Fault,
+}
+
+impl State {
+    /// The word in events and on screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Registering => "registering",
+            Self::Loading => "loading",
+            Self::Training => "training",
+            Self::Uploading => "uploading",
+            Self::Merging => "merging",
+            Self::Waiting => "waiting",
+            Self::Paused => "paused",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+/// Why the miner is in its state. Each has a stable code and a sentence; none is a guess.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum Reason {
+    /// The program has just started.
+    Start,
+    /// The registration request is on its way.
+    AskingForStage,
+    /// The stage's memory is taken and its kernels are compiled.
+    BuildingStage,
+    /// The merged weights are downloaded.
+    LoadingWeights,
+    /// Work is there and is done.
+    WorkAvailable,
+    /// Every slot of the cache holds a forward that waits for its gradient.
+    CacheFull,
+    /// No activation has arrived.
+    NoActivation,
+    /// Another stage is not training yet.
+    OtherStageNotTraining,
+    /// The upload of the pseudo-gradients goes on.
+    UploadingWeights,
+    /// Own part is sent; the others' are awaited.
+    OthersUploading,
+    /// Own partitions are being merged.
+    MergingPartitions,
+    /// Own partitions are merged; the others' are awaited.
+    OthersMerging,
+    /// The user asked for it.
+    UserPaused,
+    /// The user, or the end of the demo, asked for it.
+    StopRequested,
+    /// A server or peer does not answer; tried again.
+    NetworkTrouble {
+        /// In plain words.
+        what: String,
+    },
+    /// The orchestrator dropped this miner; it registers again.
+    NotRegistered,
+    /// Waiting before the next try.
+    BackOff {
+        /// Which try comes next.
+        attempt: u32,
+    },
+    /// It cannot go on by itself.
+    Failed {
+        /// What, why, what now.
+        what: String,
+    },
+}
+
+impl Reason {
+    /// Stable word for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::AskingForStage => "asking-for-stage",
+            Self::BuildingStage => "building-stage",
+            Self::LoadingWeights => "loading-weights",
+            Self::WorkAvailable => "work-available",
+            Self::CacheFull => "cache-full",
+            Self::NoActivation => "no-activation",
+            Self::OtherStageNotTraining => "other-stage-not-training",
+            Self::UploadingWeights => "uploading-weights",
+            Self::OthersUploading => "others-uploading",
+            Self::MergingPartitions => "merging-partitions",
+            Self::OthersMerging => "others-merging",
+            Self::UserPaused => "user-paused",
+            Self::StopRequested => "stop-requested",
+            Self::NetworkTrouble { .. } => "network-trouble",
+            Self::NotRegistered => "not-registered",
+            Self::BackOff { .. } => "back-off",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// One sentence for the screen.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Start => "Hearth is starting.".into(),
+            Self::AskingForStage => "Asking the orchestrator for a run and a stage.".into(),
+            Self::BuildingStage => "Preparing the stage on the device.".into(),
+            Self::LoadingWeights => "Downloading the merged weights.".into(),
+            Self::WorkAvailable => "Activations and gradients are being worked on.".into(),
+            Self::CacheFull => "All forwards are done; waiting for their gradients.".into(),
+            Self::NoActivation => "No activation has arrived yet.".into(),
+            Self::OtherStageNotTraining => "Another stage is not training yet.".into(),
+            Self::UploadingWeights => "Uploading what this machine learned.".into(),
+            Self::OthersUploading => "Own part is uploaded; others still upload.".into(),
+            Self::MergingPartitions => "Merging this machine's partitions.".into(),
+            Self::OthersMerging => "Own partitions are merged; others still merge.".into(),
+            Self::UserPaused => "You paused it.".into(),
+            Self::StopRequested => "Stopping: work in hand is finished first.".into(),
+            Self::NetworkTrouble { what } => format!("{what} Trying again."),
+            Self::NotRegistered => "The orchestrator no longer lists this miner.".into(),
+            Self::BackOff { attempt } => format!("Waiting before try {attempt}."),
+            Self::Failed { what } => what.clone(),
+        }
+    }
+}
+
+/// Who must act next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Who {
+    /// This machine.
+    Machine,
+    /// The person at the keyboard.
+    You,
+    /// The orchestrator or the store.
+    Network,
+    /// Another miner.
+    Peer,
+}
+
+/// When it is expected to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Eta {
+    /// Nobody can say.
+    Unknown,
+    /// In so many seconds, computed from measured progress.
+    Seconds(f64),
+}
+
+/// State, reason, since when, what must happen next, who must do it, and when.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    /// What it does.
+    pub state: State,
+    /// Why.
+    pub reason: Reason,
+    /// Unix seconds.
+    pub since: f64,
+    /// What must happen next, as a clause: "stage 2 must finish merging".
+    pub next: String,
+    /// Who must do it.
+    pub who: Who,
+    /// When.
+    pub eta: Eta,
+}
+
+/// Counters since the miner started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Work {
+    /// Forwards done.
+    pub forwards: u64,
+    /// Backwards done.
+    pub backwards: u64,
+    /// Of those, in this epoch.
+    pub backwards_this_epoch: u64,
+    /// Optimizer steps.
+    pub optimizer_steps: u64,
+    /// Partitions merged and accepted.
+    pub partitions_merged: u64,
+    /// Tokens trained on: backwards times batch times sequence.
+    pub tokens: u64,
+    /// Bytes sent to peers and the store.
+    pub bytes_sent: u64,
+    /// Bytes received from peers and the store.
+    pub bytes_received: u64,
+}
+
+/// The device in use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DeviceView {
+    /// `cpu`, `wgpu`.
+    pub backend: String,
+    /// Adapter or processor.
+    pub name: String,
+    /// Bytes planned for the stage.
+    pub stage_bytes: u64,
+}
+
+/// A miner of an adjacent stage, as the registry and its own broadcasts describe it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NeighbourView {
+    /// Address.
+    pub hotkey: String,
+    /// 0-based.
+    pub stage: usize,
+    /// `training`, `initializing`, `frozen`, as it says itself.
+    pub status: String,
+    /// Unix seconds of its last word; none if never heard.
+    pub heard: Option<f64>,
+}
+
+/// Everything a face shows of one miner.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MinerSnapshot {
+    /// `m0`..
+    pub name: String,
+    /// Address of the hotkey.
+    pub hotkey: String,
+    /// The run, once registered.
+    pub run: Option<String>,
+    /// The stage, once registered.
+    pub stage: Option<usize>,
+    /// Stages of the run; 0 before registration.
+    pub stages: usize,
+    /// The orchestrator's epoch; 0 before registration.
+    pub epoch: u64,
+    /// Wire word of the stage's phase, as last heard.
+    pub phase: Option<String>,
+    /// The status line.
+    pub status: Status,
+    /// Counters.
+    pub work: Work,
+    /// Tokens a second over 10 s, 60 s, 15 min.
+    pub tokens_per_second: [f64; 3],
+    /// Forwards waiting to be done.
+    pub forward_queue: usize,
+    /// Backwards waiting to be done.
+    pub backward_queue: usize,
+    /// Forwards whose gradient is awaited.
+    pub cache: usize,
+    /// The most there may be.
+    pub cache_capacity: usize,
+    /// The device.
+    pub device: DeviceView,
+    /// Adjacent stages.
+    pub neighbours: Vec<NeighbourView>,
+    /// Losses this miner computed (last stage only), newest last, at most 512.
+    pub losses: Vec<f64>,
+}
+
+/// What a face may ask of a miner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Take no new work.
+    Pause,
+    /// Take work again.
+    Resume,
+    /// Finish the work in hand, say goodbye, end.
+    Stop,
+}

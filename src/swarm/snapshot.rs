@@ -1,0 +1,73 @@
+//! What a face may know of a practice swarm: stages, their miners and phases, losses, progress.
+
+use serde::Serialize;
+
+/// One reported loss.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LossPoint {
+    /// Seconds since the swarm started.
+    pub at: f64,
+    /// Tokens that had reached the last stage by then.
+    pub tokens: u64,
+    /// From 1.
+    pub epoch: u64,
+    /// Nats per token.
+    pub loss: f64,
+}
+
+/// One miner, as the orchestrator's books have it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MinerView {
+    /// Address.
+    pub hotkey: String,
+    /// Word of the status: `training`, `uploaded`, `merged`, `silent`.
+    pub status: String,
+    /// Forwards accepted in this epoch.
+    pub forwards: u64,
+    /// Backwards accepted in this epoch.
+    pub backwards: u64,
+    /// Partitions accepted in this epoch.
+    pub partitions: u64,
+    /// Accepted backwards plus merged partitions of all epochs (until validation exists).
+    pub score: f64,
+}
+
+/// One pipeline stage.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StageView {
+    /// 0-based.
+    pub stage: usize,
+    /// Wire word of the phase.
+    pub phase: String,
+    /// From 1.
+    pub epoch: u64,
+    /// Share of this phase's work that is done, 0 to 1.
+    pub progress: f64,
+    /// Its miners in the order they registered.
+    pub miners: Vec<MinerView>,
+}
+
+/// Everything a face shows of a practice swarm.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct SwarmSnapshot {
+    /// Run id.
+    pub run: String,
+    /// The newest epoch of any stage.
+    pub epoch: u64,
+    /// Epochs whose merge completed in every stage.
+    pub epochs_done: u64,
+    /// Share of this epoch's work that is done, 0 to 1.
+    pub epoch_progress: f64,
+    /// The stages, first to last.
+    pub stages: Vec<StageView>,
+    /// All losses in the order they were reported.
+    pub losses: Vec<LossPoint>,
+    /// Tokens that reached the last stage.
+    pub tokens: u64,
+    /// Of those, a second, over 10 s, 60 s, 15 min.
+    pub tokens_per_second: [f64; 3],
+    /// Cross-entropies of unigram and bigram models, once computed.
+    pub baselines: Option<(f64, f64)>,
+    /// Where the orchestrator listens.
+    pub address: String,
+}
