@@ -370,8 +370,7 @@ mod tests {
 
     #[test]
     fn an_output_may_not_share_a_slot_with_an_input() {
-        let why =
-            refused(Element::Real, |x| Op::Copy { src: x, dst: View { offset: 32, ..x } });
+        let why = refused(Element::Real, |x| Op::Copy { src: x, dst: View { offset: 32, ..x } });
         assert!(why.contains("dst shares a slot with src"), "{why}");
     }
 

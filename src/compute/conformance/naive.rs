@@ -123,9 +123,9 @@ impl Slots {
                 self.each(dx, |s, r, c| s.get(dy, r, c) * silu_slope(s.get(x, r, c)));
             }
             Op::Relu { x, y } => self.each(y, |s, r, c| s.get(x, r, c).max(0.0)),
-            Op::ReluBackward { y, dy, dx } => self.each(dx, |s, r, c| {
-                if s.get(y, r, c) > 0.0 { s.get(dy, r, c) } else { 0.0 }
-            }),
+            Op::ReluBackward { y, dy, dx } => {
+                self.each(dx, |s, r, c| if s.get(y, r, c) > 0.0 { s.get(dy, r, c) } else { 0.0 })
+            }
             _ => unreachable!("every other op has its own arm in `apply`"),
         }
     }
@@ -196,7 +196,8 @@ impl Slots {
         for (m, head) in cells(x.rows, x.cols / head_dim) {
             for i in 0..half {
                 let position = m % table.rows;
-                let (cos, sin) = (self.get(table, position, i), self.get(table, position, half + i));
+                let (cos, sin) =
+                    (self.get(table, position, i), self.get(table, position, half + i));
                 let sin = if rotation == Rotation::Forward { sin } else { -sin };
                 let (low, high) = (head * head_dim + i, head * head_dim + i + half);
                 let (a, b) = (self.get(x, m, low), self.get(x, m, high));
@@ -207,7 +208,15 @@ impl Slots {
     }
 
     /// Scaled score of query row i and key row j (both of all sequences) for a query head.
-    fn score(&self, q: View, k: View, shape: AttentionShape, head: usize, i: usize, j: usize) -> f64 {
+    fn score(
+        &self,
+        q: View,
+        k: View,
+        shape: AttentionShape,
+        head: usize,
+        i: usize,
+        j: usize,
+    ) -> f64 {
         let (d, group) = (shape.head_dim, head / (shape.heads / shape.groups));
         let terms = (0..d).map(|c| self.get(q, i, head * d + c) * self.get(k, j, group * d + c));
         terms.sum::<f64>() / (d as f64).sqrt()
@@ -248,8 +257,7 @@ impl Slots {
             let dot = (0..d).map(|c| self.get(dout, i, h + c) * self.get(out, i, h + c)).sum();
             self.set(delta, i, head, dot);
             for j in i - i % seq..=i {
-                let weight =
-                    (self.score(q, k, shape, head, i, j) - self.get(lse, i, head)).exp();
+                let weight = (self.score(q, k, shape, head, i, j) - self.get(lse, i, head)).exp();
                 let dweight: f64 =
                     (0..d).map(|c| self.get(dout, i, h + c) * self.get(v, j, g + c)).sum();
                 let dscore = weight * (dweight - dot) * scale;

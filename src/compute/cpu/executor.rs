@@ -288,9 +288,8 @@ fn part<'a, E>(
     let elements = slots.get_mut(slot.0 as usize).ok_or("no such slot")?;
     let held = elements.len();
     let end = offset.checked_add(len).filter(|&end| end <= held);
-    let end = end.ok_or_else(|| {
-        format!("{len} elements from {offset}, of {held} elements of this type")
-    })?;
+    let end = end
+        .ok_or_else(|| format!("{len} elements from {offset}, of {held} elements of this type"))?;
     Ok(&mut elements[offset..end])
 }
 
@@ -311,39 +310,37 @@ impl<T: Real> Executor for CpuExecutor<T> {
 
     fn write(&mut self, slot: SlotId, offset: usize, data: Data<'_>) -> Result<(), DeviceFault> {
         let memory = &mut self.memory;
-        let written = match data {
-            Data::Real(from) => part(&mut memory.real, slot, offset, from.len()).map(|to| {
-                to.iter_mut().zip(from).for_each(|(to, &from)| *to = T::from_f32(from));
-            }),
-            Data::Wide(from) => part(&mut memory.real, slot, offset, from.len()).map(|to| {
-                to.iter_mut().zip(from).for_each(|(to, &from)| *to = T::from_f64(from));
-            }),
-            Data::Index(from) => {
-                part(&mut memory.index, slot, offset, from.len()).map(|to| to.copy_from_slice(from))
-            }
-            Data::Bf16(from) => {
-                part(&mut memory.wire, slot, offset, from.len()).map(|to| to.copy_from_slice(from))
-            }
-        };
+        let written =
+            match data {
+                Data::Real(from) => part(&mut memory.real, slot, offset, from.len()).map(|to| {
+                    to.iter_mut().zip(from).for_each(|(to, &from)| *to = T::from_f32(from));
+                }),
+                Data::Wide(from) => part(&mut memory.real, slot, offset, from.len()).map(|to| {
+                    to.iter_mut().zip(from).for_each(|(to, &from)| *to = T::from_f64(from));
+                }),
+                Data::Index(from) => part(&mut memory.index, slot, offset, from.len())
+                    .map(|to| to.copy_from_slice(from)),
+                Data::Bf16(from) => part(&mut memory.wire, slot, offset, from.len())
+                    .map(|to| to.copy_from_slice(from)),
+            };
         written.map_err(|why| self.memory.fault(slot, why))
     }
 
     fn read(&mut self, slot: SlotId, offset: usize, out: DataMut<'_>) -> Result<(), DeviceFault> {
         let memory = &mut self.memory;
-        let copied = match out {
-            DataMut::Real(to) => part(&mut memory.real, slot, offset, to.len()).map(|from| {
-                to.iter_mut().zip(from).for_each(|(to, from)| *to = from.to_f32());
-            }),
-            DataMut::Wide(to) => part(&mut memory.real, slot, offset, to.len()).map(|from| {
-                to.iter_mut().zip(from).for_each(|(to, from)| *to = from.to_f64());
-            }),
-            DataMut::Index(to) => {
-                part(&mut memory.index, slot, offset, to.len()).map(|from| to.copy_from_slice(from))
-            }
-            DataMut::Bf16(to) => {
-                part(&mut memory.wire, slot, offset, to.len()).map(|from| to.copy_from_slice(from))
-            }
-        };
+        let copied =
+            match out {
+                DataMut::Real(to) => part(&mut memory.real, slot, offset, to.len()).map(|from| {
+                    to.iter_mut().zip(from).for_each(|(to, from)| *to = from.to_f32());
+                }),
+                DataMut::Wide(to) => part(&mut memory.real, slot, offset, to.len()).map(|from| {
+                    to.iter_mut().zip(from).for_each(|(to, from)| *to = from.to_f64());
+                }),
+                DataMut::Index(to) => part(&mut memory.index, slot, offset, to.len())
+                    .map(|from| to.copy_from_slice(from)),
+                DataMut::Bf16(to) => part(&mut memory.wire, slot, offset, to.len())
+                    .map(|from| to.copy_from_slice(from)),
+            };
         copied.map_err(|why| self.memory.fault(slot, why))
     }
 }

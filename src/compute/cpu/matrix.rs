@@ -6,8 +6,8 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, ShapeBuilder};
 
-use crate::compute::op::View;
 use crate::compute::layout::SlotId;
+use crate::compute::op::View;
 
 /// A matrix to read.
 #[derive(Clone, Copy, Debug)]

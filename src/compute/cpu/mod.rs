@@ -77,10 +77,8 @@ impl Device for CpuDevice {
         programs: &[Program],
     ) -> Result<Box<dyn Executor>, BuildError> {
         check(layout, programs)?;
-        let out_of_memory = || BuildError::OutOfMemory {
-            needed: layout.bytes(),
-            device: self.info.name.clone(),
-        };
+        let out_of_memory =
+            || BuildError::OutOfMemory { needed: layout.bytes(), device: self.info.name.clone() };
         let pool = self.pool.clone();
         Ok(match self.info.kind {
             DeviceKind::Oracle => Box::new(

@@ -16,11 +16,7 @@ fn each1<T: Real>(dst: MatMut<'_, T>, f: impl Fn(&mut T) + Sync) {
 }
 
 /// dst = f(dst, a).
-fn each2<D: Send, A: Copy + Sync>(
-    dst: MatMut<'_, D>,
-    a: Mat<'_, A>,
-    f: impl Fn(&mut D, A) + Sync,
-) {
+fn each2<D: Send, A: Copy + Sync>(dst: MatMut<'_, D>, a: Mat<'_, A>, f: impl Fn(&mut D, A) + Sync) {
     let shape = (dst.rows(), dst.cols());
     over_elements(shape, (dst, a), &|(mut dst, a): (MatMut<'_, D>, Mat<'_, A>)| {
         for r in 0..dst.rows() {
@@ -32,14 +28,13 @@ fn each2<D: Send, A: Copy + Sync>(
 }
 
 /// dst = f(a, b).
-fn each3<T: Real>(
-    dst: MatMut<'_, T>,
-    a: Mat<'_, T>,
-    b: Mat<'_, T>,
-    f: impl Fn(T, T) -> T + Sync,
-) {
+fn each3<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>, f: impl Fn(T, T) -> T + Sync) {
     let shape = (dst.rows(), dst.cols());
-    over_elements(shape, (dst, a, b), &|(mut dst, a, b): (MatMut<'_, T>, Mat<'_, T>, Mat<'_, T>)| {
+    over_elements(shape, (dst, a, b), &|(mut dst, a, b): (
+        MatMut<'_, T>,
+        Mat<'_, T>,
+        Mat<'_, T>,
+    )| {
         for r in 0..dst.rows() {
             for ((d, &a), &b) in dst.row(r).iter_mut().zip(a.row(r)).zip(b.row(r)) {
                 *d = f(a, b);
@@ -73,10 +68,9 @@ pub fn swiglu_backward<T: Real>(
     [gate, up, dout]: [Mat<'_, T>; 3],
     [dgate, dup]: [MatMut<'_, T>; 2],
 ) {
-    type Parts<'a, T> =
-        (MatMut<'a, T>, MatMut<'a, T>, Mat<'a, T>, Mat<'a, T>, Mat<'a, T>);
+    type Parts<'o, 'i, T> = (MatMut<'o, T>, MatMut<'o, T>, Mat<'i, T>, Mat<'i, T>, Mat<'i, T>);
     let shape = (dgate.rows(), dgate.cols());
-    let work = |(mut dgate, mut dup, gate, up, dout): Parts<'_, T>| {
+    let work = |(mut dgate, mut dup, gate, up, dout): Parts<'_, '_, T>| {
         for r in 0..dgate.rows() {
             let outputs = dgate.row(r).iter_mut().zip(dup.row(r));
             let inputs = gate.row(r).iter().zip(up.row(r)).zip(dout.row(r));
