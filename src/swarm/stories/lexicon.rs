@@ -1,6 +1,8 @@
 //! The words the stories are told with, read once from `assets/stories/` into classes.
 
-use std::collections::{BTreeSet, HashMap};
+#[cfg(test)]
+use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use super::inflect;
 
@@ -62,6 +64,7 @@ impl Lexicon {
     }
 
     /// Every distinct form of every word.
+    #[cfg(test)]
     pub(super) fn forms(&self) -> BTreeSet<String> {
         let mut forms = BTreeSet::new();
         for class in &self.classes {
@@ -84,6 +87,7 @@ impl Word {
         }
     }
 
+    #[cfg(test)]
     fn collect_forms(&self, forms: &mut BTreeSet<String>) {
         match self {
             Word::Noun { one, many } => forms.extend([one.clone(), many.clone()]),
