@@ -151,7 +151,9 @@ fn gradients_that_are_not_finite_change_nothing_and_are_dropped() {
     let what = "the gradient's norm";
     assert_eq!(stage.optimizer_step(1.0), Err(StageError::NotFinite { what }));
     // Here the gradient for the stage before is not.
+    stage.write_weights(0..weights.len(), &vec![10.0; weights.len()]).unwrap();
     let spoiled = backward_of(&mut stage, 1.0, 3e38);
+    stage.write_weights(0..weights.len(), &weights).unwrap();
     let what = "the gradient for the stage before";
     assert_eq!(spoiled, Err(StageError::NotFinite { what }));
     let what = "the gradient received";
