@@ -1,6 +1,11 @@
 //! The other side: orchestrator, bridge, object store, data feed. Speaks the real wire protocol
 //! over real loopback HTTP and S3; no mock, so that what works here works there.
 
+pub mod bridge;
+pub mod orchestrator;
+pub mod phases;
+pub mod run;
 pub mod snapshot;
+pub mod store;
 
 pub use snapshot::{LossPoint, MinerView, StageView, SwarmSnapshot};

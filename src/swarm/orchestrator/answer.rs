@@ -12,7 +12,7 @@ use crate::swarm::store::StoreError;
 
 /// Why a request is not done.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
+pub(in crate::swarm) enum Refused {
     /// By the rules of the run.
     #[error(transparent)]
     Rule(#[from] ServerError),
@@ -35,7 +35,7 @@ impl From<StoreError> for Refused {
 
 impl Refused {
     /// A request with impossible values.
-    pub(super) fn bad(message: impl Into<String>) -> Self {
+    pub(in crate::swarm) fn bad(message: impl Into<String>) -> Self {
         Refused::Request(StatusCode::BAD_REQUEST, message.into())
     }
 
@@ -59,7 +59,7 @@ impl Refused {
 }
 
 /// The HTTP answer. It repeats the request's id, so that both sides' logs can be laid together.
-pub(super) fn respond(
+pub(in crate::swarm) fn respond(
     result: Result<Value, Refused>,
     request_id: Option<HeaderValue>,
 ) -> Response<Body> {
