@@ -135,11 +135,7 @@ fn five_seconds() -> u64 {
 impl Bridge {
     /// A bridge without variables.
     pub fn new(clock: Clock) -> Self {
-        Self {
-            clock,
-            variables: Arc::default(),
-            tokens: Arc::new(Mutex::new(Entropy::system())),
-        }
+        Self { clock, variables: Arc::default(), tokens: Arc::new(Mutex::new(Entropy::system())) }
     }
 
     /// Its calls, to be mounted under `/bridge`.

@@ -23,8 +23,7 @@ pub fn first_partitions(
     (0..num_partitions).map(move |chunk| {
         let chunk = ChunkNumber(chunk);
         let range = chunk_range(len, num_partitions, chunk)?;
-        let weights: Vec<bf16> =
-            values.by_ref().take(range.len()).map(bf16::from_f32).collect();
+        let weights: Vec<bf16> = values.by_ref().take(range.len()).map(bf16::from_f32).collect();
         encode_partition(&weights, &vec![bf16::ZERO; weights.len()], chunk, StageIndex(stage))
     })
 }

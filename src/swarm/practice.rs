@@ -181,7 +181,9 @@ pub enum PracticeError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// The folder cannot be used.
-    #[error("the folder {folder} for the practice swarm cannot be used ({source}); choose another folder, or make this one writable")]
+    #[error(
+        "the folder {folder} for the practice swarm cannot be used ({source}); choose another folder, or make this one writable"
+    )]
     Folder {
         /// The folder.
         folder: PathBuf,
@@ -256,10 +258,8 @@ impl Practice {
         let specs = config.stage_specs()?;
         // First what fails most easily and leaves nothing behind.
         let listener = listen(config.port).await?;
-        make_writable(&config.folder).map_err(|source| PracticeError::Folder {
-            folder: config.folder.clone(),
-            source,
-        })?;
+        make_writable(&config.folder)
+            .map_err(|source| PracticeError::Folder { folder: config.folder.clone(), source })?;
         let plan = config.plan(RunId(format!("practice-{}", config.preset.name)));
         let facts = config.facts(&plan, specs.iter().map(|spec| spec.split).collect());
         let mut books = Books::open(&Shelf::File(config.folder.join("books.sqlite"))).await?;
@@ -358,7 +358,8 @@ async fn publish_first_weights(
     let (run_id, partitions) = (run.plan().run_id.clone(), run.plan().num_partitions);
     for spec in specs {
         let stage = StageIndex(spec.stage);
-        let making = move || first_partitions(&spec, seed, partitions).collect::<Result<Vec<_>, _>>();
+        let making =
+            move || first_partitions(&spec, seed, partitions).collect::<Result<Vec<_>, _>>();
         let made = tokio::task::spawn_blocking(making).await.map_err(|e| fail(e.to_string()))?;
         for (chunk, blob) in made.map_err(|e| fail(e.to_string()))?.into_iter().enumerate() {
             let object = format!("{run_id}/0/{stage}/partition/first-{chunk}");

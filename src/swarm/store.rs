@@ -32,7 +32,9 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(120);
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The folder cannot be made or written.
-    #[error("the folder {folder} for the swarm's objects cannot be used ({source}); choose another folder, or make this one writable")]
+    #[error(
+        "the folder {folder} for the swarm's objects cannot be used ({source}); choose another folder, or make this one writable"
+    )]
     Folder {
         /// Where the objects should go.
         folder: PathBuf,
@@ -134,8 +136,7 @@ impl Store {
         let id = upload.upload_id().to_owned();
         let urls = (1..=parts)
             .map(|part| {
-                let action =
-                    self.bucket.upload_part(Some(&self.credentials), object, part, &id);
+                let action = self.bucket.upload_part(Some(&self.credentials), object, part, &id);
                 String::from(action.sign(URL_LIFETIME))
             })
             .collect();

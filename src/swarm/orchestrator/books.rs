@@ -24,7 +24,9 @@ pub enum Shelf {
 #[derive(Debug, thiserror::Error)]
 pub enum BooksError {
     /// The file cannot be opened, made or written.
-    #[error("the swarm's books {file} cannot be used: {reason}; check that the folder is writable and the disk not full, or choose another folder")]
+    #[error(
+        "the swarm's books {file} cannot be used: {reason}; check that the folder is writable and the disk not full, or choose another folder"
+    )]
     File {
         /// The file.
         file: String,
@@ -32,7 +34,9 @@ pub enum BooksError {
         reason: String,
     },
     /// The file is of a newer program.
-    #[error("the swarm's books {file} are of version {found}, this program knows {VERSION}; update Hearth, or choose another folder")]
+    #[error(
+        "the swarm's books {file} are of version {found}, this program knows {VERSION}; update Hearth, or choose another folder"
+    )]
     Version {
         /// The file.
         file: String,
@@ -40,7 +44,9 @@ pub enum BooksError {
         found: i64,
     },
     /// The file is of a swarm with another model or shape.
-    #[error("the folder holds the books of another swarm ({found}, this one is {wanted}); choose another folder, or start with the settings of that swarm")]
+    #[error(
+        "the folder holds the books of another swarm ({found}, this one is {wanted}); choose another folder, or start with the settings of that swarm"
+    )]
     OtherRun {
         /// What the file is of.
         found: String,
@@ -66,7 +72,8 @@ impl Books {
             Shelf::File(path) => path.display().to_string(),
             Shelf::Memory => "in memory".to_owned(),
         };
-        let fail = |error: sqlx::Error| BooksError::File { file: file.clone(), reason: told(&error) };
+        let fail =
+            |error: sqlx::Error| BooksError::File { file: file.clone(), reason: told(&error) };
         let connection = options(shelf).connect().await.map_err(fail)?;
         let mut books = Self { connection, file: file.clone() };
         for table in TABLES {

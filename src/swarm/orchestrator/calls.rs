@@ -53,9 +53,8 @@ fn method(method: &Method) -> &str {
 }
 
 async fn run_info(desk: &Arc<Desk>) -> Result<Value, Refused> {
-    let (num_miners, max_miners) = desk
-        .with(|run, _| (run.living(), run.plan().limits.miners as u64))
-        .await?;
+    let (num_miners, max_miners) =
+        desk.with(|run, _| (run.living(), run.plan().limits.miners as u64)).await?;
     json_of(&[RunInfo {
         run_id: desk.facts.run_id.clone(),
         is_default: true,
@@ -122,9 +121,7 @@ async fn layer_state(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> 
 }
 
 async fn all_layers_training(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
-    let all = desk
-        .with(|run, _| run.place(&call.hotkey).map(|_| run.all_training()))
-        .await??;
+    let all = desk.with(|run, _| run.place(&call.hotkey).map(|_| run.all_training())).await??;
     Ok(Value::Bool(all))
 }
 

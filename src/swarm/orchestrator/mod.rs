@@ -36,8 +36,8 @@ mod transfer;
 #[cfg(test)]
 mod tests;
 
-pub use books::{Books, BooksError, Shelf};
 pub(super) use answer::{Refused, respond};
+pub use books::{Books, BooksError, Shelf};
 pub(super) use desk::Desk;
 pub use desk::RunFacts;
 pub(super) use request::bounded;
@@ -52,7 +52,9 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Another program has the port.
-    #[error("port {0} is taken by another program; stop it, or choose another port (0 takes any free one)")]
+    #[error(
+        "port {0} is taken by another program; stop it, or choose another port (0 takes any free one)"
+    )]
     PortTaken(u16),
     /// The system refused.
     #[error("cannot listen on port {port} of this machine: {source}")]

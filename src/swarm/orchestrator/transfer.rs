@@ -73,9 +73,10 @@ async fn complete_upload(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refus
         return Err(Refused::bad("an upload is completed with its id and parts 1, 2, ... of it"));
     };
     let etags: Vec<&str> = parts.iter().map(|part| part.etag.as_str()).collect();
-    desk.store.complete_multipart(&object, &upload_id, &etags).await.map_err(|error| {
-        Refused::bad(error.to_string())
-    })?;
+    desk.store
+        .complete_multipart(&object, &upload_id, &etags)
+        .await
+        .map_err(|error| Refused::bad(error.to_string()))?;
     json_of(&FileUploadCompletionResponse { object_path: object })
 }
 
@@ -173,8 +174,7 @@ async fn list_merged(
 async fn submit_merged(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
     let request: SubmitMergedPartitionsRequest = call.read()?;
     let partitions = &request.partitions;
-    let objects =
-        desk.with(|run, _| run.may_submit_merged(&call.hotkey, partitions)).await??;
+    let objects = desk.with(|run, _| run.may_submit_merged(&call.hotkey, partitions)).await??;
     for (_, object) in &objects {
         must_exist(desk, object).await?;
     }

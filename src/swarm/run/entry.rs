@@ -8,7 +8,11 @@ use crate::protocol::{ActivationId, Hotkey, Phase};
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // The names are those of the domain; the schema explains the columns.
 pub enum Entry {
-    Stage { stage: usize, phase: Phase, epoch: u64 },
+    Stage {
+        stage: usize,
+        phase: Phase,
+        epoch: u64,
+    },
     Miner {
         hotkey: Hotkey,
         stage: usize,
@@ -18,7 +22,13 @@ pub enum Entry {
         score: u64,
     },
     /// `state` is `open`, `done` or `given_up`.
-    Activation { id: ActivationId, epoch: u64, sample: String, head: Hotkey, state: &'static str },
+    Activation {
+        id: ActivationId,
+        epoch: u64,
+        sample: String,
+        head: Hotkey,
+        state: &'static str,
+    },
     Pass {
         activation: ActivationId,
         stage: usize,
@@ -27,14 +37,48 @@ pub enum Entry {
         input: Option<String>,
         output: Option<String>,
     },
-    Loss { epoch: u64, activation: ActivationId, hotkey: Hotkey, loss: f64, tokens: u64 },
-    Upload { object: String, hotkey: Hotkey, kind: FileType, epoch: u64 },
-    Submission { epoch: u64, stage: usize, hotkey: Hotkey, object: String, factor: u64 },
+    Loss {
+        epoch: u64,
+        activation: ActivationId,
+        hotkey: Hotkey,
+        loss: f64,
+        tokens: u64,
+    },
+    Upload {
+        object: String,
+        hotkey: Hotkey,
+        kind: FileType,
+        epoch: u64,
+    },
+    Submission {
+        epoch: u64,
+        stage: usize,
+        hotkey: Hotkey,
+        object: String,
+        factor: u64,
+    },
     /// One of the (mostly two) copies of a chunk; `object` is there once it is submitted.
-    Copy { epoch: u64, stage: usize, chunk: usize, hotkey: Hotkey, object: Option<String> },
-    Merged { stage: usize, chunk: usize, partition: MergedPartition },
-    Score { hotkey: Hotkey, epoch: u64, backwards: u64, partitions: u64 },
-    Pruned { object: String },
+    Copy {
+        epoch: u64,
+        stage: usize,
+        chunk: usize,
+        hotkey: Hotkey,
+        object: Option<String>,
+    },
+    Merged {
+        stage: usize,
+        chunk: usize,
+        partition: MergedPartition,
+    },
+    Score {
+        hotkey: Hotkey,
+        epoch: u64,
+        backwards: u64,
+        partitions: u64,
+    },
+    Pruned {
+        object: String,
+    },
 }
 
 /// A miner as the books knew it.

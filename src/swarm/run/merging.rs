@@ -109,7 +109,10 @@ impl Run {
             Some(upload) if upload.hotkey == *hotkey && kind.is_none_or(|k| k == upload.kind) => {
                 Ok(())
             }
-            _ => Err(refusal("UploadError", format!("{object:.200?} is not such an upload of yours"))),
+            _ => Err(refusal(
+                "UploadError",
+                format!("{object:.200?} is not such an upload of yours"),
+            )),
         }
     }
 
@@ -189,7 +192,8 @@ impl Run {
         let copies = mergers.len().min(2);
         let chunks: Vec<Vec<Copy>> = (0..self.plan.num_partitions)
             .map(|chunk| {
-                let holder = |twin: usize| mergers[(chunk * copies + twin) % mergers.len()].1.clone();
+                let holder =
+                    |twin: usize| mergers[(chunk * copies + twin) % mergers.len()].1.clone();
                 (0..copies).map(|twin| Copy { hotkey: holder(twin), object: None }).collect()
             })
             .collect();
@@ -219,8 +223,7 @@ impl Run {
         let epoch = self.stages[stage].epoch;
         let mut moved = Vec::new();
         for (chunk, copies) in self.stages[stage].chunks.iter_mut().enumerate() {
-            let covered =
-                copies.iter().any(|c| c.object.is_some() || living.contains(&c.hotkey));
+            let covered = copies.iter().any(|c| c.object.is_some() || living.contains(&c.hotkey));
             let place = copies.iter_mut().find(|c| c.hotkey == *lost && c.object.is_none());
             if let (false, Some(place)) = (covered, place) {
                 place.hotkey = heir.clone();
@@ -262,9 +265,9 @@ impl Run {
         let (stage, ..) = self.place(hotkey)?;
         let wanted = |chunk| only.is_none_or(|only| only.contains(&ChunkNumber(chunk)));
         let chunks = self.stages[stage.0].merged.iter().enumerate();
-        let listed = chunks.filter(|(chunk, _)| wanted(*chunk)).filter_map(|(chunk, merged)| {
-            Some((stage, ChunkNumber(chunk), merged.clone()?))
-        });
+        let listed = chunks
+            .filter(|(chunk, _)| wanted(*chunk))
+            .filter_map(|(chunk, merged)| Some((stage, ChunkNumber(chunk), merged.clone()?)));
         Ok(listed.collect())
     }
 
@@ -279,9 +282,9 @@ impl Run {
     ) -> Result<Vec<(ChunkNumber, String)>, ServerError> {
         let stage = self.stage_in(hotkey, Phase::MergingPartitions)?;
         let check = |partition: &Partition| {
-            let chunk = partition.chunk_number().filter(|_| {
-                partition.layer().is_none_or(|layer| layer == StageIndex(stage))
-            });
+            let chunk = partition
+                .chunk_number()
+                .filter(|_| partition.layer().is_none_or(|layer| layer == StageIndex(stage)));
             let held = chunk.and_then(|chunk| self.stages[stage].chunks.get(chunk.0));
             let mine = held.is_some_and(|copies| copies.iter().any(|c| c.hotkey == *hotkey));
             let (Some(chunk), true) = (chunk, mine) else {

@@ -1,1 +1,1 @@
-//! Tests.
+//! Tests of the bridge over its own rules.

@@ -56,9 +56,7 @@ impl Run {
             _ if !miner.live => "silent",
             Phase::MergingPartitions if copies.all(|copy| copy.object.is_some()) => "merged",
             Phase::MergingPartitions => "uploaded",
-            Phase::WeightsUploading
-                if stage.submissions.iter().any(|s| s.hotkey == *hotkey) =>
-            {
+            Phase::WeightsUploading if stage.submissions.iter().any(|s| s.hotkey == *hotkey) => {
                 "uploaded"
             }
             _ => "training",
