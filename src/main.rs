@@ -1,2 +1,25 @@
 //! The binary: parse, dispatch, exit code. Nothing else.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use hearth::cli;
+
+fn main() -> ExitCode {
+    let arguments = match cli::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let asked = !error.use_stderr();
+            // A closed pipe is the only way this fails, and then nobody reads.
+            let _ = error.print();
+            return if asked { cli::Exit::Done } else { cli::Exit::Usage }.into();
+        }
+    };
+    match cli::run(arguments) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("hearth: {failure}");
+            failure.exit.into()
+        }
+    }
+}

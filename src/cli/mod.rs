@@ -1,1 +1,32 @@
-//! (being written)
+//! The command line: one file per command, thin. Here a swarm and miners are put together.
+
+pub mod exit;
+pub mod print;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::{Exit, Failure};
+
+/// Train a large language model together, at home.
+#[derive(Debug, Parser)]
+#[command(name = "hearth", version, about, long_about = LONG_ABOUT, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const LONG_ABOUT: &str = "\
+Hearth lets home machines train a large language model together. It is a miner for IOTA, \
+subnet 9 of Bittensor (not the coin of the same name), and independent of the network's operator.
+
+`hearth demo` shows the whole thing on this machine alone: no network, no key, nothing to set up.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {}
+
+/// Runs the command and returns how the process ends.
+pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    match arguments.command {}
+}

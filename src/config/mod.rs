@@ -1,1 +1,3 @@
-//! (being written)
+//! Settings and the files they live in.
+
+pub mod folders;

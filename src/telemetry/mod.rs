@@ -1,6 +1,7 @@
 //! What happened: events as the outside sees them, logs, rates.
 
 pub mod event;
+pub mod logs;
 pub mod rate;
 
 pub use event::{Event, Events, SampleWhen, Severity, Summary};

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# All tests, on a fresh machine that has only a Rust toolchain.
+#
+# The kernels are also tested on a GPU adapter. Where there is none, Mesa's software Vulkan driver
+# is installed (Debian and Ubuntu, when this may be done without a question); where that cannot be
+# done, one line says so and those tests are skipped by name. Arguments go to `cargo test`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+has_vulkan_driver() {
+  local folder
+  [ -n "${VK_ICD_FILENAMES:-}${VK_DRIVER_FILES:-}" ] && return 0
+  for folder in /usr/share/vulkan/icd.d /etc/vulkan/icd.d /usr/local/share/vulkan/icd.d; do
+    if compgen -G "$folder/*.json" >/dev/null; then return 0; fi
+  done
+  return 1
+}
+
+install_software_driver() {
+  local sudo=""
+  command -v apt-get >/dev/null 2>&1 || { why="this is no Debian or Ubuntu"; return 1; }
+  if [ "$(id -u)" != 0 ]; then
+    sudo="sudo -n"
+    $sudo true 2>/dev/null || { why="installing needs root"; return 1; }
+  fi
+  echo "installing the software Vulkan driver (mesa-vulkan-drivers)"
+  $sudo apt-get update -qq >/dev/null 2>&1 || true
+  $sudo env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq mesa-vulkan-drivers libvulkan1 >/dev/null 2>&1 ||
+    { why="the package could not be installed"; return 1; }
+}
+
+why=""
+if [ "$(uname -s)" = Linux ] && ! has_vulkan_driver; then
+  install_software_driver ||
+    echo "no Vulkan driver: $why; the wgpu tests are skipped (install mesa-vulkan-drivers to run them)"
+fi
+
+exec cargo test --release --no-fail-fast "$@"

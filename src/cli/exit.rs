@@ -1,0 +1,75 @@
+//! How the process ends: the exit codes that scripts rely on, and the one line that says why.
+
+use std::fmt;
+
+/// Exit codes. Stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or an orderly stop (SIGTERM, the first Ctrl-C).
+    Done = 0,
+    /// Failed.
+    Failed = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// A setting is wrong.
+    Configuration = 3,
+    /// The key is missing or locked.
+    Key = 4,
+    /// The server refuses this version.
+    Version = 5,
+    /// The network refused this miner.
+    Refused = 6,
+    /// No device can be used.
+    NoDevice = 7,
+    /// The disk is full, read-only, or not ours.
+    Disk = 8,
+    /// Another Hearth already runs here.
+    AlreadyRunning = 9,
+    /// The second Ctrl-C.
+    Interrupted = 130,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command could not do its work: one line for the person (what, why, what now) and a code
+/// for the script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// One line.
+    pub line: String,
+    /// How the process ends.
+    pub exit: Exit,
+}
+
+impl Failure {
+    /// From any error whose message is written for the person.
+    pub fn new(exit: Exit, line: impl fmt::Display) -> Self {
+        let line = line.to_string();
+        Self { line: line.split_whitespace().collect::<Vec<_>>().join(" "), exit }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_line() {
+        let failure = Failure::new(Exit::Disk, "the disk\n  is full;\tmake room");
+        assert_eq!(failure.line, "the disk is full; make room");
+        assert_eq!(failure.exit as u8, 8);
+    }
+}
