@@ -3,6 +3,7 @@
 //! flight (spec 8.8).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::queue::{Input, Source};
@@ -15,7 +16,7 @@ pub struct CachedForward {
     /// The activation.
     pub id: ActivationId,
     /// What the forward started from.
-    pub input: Input,
+    pub input: Arc<Input>,
     /// To whom the input's gradient goes; none at stage 0.
     pub source: Option<Source>,
     /// When the forward was done.
@@ -143,7 +144,7 @@ mod tests {
     fn entry(id: u32, at: u64) -> CachedForward {
         CachedForward {
             id: format!("a{id}").into(),
-            input: Input::Tokens(vec![id]),
+            input: Arc::new(Input::Tokens(vec![id])),
             source: None,
             since: Moment(Duration::from_secs(at)),
         }

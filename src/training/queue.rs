@@ -2,6 +2,7 @@
 //! bounded, and never the same activation twice (spec 6.5, 8.8, 11.5; 13 #20, #26).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use half::bf16;
 
@@ -40,7 +41,7 @@ pub struct ForwardWork {
     /// The activation.
     pub id: ActivationId,
     /// What it starts from.
-    pub input: Input,
+    pub input: Arc<Input>,
     /// Who sent the input; none at stage 0.
     pub source: Option<Source>,
     /// Hash of the bytes the input came in; none at stage 0.
@@ -226,7 +227,7 @@ mod tests {
     fn forward(id: usize) -> ForwardWork {
         ForwardWork {
             id: format!("a{id}").into(),
-            input: Input::Tokens(vec![]),
+            input: Arc::new(Input::Tokens(vec![])),
             source: None,
             input_hash: None,
             sample: None,

@@ -33,8 +33,12 @@ pub struct SnapshotMeta {
     pub epoch: Epoch,
     /// Number of weights.
     pub weights: usize,
-    /// Numbers of optimizer state.
+    /// Numbers of optimizer state: first and second moments.
     pub optimizer: usize,
+    /// Steps the optimizer has done.
+    pub step: u64,
+    /// NAdam's product of mu, as the bits of an f64, since decimal text would not be exact.
+    pub mu_product_bits: u64,
 }
 
 /// A stage as it was at the start of an epoch.

@@ -10,6 +10,8 @@ fn meta(epoch: u64, weights: usize, optimizer: usize) -> SnapshotMeta {
         epoch: Epoch(epoch),
         weights,
         optimizer,
+        step: 5,
+        mu_product_bits: 0.25_f64.to_bits(),
     }
 }
 
