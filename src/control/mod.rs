@@ -1,6 +1,7 @@
 //! What a face attaches to: the snapshots and commands of the miners and the practice swarm of
 //! this process, in one place, so that the screen reaches both in the same way.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,6 +28,10 @@ pub struct Control {
     pub miner: watch::Receiver<MinerSnapshot>,
     /// The practice swarm, if it is in this process.
     pub swarm: Option<watch::Receiver<SwarmSnapshot>>,
+    /// Short names of the miners of this process, by hotkey address.
+    pub names: Arc<BTreeMap<String, String>>,
+    /// How many epochs the demo trains; none if it runs by the clock or for ever.
+    pub epochs: Option<u64>,
     /// The whole.
     pub progress: watch::Receiver<Progress>,
     /// Where commands go.

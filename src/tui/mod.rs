@@ -1,1 +1,95 @@
-//! (being written)
+//! The screens. Draws what [`crate::control::Control`] offers and sends commands; computes nothing,
+//! signs nothing, talks to nobody.
+
+mod draw;
+pub mod keymap;
+pub mod svg;
+mod terminal;
+pub mod text;
+pub mod theme;
+pub mod view;
+
+use std::time::Duration;
+
+use crossterm::event::{self, Event as Input, KeyEventKind};
+
+use crate::clock::Clock;
+use crate::control::{Control, Progress};
+use crate::telemetry::logs::Ring;
+
+pub use draw::draw;
+pub use view::View;
+
+use keymap::Action;
+use terminal::Screen;
+use theme::Theme;
+
+/// Between two looks at the snapshots: at most ten frames a second.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The terminal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    /// Reading keys or writing the screen failed.
+    #[error("the terminal cannot be used ({0}); run with --headless")]
+    Terminal(#[from] std::io::Error),
+}
+
+/// Why the screen was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// The user pressed `q`, or the first Ctrl-C.
+    Quit,
+    /// The second Ctrl-C.
+    Interrupted,
+    /// The program asked for it (a signal).
+    Asked,
+}
+
+/// Draws until the user leaves. Blocks its thread; call it on one of its own.
+///
+/// `stop` turns true when the process was asked to end (SIGTERM).
+pub fn run(
+    control: &Control,
+    log: &Ring,
+    clock: &Clock,
+    stop: &tokio::sync::watch::Receiver<bool>,
+) -> Result<Left, TuiError> {
+    let mut screen = Screen::open()?;
+    let theme = Theme::from_environment();
+    let mut help = false;
+    let mut quitting = false;
+    let mut drawn: Option<View> = None;
+    loop {
+        if *stop.borrow() {
+            return Ok(Left::Asked);
+        }
+        let view = View::collect(control, log, clock, help, quitting);
+        if drawn.as_ref() != Some(&view) {
+            screen.terminal.draw(|frame| draw(frame, &view, &theme))?;
+            drawn = Some(view);
+        }
+        if !event::poll(TICK)? {
+            continue;
+        }
+        match event::read()? {
+            Input::Key(key) if key.kind != KeyEventKind::Release => match keymap::action(key) {
+                Some(Action::Quit) => return Ok(Left::Quit),
+                Some(Action::Interrupt) if quitting => return Ok(Left::Interrupted),
+                Some(Action::Interrupt) => {
+                    if *control.progress.borrow() != Progress::Running {
+                        return Ok(Left::Quit);
+                    }
+                    quitting = true;
+                    (control.send)(crate::miner::Command::Stop);
+                }
+                Some(Action::Send(command)) => (control.send)(command),
+                Some(Action::Help) => help = !help,
+                Some(Action::Back) => help = false,
+                None => {}
+            },
+            Input::Resize(..) => drawn = None,
+            _ => {}
+        }
+    }
+}

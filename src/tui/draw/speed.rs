@@ -1,0 +1,85 @@
+//! Speed in three windows, this epoch's progress, the work done, and the device.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::super::text;
+use super::super::theme::Theme;
+use super::super::view::View;
+use super::pane;
+
+pub(super) fn speed(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    let block = pane(text::SPEED, theme);
+    let width = usize::from(block.inner(area).width);
+    let lines =
+        vec![rates(view, theme), epoch(view, width, theme), work(view, theme), device(view, theme)];
+    frame.render_widget(Paragraph::new(lines).block(block), area);
+}
+
+fn pair<'a>(label: &str, value: String, theme: &Theme) -> [Span<'a>; 2] {
+    [
+        Span::styled(format!(" {label} "), theme.dim()),
+        Span::styled(format!("{value:<9}"), theme.number()),
+    ]
+}
+
+fn rates<'a>(view: &View, theme: &Theme) -> Line<'a> {
+    let windows = view.swarm.as_ref().map_or(view.miner.tokens_per_second, |s| s.tokens_per_second);
+    let whose = if view.swarm.is_some() { " swarm, tokens/s:" } else { " tokens/s:" };
+    let mut spans = vec![Span::styled(whose, theme.quiet())];
+    for (label, rate) in ["10 s", "60 s", "15 min"].into_iter().zip(windows) {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let rate = text::thousands(rate.max(0.0).round() as u64);
+        spans.extend(pair(label, rate, theme));
+    }
+    Line::from(spans)
+}
+
+fn epoch<'a>(view: &View, width: usize, theme: &Theme) -> Line<'a> {
+    let (epoch, progress) =
+        view.swarm.as_ref().map_or((view.miner.epoch, None), |s| (s.epoch, Some(s.epoch_progress)));
+    let label = match view.epochs {
+        Some(epochs) => format!(" epoch {} of {epochs} ", epoch.min(epochs)),
+        None => format!(" epoch {epoch} "),
+    };
+    let Some(progress) = progress else {
+        return Line::styled(label, theme.quiet());
+    };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let percent = (progress.clamp(0.0, 1.0) * 100.0).round() as usize;
+    let room = width.saturating_sub(label.len() + 7).min(60);
+    let full = room * percent / 100;
+    Line::from(vec![
+        Span::styled(label, theme.quiet()),
+        Span::styled("█".repeat(full), theme.bar()),
+        Span::styled("░".repeat(room - full), theme.dim()),
+        Span::styled(format!(" {percent:>3}%"), theme.number()),
+    ])
+}
+
+fn work<'a>(view: &View, theme: &Theme) -> Line<'a> {
+    let work = &view.miner.work;
+    let mut spans = vec![Span::styled(" yours:", theme.quiet())];
+    for (label, n) in [
+        ("forwards", work.forwards),
+        ("backwards", work.backwards),
+        ("steps", work.optimizer_steps),
+        ("merged", work.partitions_merged),
+    ] {
+        spans.push(Span::styled(format!(" {label} "), theme.dim()));
+        spans.push(Span::styled(format!("{:<6}", text::thousands(n)), theme.number()));
+    }
+    Line::from(spans)
+}
+
+fn device<'a>(view: &View, theme: &Theme) -> Line<'a> {
+    let device = &view.miner.device;
+    let mut line = format!(" device: {} ({})", device.name, device.backend);
+    if device.stage_bytes > 0 {
+        line.push_str(&format!(", stage uses {}", text::bytes(device.stage_bytes)));
+    }
+    line.push_str(&format!(", in flight {} of {}", view.miner.cache, view.miner.cache_capacity));
+    Line::styled(line, theme.quiet())
+}

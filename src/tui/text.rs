@@ -1,0 +1,118 @@
+//! Every word on the screens that is not in the engine's own snapshots.
+
+use crate::miner::{Eta, Who};
+
+/// Below this the screen says so instead of drawing.
+pub const SMALLEST: (u16, u16) = (80, 24);
+
+/// Instead of a screen that does not fit.
+pub fn too_small(width: u16, height: u16) -> String {
+    format!(
+        "Hearth needs a window of 80 x 24; this one is {width} x {height}. Make it larger, or run \
+         with --headless. It goes on working meanwhile."
+    )
+}
+
+/// Titles of the panes.
+pub const LOSS: &str = " Loss (lower is better) ";
+/// See [`LOSS`].
+pub const STAGES: &str = " Stages and their miners ";
+/// See [`LOSS`].
+pub const SPEED: &str = " Speed and progress ";
+/// See [`LOSS`].
+pub const LOG: &str = " Log ";
+/// See [`LOSS`].
+pub const HELP: &str = " Keys ";
+/// See [`LOSS`].
+pub const FINISHED: &str = " Finished: q leaves ";
+/// See [`LOSS`].
+pub const FAILED: &str = " It stopped: q leaves ";
+
+/// Before the first loss is there.
+pub const NO_LOSS_YET: &str = "The first loss appears when an activation has crossed all stages.";
+/// Before any miner has registered.
+pub const NO_STAGES_YET: &str = "No miner has registered yet.";
+/// Before anything was logged.
+pub const NO_LOG_YET: &str = "Nothing to report.";
+/// After the first Ctrl-C.
+pub const QUITTING: &str = "Stopping in order. Press Ctrl-C again to stop at once.";
+
+/// "you", "the network", ..
+pub fn who(who: Who) -> &'static str {
+    match who {
+        Who::Machine => "this machine",
+        Who::You => "you",
+        Who::Network => "the network",
+        Who::Peer => "another miner",
+    }
+}
+
+/// "about 12 s" or "unknown".
+pub fn eta(eta: Eta) -> String {
+    match eta {
+        Eta::Unknown => "unknown".into(),
+        Eta::Seconds(seconds) => format!("about {}", duration(seconds)),
+    }
+}
+
+/// 42 s, 3 min 5 s, 2 h 7 min.
+pub fn duration(seconds: f64) -> String {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let s = seconds.max(0.0).min(1e9) as u64;
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {} s", s / 60, s % 60),
+        _ => format!("{} h {} min", s / 3600, s % 3600 / 60),
+    }
+}
+
+/// 1,234,567.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// 12.3 MiB.
+pub fn bytes(n: u64) -> String {
+    #[allow(clippy::cast_precision_loss)]
+    let n = n as f64;
+    match n {
+        n if n >= 1_073_741_824.0 => format!("{:.1} GiB", n / 1_073_741_824.0),
+        n if n >= 1_048_576.0 => format!("{:.1} MiB", n / 1_048_576.0),
+        n => format!("{:.0} KiB", n / 1024.0),
+    }
+}
+
+/// The wire's phase word for people.
+pub fn phase(wire: &str) -> &str {
+    match wire {
+        "training" => "training",
+        "weights_uploading" => "uploading",
+        "merging_partitions" => "merging",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(duration(59.9), "59 s");
+        assert_eq!(duration(185.0), "3 min 5 s");
+        assert_eq!(duration(7620.0), "2 h 7 min");
+        assert_eq!(bytes(1536), "2 KiB");
+        assert_eq!(bytes(5_242_880), "5.0 MiB");
+    }
+}
