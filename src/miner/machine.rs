@@ -1,5 +1,5 @@
 //! The life cycle as a table: which duty follows which, given how the last one ended. Pure, so that
-//! every pair can be tested; who carries a duty out is in [`super::life`].
+//! every pair can be tested; who carries a duty out is in `life`.
 
 use std::time::Duration;
 

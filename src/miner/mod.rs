@@ -1,5 +1,7 @@
 //! The life cycle of a miner: one state machine; commands in, events and snapshot out.
 
+pub mod board;
+pub mod machine;
 pub mod snapshot;
 
 pub use snapshot::{

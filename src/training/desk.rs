@@ -15,11 +15,11 @@ use crate::protocol::ActivationId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intake {
     /// Forwards and backwards.
-    All,
-    /// Backwards only: paused or stopping, finishing what is in hand.
-    BackwardsOnly,
+    Open,
+    /// Only what was accepted before, and the gradients that belong to it: paused, or stopping.
+    InHand,
     /// Nothing: not training.
-    Nothing,
+    Shut,
 }
 
 /// How full it is.
@@ -50,7 +50,7 @@ struct Papers {
 
 impl Papers {
     fn would_take_forward(&self, id: &ActivationId) -> Offer {
-        if self.intake != Intake::All {
+        if self.intake == Intake::Shut {
             Offer::Full
         } else if self.cache.contains(id) || self.seen.contains(id) {
             Offer::Duplicate
@@ -60,7 +60,7 @@ impl Papers {
     }
 
     fn would_take_backward(&self, id: &ActivationId) -> Offer {
-        if self.intake == Intake::Nothing {
+        if self.intake == Intake::Shut {
             Offer::Full
         } else if self.cache.contains(id) {
             self.queue.would_take_backward(id)
@@ -81,7 +81,10 @@ impl Papers {
 #[derive(Debug)]
 pub struct Desk {
     papers: Mutex<Papers>,
+    /// Rings when there may be work.
     bell: Notify,
+    /// Rings when there may be room.
+    room: Notify,
 }
 
 impl Desk {
@@ -89,8 +92,8 @@ impl Desk {
     pub fn new(capacity: Capacity, cache_lifetime: std::time::Duration) -> Self {
         let cache = ForwardCache::new(capacity, cache_lifetime);
         let queue = queue_for(cache.capacity());
-        let papers = Papers { queue, cache, intake: Intake::Nothing, seen: VecDeque::new() };
-        Self { papers: Mutex::new(papers), bell: Notify::new() }
+        let papers = Papers { queue, cache, intake: Intake::Shut, seen: VecDeque::new() };
+        Self { papers: Mutex::new(papers), bell: Notify::new(), room: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Papers> {
@@ -113,30 +116,48 @@ impl Desk {
         self.lock().cache.set_capacity(capacity);
     }
 
-    /// What a peer is answered that wants to push this forward.
-    pub fn would_take_forward(&self, id: &ActivationId) -> Offer {
-        self.lock().would_take_forward(id)
-    }
-
-    /// What a peer is answered that wants to push this gradient. One without a forward that waits
-    /// for it can never be used.
+    /// Whether this gradient would be accepted. One without a forward that waits for it can never
+    /// be used.
     pub fn would_take_backward(&self, id: &ActivationId) -> Offer {
         self.lock().would_take_backward(id)
     }
 
-    /// Puts a forward into the queue, by the rules of [`Desk::would_take_forward`].
+    /// Puts a forward into the queue, unless it is or was here already, or there is no room.
     pub fn offer_forward(&self, work: ForwardWork) -> Offer {
-        let mut papers = self.lock();
-        let offer = match papers.would_take_forward(&work.id) {
-            Offer::Accepted => papers.queue.offer_forward(work),
-            refused => refused,
-        };
-        drop(papers);
-        self.bell.notify_one();
-        offer
+        self.offer_forward_or_back(work).err().map_or(Offer::Accepted, |(offer, _)| offer)
     }
 
-    /// Puts a gradient into the queue, by the rules of [`Desk::would_take_backward`].
+    fn offer_forward_or_back(&self, work: ForwardWork) -> Result<(), (Offer, Box<ForwardWork>)> {
+        let mut papers = self.lock();
+        match papers.would_take_forward(&work.id) {
+            Offer::Accepted => {
+                papers.queue.offer_forward(work);
+            }
+            refused => return Err((refused, Box::new(work))),
+        }
+        drop(papers);
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    /// [`Desk::offer_forward`], waiting while there is no room.
+    pub async fn bring_forward(&self, work: ForwardWork) -> Offer {
+        let mut work = work;
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            // Registered before looking, so that no room is missed in between.
+            room.as_mut().enable();
+            match self.offer_forward_or_back(work) {
+                Ok(()) => return Offer::Accepted,
+                Err((Offer::Full, back)) => work = *back,
+                Err((offer, _)) => return offer,
+            }
+            room.await;
+        }
+    }
+
+    /// Puts a gradient into the queue, by the rule of [`Desk::would_take_backward`].
     pub fn offer_backward(&self, work: BackwardWork) -> Offer {
         let mut papers = self.lock();
         let offer = match papers.would_take_backward(&work.id) {
@@ -152,12 +173,17 @@ impl Desk {
     /// backwards are done.
     pub fn next(&self, pipeline_open: bool) -> Option<Work> {
         let mut papers = self.lock();
-        let open = pipeline_open && papers.intake == Intake::All && papers.cache.has_room();
+        let taking = papers.intake != Intake::Shut;
+        let open = pipeline_open && taking && papers.cache.has_room();
         let gate = if open { ForwardGate::Open } else { ForwardGate::Closed };
         let work = papers.queue.next(gate);
         if let Some(Work::Forward(forward)) = &work {
             let id = forward.id.clone();
             papers.see(id);
+        }
+        drop(papers);
+        if work.is_some() {
+            self.room.notify_waiters();
         }
         work
     }
@@ -223,7 +249,7 @@ impl Desk {
     /// Drops everything and closes the intake; returns how many activations it was.
     pub fn clear(&self) -> usize {
         let mut papers = self.lock();
-        papers.intake = Intake::Nothing;
+        papers.intake = Intake::Shut;
         papers.seen.clear();
         papers.queue.clear() + papers.cache.clear()
     }
@@ -267,7 +293,7 @@ mod tests {
 
     fn desk(capacity: usize) -> Desk {
         let desk = Desk::new(Capacity::Fixed(capacity), Duration::from_secs(60));
-        desk.set_intake(Intake::All);
+        desk.set_intake(Intake::Open);
         desk
     }
 
@@ -298,15 +324,29 @@ mod tests {
     }
 
     #[test]
-    fn a_paused_desk_finishes_what_is_in_hand() {
+    fn a_paused_desk_finishes_what_is_in_hand_and_a_shut_one_nothing() {
         let desk = desk(4);
         desk.keep(cached("a"));
         desk.offer_forward(forward("b"));
-        desk.set_intake(Intake::BackwardsOnly);
-        assert_eq!(desk.would_take_forward(&"c".into()), Offer::Full);
+        desk.set_intake(Intake::InHand);
         assert_eq!(desk.would_take_backward(&"a".into()), Offer::Accepted);
-        assert_eq!(desk.next(true), None);
-        assert_eq!(desk.clear(), 2);
+        assert_eq!(desk.next(true), Some(Work::Forward(forward("b"))));
+        assert_eq!(desk.clear(), 1);
+        assert_eq!(desk.intake(), Intake::Shut);
         assert_eq!(desk.would_take_backward(&"a".into()), Offer::Full);
+        assert_eq!(desk.offer_forward(forward("c")), Offer::Full);
+    }
+
+    #[tokio::test]
+    async fn whoever_brings_a_forward_waits_for_room() {
+        let desk = Arc::new(desk(1));
+        assert_eq!(desk.offer_forward(forward("a")), Offer::Accepted);
+        let waiting = Arc::clone(&desk);
+        let bring = tokio::spawn(async move { waiting.bring_forward(forward("b")).await });
+        tokio::task::yield_now().await;
+        assert!(!bring.is_finished());
+        assert_eq!(desk.next(true), Some(Work::Forward(forward("a"))));
+        assert_eq!(bring.await.unwrap(), Offer::Accepted);
+        assert_eq!(desk.next(true), Some(Work::Forward(forward("b"))));
     }
 }

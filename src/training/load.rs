@@ -3,9 +3,16 @@
 //! other miner is tried first.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::protocol::ChunkNumber;
+use super::local::{LocalError, LocalStage};
+use super::services::Services;
+use crate::network::CallError;
+use crate::protocol::bf16::widen;
+use crate::protocol::merge::cosine;
 use crate::protocol::messages::Partition;
+use crate::protocol::sections::chunk_range;
+use crate::protocol::{ChunkNumber, Epoch, StageIndex};
 
 /// Fewer of the listed chunks than this, and the weights are not used.
 pub const MIN_COVERAGE: f64 = 0.9;
@@ -32,14 +39,6 @@ impl Gate {
             Self::Cosine(least) => cosine(ours, theirs) >= least,
         }
     }
-}
-
-/// The cosine of the angle between two vectors; NaN if one of them is zero.
-pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| -> f64 {
-        a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
-    };
-    dot(a, b) / (dot(a, a).sqrt() * dot(b, b).sqrt())
 }
 
 /// The copies of every listed chunk, the preferred one first (the last listed wins).
@@ -87,6 +86,115 @@ impl Coverage {
         let why = self.failed.first().map_or("", |(_, why)| why.as_str());
         format!("{} of {listed} merged partitions could be loaded ({why})", self.loaded.len())
     }
+}
+
+/// The merged weights could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The orchestrator.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The device.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// Nobody has merged anything, though the run is past its first epoch.
+    #[error(
+        "the network lists no merged weights for epoch {0}; waiting until some miner has merged them"
+    )]
+    NothingMerged(Epoch),
+    /// Too little could be had.
+    #[error("{0}; at least 90 % are needed")]
+    Coverage(String),
+}
+
+/// Whether this session has loaded merged weights before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synced {
+    /// Yes: what comes is compared with what is here.
+    Before,
+    /// No.
+    Never,
+}
+
+/// Downloads the merged weights into the stage and starts the epoch with them.
+pub async fn load_merged(
+    services: &Services,
+    stage: &mut LocalStage,
+    synced: Synced,
+) -> Result<(Epoch, Coverage), LoadError> {
+    let terms = stage.terms();
+    let (partitions, number) = (terms.partitions, terms.stage);
+    let epoch = services.orchestrator.run_epoch(&terms.run).await?.epoch;
+    let listed = copies(&services.orchestrator.merged_partitions().await?);
+    if listed.is_empty() && epoch > Epoch(1) && synced == Synced::Never {
+        return Err(LoadError::NothingMerged(epoch));
+    }
+    let gate = match synced {
+        Synced::Never => Gate::Open,
+        Synced::Before => {
+            Gate::Cosine(services.constants.training.min_cosine_similarity_download)
+        }
+    };
+    let mut weights = stage.weights().await?;
+    let mut coverage =
+        Coverage { unlisted: partitions.saturating_sub(listed.len()), ..Coverage::default() };
+    for (chunk, urls) in listed {
+        match load_chunk(services, &mut weights, (number, chunk, partitions), &urls, gate).await {
+            Ok(()) => coverage.loaded.push(chunk),
+            Err(why) => {
+                tracing::warn!("partition {chunk} cannot be loaded: {why}");
+                coverage.failed.push((chunk, why));
+            }
+        }
+    }
+    if !coverage.is_enough() {
+        return Err(LoadError::Coverage(coverage.summary()));
+    }
+    stage.write_weights(Arc::new(weights)).await?;
+    stage.begin_epoch(epoch, coverage.loaded.clone()).await?;
+    Ok((epoch, coverage))
+}
+
+/// Loads one chunk from the first of its copies that is good.
+async fn load_chunk(
+    services: &Services,
+    weights: &mut [f32],
+    (stage, chunk, partitions): (StageIndex, ChunkNumber, usize),
+    urls: &[String],
+    gate: Gate,
+) -> Result<(), String> {
+    let range = chunk_range(weights.len(), partitions, chunk).map_err(|e| e.to_string())?;
+    let ours = &mut weights[range];
+    let mut why = "it has no address".to_owned();
+    for url in urls {
+        match download_chunk(services, url, (stage, chunk), ours.len()).await {
+            Ok(theirs) if gate.admits(ours, &theirs) => {
+                ours.copy_from_slice(&theirs);
+                return Ok(());
+            }
+            Ok(_) => "it differs too much from the own weights".clone_into(&mut why),
+            Err(error) => why = error,
+        }
+    }
+    Err(why)
+}
+
+async fn download_chunk(
+    services: &Services,
+    url: &str,
+    (stage, chunk): (StageIndex, ChunkNumber),
+    len: usize,
+) -> Result<Vec<f32>, String> {
+    let storage = &services.storage;
+    let trailer = storage.partition_trailer(url).await.map_err(|e| e.to_string())?;
+    if trailer.chunk != chunk || trailer.layer != stage || trailer.weights.len != len {
+        return Err(format!(
+            "the object holds {} numbers of chunk {} of stage {}",
+            trailer.weights.len, trailer.chunk, trailer.layer
+        ));
+    }
+    let values = storage.get_values(url, trailer.weights.bytes).await.map_err(|e| e.to_string())?;
+    Ok(widen(&values))
 }
 
 #[cfg(test)]

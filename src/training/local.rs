@@ -10,9 +10,8 @@ use super::record::{Deed, Recorder, weights_hash};
 use super::terms::Terms;
 use super::worker::{PlaceError, Placed, Urgency, Worker, WorkerError};
 use crate::compute::{BuildError, Device};
-use crate::model::plan::PlanError;
-use crate::model::stage::{
-    OptimizerSnapshot, Stage, StageError, StageGradient, StageInput, StepReport,
+use crate::model::{
+    OptimizerSnapshot, PlanError, Stage, StageError, StageGradient, StageInput, StepReport,
 };
 use crate::protocol::messages::Flag;
 use crate::protocol::{ActivationId, ChunkNumber, Epoch, Hotkey};

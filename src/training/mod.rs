@@ -3,10 +3,9 @@
 
 pub mod cache;
 pub mod desk;
-pub mod local;
+pub mod load;
 pub mod pseudo_gradient;
 pub mod queue;
 pub mod record;
 pub mod snapshot;
-pub mod terms;
 pub mod worker;

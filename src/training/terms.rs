@@ -1,9 +1,7 @@
 //! What a registration means for this miner: the run, the stage to build, and the hyper-parameters,
 //! checked before anything is allocated from them (spec 1.7, 8.1, 8.8).
 
-use crate::model::config::{ConfigError, LlamaConfig, RopeScaling};
-use crate::model::optimizer::OptimizerKind;
-use crate::model::plan::StageSpec;
+use crate::model::{ConfigError, LlamaConfig, OptimizerKind, StageSpec};
 use crate::protocol::messages::{
     Flag, MinerRegistrationResponse, ModelConfig, ModelMetadata, RunFlags,
 };
@@ -205,39 +203,17 @@ fn local_batch(batch: usize) -> usize {
 
 /// The model as the wire describes it. Longer sequences than the context raise the context, and then
 /// the rotary base is not rescaled (spec 1.7).
-pub fn llama_config(wire: &ModelConfig, sequence: usize) -> Result<LlamaConfig, TermsError> {
-    let need = |value: Option<usize>, name| value.ok_or(TermsError::Missing(name));
-    let context = need(wire.context_length, "model_cfg.context_length")?;
-    let original = wire.orig_context_length.unwrap_or(context);
-    let (context_length, orig_context_length) =
-        if sequence > context { (sequence, sequence) } else { (context, original) };
-    let emb_dim = need(wire.emb_dim, "model_cfg.emb_dim")?;
-    let config = LlamaConfig {
-        vocab_size: need(wire.vocab_size, "model_cfg.vocab_size")?,
-        context_length,
-        orig_context_length,
-        emb_dim,
-        // A bottleneck as wide as the stream is none (spec 8.5, step 1).
-        bottleneck_dim: wire.bottleneck_dim.filter(|narrow| *narrow != emb_dim),
-        n_heads: need(wire.n_heads, "model_cfg.n_heads")?,
-        n_kv_groups: need(wire.n_kv_groups, "model_cfg.n_kv_groups")?,
-        n_layers: need(wire.n_layers, "model_cfg.n_layers")?,
-        hidden_dim: need(wire.hidden_dim, "model_cfg.hidden_dim")?,
-        rope_base: wire.rope_base.unwrap_or(500_000.0),
-        rope_scaling: wire.rope_freq.as_ref().and_then(rope_scaling),
-    };
-    Ok(config.checked()?)
-}
-
-fn rope_scaling(wire: &std::collections::BTreeMap<String, f64>) -> Option<RopeScaling> {
-    let number = |name: &str| wire.get(name).copied();
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    Some(RopeScaling {
-        factor: number("factor")?,
-        low_freq_factor: number("low_freq_factor")?,
-        high_freq_factor: number("high_freq_factor")?,
-        original_context_length: number("original_context_length")? as usize,
-    })
+pub fn llama_config(wire: &ModelConfig, sequence: usize) -> Result<LlamaConfig, ConfigError> {
+    let mut wire = wire.clone();
+    if wire.context_length.is_some_and(|context| sequence > context) {
+        wire.context_length = Some(sequence);
+        wire.orig_context_length = Some(sequence);
+    }
+    // A bottleneck as wide as the stream is none (spec 8.5, step 1).
+    if wire.bottleneck_dim == wire.emb_dim {
+        wire.bottleneck_dim = None;
+    }
+    LlamaConfig::try_from(&wire)
 }
 
 #[cfg(test)]
