@@ -12,6 +12,7 @@ pub mod presets;
 pub mod rope;
 pub mod stage;
 pub mod targets;
+pub mod tokenizer;
 
 pub use config::{ConfigError, LlamaConfig, RopeScaling};
 pub use optimizer::OptimizerKind;

@@ -3,6 +3,7 @@
 //! I/O, no clock, no threads), so that the miner and the practice swarm share one meaning of a byte
 //! and each rule can be checked against the vectors in `tests/vectors`.
 
+pub mod backoff;
 pub mod bf16;
 pub mod blob;
 pub mod canonical;
@@ -11,9 +12,14 @@ pub mod epistula;
 pub mod error_body;
 pub mod hash;
 pub mod ids;
+pub mod lr_schedule;
+pub mod merge;
 pub mod messages;
 pub mod multipart;
+pub mod p2p;
+pub mod peer_selection;
 pub mod phase;
+pub mod registry;
 pub mod sections;
 pub mod splits;
 pub mod ss58;
