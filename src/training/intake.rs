@@ -1,6 +1,8 @@
 //! From bytes to work: pushed activations and gradients, and the first stage's own samples, become
 //! tensors and tokens before they are queued. What is no tensor of the right size is dropped here.
 
+use std::sync::Arc;
+
 use futures::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 
@@ -17,8 +19,6 @@ use crate::protocol::{ActivationHash, ActivationId};
 /// A message or sample that cannot be worked with.
 #[derive(Debug, thiserror::Error)]
 enum Unusable {
-    #[error("it is for another stage")]
-    WrongStage,
     #[error("it is no tensor of this stage: {0}")]
     Tensor(#[from] TorchError),
     #[error("it names no sample to take the targets from")]
@@ -40,7 +40,7 @@ pub(super) async fn take_forwards(
     let arriving = stream::poll_fn(|context| pushes.poll_recv(context));
     let mut made = arriving
         .map(|push| async move {
-            let id = push.activation_id.clone();
+            let id = push.activation.clone();
             (id, forward_work(floor, push).await)
         })
         .buffered(at_a_time);
@@ -60,7 +60,7 @@ pub(super) async fn take_backwards(
     pushes: &mut mpsc::Receiver<InboundPush>,
 ) {
     while let Some(push) = pushes.recv().await {
-        let id = push.activation_id.clone();
+        let id = push.activation.clone();
         match backward_work(floor, &push) {
             // One that is here already, or whose forward was given up, is past.
             Ok(work) => drop(floor.desk.offer_backward(work)),
@@ -74,8 +74,7 @@ fn lose(floor: &Floor<'_>, what: &str, id: &ActivationId, why: &Unusable) {
 }
 
 async fn forward_work(floor: &Floor<'_>, push: InboundPush) -> Result<ForwardWork, Unusable> {
-    check_stage(floor, &push)?;
-    let numbers = tensor(floor, &push.tensor_bytes)?;
+    let numbers = tensor(floor, &push.tensor_file)?;
     let targets = if floor.terms.is_last() {
         let sample = push.sample_path.as_deref().ok_or(Unusable::NoSample)?;
         Some(tokens(floor, sample).await?)
@@ -83,9 +82,9 @@ async fn forward_work(floor: &Floor<'_>, push: InboundPush) -> Result<ForwardWor
         None
     };
     Ok(ForwardWork {
-        id: push.activation_id,
-        input: std::sync::Arc::new(Input::Activation(numbers)),
-        input_hash: Some(ActivationHash::of(&push.tensor_bytes)),
+        id: push.activation,
+        input: Arc::new(Input::Activation(numbers)),
+        input_hash: Some(ActivationHash::of(&push.tensor_file)),
         // The gradient goes to the node that really sent this, whatever the message names.
         source: Some(Source { hotkey: push.sender, nodes: vec![push.from] }),
         sample: push.sample_path,
@@ -95,19 +94,11 @@ async fn forward_work(floor: &Floor<'_>, push: InboundPush) -> Result<ForwardWor
 }
 
 fn backward_work(floor: &Floor<'_>, push: &InboundPush) -> Result<BackwardWork, Unusable> {
-    check_stage(floor, push)?;
     Ok(BackwardWork {
-        id: push.activation_id.clone(),
-        gradient: tensor(floor, &push.tensor_bytes)?,
-        input_hash: ActivationHash::of(&push.tensor_bytes),
+        id: push.activation.clone(),
+        gradient: tensor(floor, &push.tensor_file)?,
+        input_hash: ActivationHash::of(&push.tensor_file),
     })
-}
-
-fn check_stage(floor: &Floor<'_>, push: &InboundPush) -> Result<(), Unusable> {
-    match push.target_layer {
-        Some(stage) if stage != floor.terms.stage => Err(Unusable::WrongStage),
-        _ => Ok(()),
-    }
 }
 
 fn tensor(floor: &Floor<'_>, bytes: &[u8]) -> Result<Vec<bf16>, Unusable> {
@@ -187,7 +178,7 @@ async fn take_sample(floor: &Floor<'_>, answer: ActivationResponse) {
     let work = ForwardWork {
         id,
         targets: floor.terms.is_last().then(|| tokens.clone()),
-        input: std::sync::Arc::new(Input::Tokens(tokens)),
+        input: Arc::new(Input::Tokens(tokens)),
         source: None,
         input_hash: None,
         sample: Some(sample),

@@ -151,6 +151,11 @@ impl LocalStage {
         Ok(self.placed.run(Urgency::Ordinary, |stage| stage.param_count()).await?)
     }
 
+    /// Bytes that the stage takes on the device.
+    pub async fn memory_bytes(&self) -> Result<u64, LocalError> {
+        Ok(self.placed.run(Urgency::Ordinary, |stage| stage.plan().bytes() as u64).await?)
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         urgency: Urgency,

@@ -3,9 +3,17 @@
 
 pub mod cache;
 pub mod desk;
+pub mod door;
+pub mod floor;
+mod intake;
 pub mod load;
+pub mod local;
+pub mod merge;
+pub mod phase;
 pub mod pseudo_gradient;
 pub mod queue;
 pub mod record;
+pub mod services;
 pub mod snapshot;
+pub mod terms;
 pub mod worker;
