@@ -80,6 +80,9 @@ pub enum BuildError {
         /// The driver's words.
         why: String,
     },
+    /// The device failed while the stage was being set up.
+    #[error(transparent)]
+    Fault(#[from] DeviceFault),
 }
 
 /// A device failed while it worked.

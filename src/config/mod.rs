@@ -1,3 +1,10 @@
-//! Settings and the files they live in.
+//! Settings, the files they live in, and the constants of the networks that Hearth can join. Ground
+//! floor: everything but `protocol` and `compute` may read it, it reads nobody.
 
+pub mod constants;
 pub mod folders;
+
+pub use constants::{
+    Constants, HttpConstants, PeerConstants, PublisherConstants, RegistryConstants,
+    StorageConstants, TrainingConstants,
+};

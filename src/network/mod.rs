@@ -1,1 +1,19 @@
-//! (being written)
+//! Everything that leaves this machine or comes to it: the orchestrator's HTTP interface, object
+//! storage, the bridge with its node registry, and the peers. Callers get typed answers and typed
+//! errors; no socket, header or retry is visible above this module.
+
+pub mod directory;
+pub mod http;
+pub mod orchestrator;
+pub mod peers;
+pub mod publisher;
+pub mod registry;
+pub mod storage;
+#[cfg(test)]
+pub(crate) mod test_server;
+mod traffic;
+
+pub use directory::{Directory, NodeAddress, Peer};
+pub use http::{HttpClient, Route};
+pub use orchestrator::{CallError, Orchestrator};
+pub use traffic::Traffic;

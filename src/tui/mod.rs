@@ -22,6 +22,8 @@ pub use view::View;
 
 use keymap::Action;
 use terminal::Screen;
+
+pub(crate) use terminal::restore;
 use theme::Theme;
 
 /// Between two looks at the snapshots: at most ten frames a second.

@@ -39,7 +39,7 @@ impl Drop for Screen {
 }
 
 /// Gives the terminal back; harmless when it was never taken.
-fn restore() {
+pub(crate) fn restore() {
     // Nothing can be done about a terminal that is gone.
     let _ = disable_raw_mode();
     let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);

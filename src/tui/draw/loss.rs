@@ -38,18 +38,19 @@ pub(super) fn loss(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme
     datasets.push(line(&curve).marker(Marker::Braille).style(theme.curve()));
 
     let first = curve.first().map_or(last, |&(_, y)| y);
-    let mut title = vec![
+    let now = Line::from(vec![
         Span::styled(format!(" {first:.2} -> "), theme.quiet()),
         Span::styled(format!("{last:.3} "), theme.number()),
-    ];
+    ]);
+    let mut scale = Vec::new();
     if let Some((u, b)) = baselines {
-        title.push(Span::styled(format!(" word counts {u:.2}"), theme.reference()));
-        title.push(Span::styled(format!("  word pairs {b:.2} "), theme.reference_two()));
+        scale.push(Span::styled(format!(" word counts {u:.2} "), theme.reference()));
+        scale.push(Span::styled(format!(" word pairs {b:.2} "), theme.reference_two()));
     }
     let x_unit = if view.swarm.is_some() { "tokens" } else { "activations" };
     let y_label = |y: f64| Span::styled(format!("{y:>4.1}"), theme.dim());
     let chart = Chart::new(datasets)
-        .block(block.title_bottom(Line::from(title)))
+        .block(block.title_top(now.right_aligned()).title_bottom(Line::from(scale)))
         .legend_position(None)
         .x_axis(Axis::default().style(theme.dim()).bounds([0.0, last_x.max(1.0)]).labels([
             Span::styled("0", theme.dim()),

@@ -25,17 +25,17 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, theme: &Theme) {
         return;
     }
     let speed_height = 6;
-    let log_height = if area.height >= 36 { 8 } else { 4 };
+    let log_height = if area.height >= 36 { 8 } else { 3 };
     let [head, status, main, speed, log, foot] = Layout::vertical([
         Constraint::Length(1),
-        Constraint::Length(2),
+        Constraint::Length(3),
         Constraint::Min(8),
         Constraint::Length(speed_height),
         Constraint::Length(log_height),
         Constraint::Length(1),
     ])
     .areas(area);
-    let stages_width = if area.width >= 110 { 46 } else { 36 };
+    let stages_width = if area.width >= 110 { 46 } else { 38 };
     let [left, right] =
         Layout::horizontal([Constraint::Min(40), Constraint::Length(stages_width)]).areas(main);
 

@@ -16,7 +16,10 @@ pub(super) fn stages(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &The
     let width = usize::from(block.inner(area).width);
     let height = usize::from(block.inner(area).height);
     let mut lines = match &view.swarm {
-        Some(swarm) => swarm_lines(swarm, view, width, theme),
+        Some(swarm) => {
+            let lines = swarm_lines(swarm, view, width, theme);
+            if lines.len() > height { compact_lines(swarm, view, width, theme) } else { lines }
+        }
         None => neighbour_lines(view, theme),
     };
     if lines.is_empty() {
@@ -42,13 +45,39 @@ fn swarm_lines<'a>(
         for miner in &stage.miners {
             let you = if miner.hotkey == view.miner.hotkey { " (you)" } else { "" };
             let name = format!("  {}{you}", view.name_of(&miner.hotkey));
-            let done = format!("{:>4} fwd {:>4} bwd", miner.forwards, miner.backwards);
+            let mut done = format!("{:>4} backwards", miner.backwards);
+            if width >= 44 {
+                done = format!("{:>4} fwd {:>4} bwd", miner.forwards, miner.backwards);
+            }
             lines.push(Line::from(vec![
                 Span::styled(format!("{name:<11}"), theme.number()),
-                Span::styled(format!("{:<9}", miner.status), theme.quiet()),
+                Span::styled(format!("{:<10}", miner.status), theme.quiet()),
                 Span::styled(done, theme.quiet()),
             ]));
         }
+    }
+    lines
+}
+
+/// Two lines a stage: its phase, and its miners with their backwards.
+fn compact_lines<'a>(
+    swarm: &SwarmSnapshot,
+    view: &View,
+    width: usize,
+    theme: &Theme,
+) -> Vec<Line<'a>> {
+    let mut lines = Vec::new();
+    for stage in &swarm.stages {
+        lines.push(stage_line(stage, width, theme));
+        let miners: Vec<String> = stage
+            .miners
+            .iter()
+            .map(|miner| {
+                let you = if miner.hotkey == view.miner.hotkey { " (you)" } else { "" };
+                format!("{}{you} {}", view.name_of(&miner.hotkey), miner.backwards)
+            })
+            .collect();
+        lines.push(Line::styled(format!("  backwards: {}", miners.join("  ")), theme.quiet()));
     }
     lines
 }
@@ -57,13 +86,13 @@ fn stage_line<'a>(stage: &StageView, width: usize, theme: &Theme) -> Line<'a> {
     let label = format!("{} {:<9} ", stage.stage, text::phase(&stage.phase));
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let percent = (stage.progress.clamp(0.0, 1.0) * 100.0).round() as usize;
-    let room = width.saturating_sub(label.chars().count() + 7).clamp(4, 24);
+    let room = width.saturating_sub(6 + label.chars().count() + 5).min(24);
     let full = room * percent / 100;
     Line::from(vec![
         Span::styled("stage ", theme.dim()),
         Span::styled(label, theme.number()),
         Span::styled("█".repeat(full), theme.bar()),
-        Span::styled("░".repeat(room.saturating_sub(full + 6)), theme.dim()),
+        Span::styled("░".repeat(room - full), theme.dim()),
         Span::styled(format!(" {percent:>3}%"), theme.quiet()),
     ])
 }

@@ -2,7 +2,7 @@
 //! happen next, who must do it, and when.
 
 use ratatui::Frame;
-use ratatui::layout::{Alignment, Rect};
+use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
@@ -11,20 +11,24 @@ use super::super::theme::Theme;
 use super::super::view::View;
 
 pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    let right = match view.miner.stage {
+        Some(stage) => format!("your miner {} holds stage {stage} ", view.miner.name),
+        None => format!("your miner {} has no stage yet ", view.miner.name),
+    };
     let mut left = vec![Span::styled(" Hearth", theme.title())];
     let place = if view.swarm.is_some() { "practice swarm on this machine" } else { "" };
     left.push(Span::styled(format!("  {place}"), theme.quiet()));
     if let Some(run) = &view.miner.run {
-        left.push(Span::styled(format!("  run {run}"), theme.dim()));
+        let used = 9 + place.len() + 6 + run.chars().count() + 2 + right.len();
+        if used <= usize::from(area.width) {
+            left.push(Span::styled(format!("  run {run}"), theme.dim()));
+        }
     }
     frame.render_widget(Line::from(left), area);
-
-    let stage = match view.miner.stage {
-        Some(stage) => format!("your miner {} holds stage {stage} ", view.miner.name),
-        None => format!("your miner {} has no stage yet ", view.miner.name),
-    };
-    let right = Paragraph::new(Line::styled(stage, theme.quiet())).alignment(Alignment::Right);
-    frame.render_widget(right, area);
+    #[allow(clippy::cast_possible_truncation)]
+    let width = (right.len() as u16).min(area.width);
+    let place = Rect { x: area.right() - width, width, ..area };
+    frame.render_widget(Line::styled(right, theme.quiet()), place);
 }
 
 pub(super) fn status(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
@@ -40,10 +44,12 @@ pub(super) fn status(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &The
     let second = Line::from(vec![
         Span::styled(" next: ", theme.dim()),
         Span::styled(status.next.clone(), theme.quiet()),
-        Span::styled("  by: ", theme.dim()),
+    ]);
+    let third = Line::from(vec![
+        Span::styled(" done by: ", theme.dim()),
         Span::styled(text::who(status.who), theme.quiet()),
-        Span::styled("  in: ", theme.dim()),
+        Span::styled("   expected in: ", theme.dim()),
         Span::styled(text::eta(status.eta), theme.quiet()),
     ]);
-    frame.render_widget(Paragraph::new(vec![first, second]), area);
+    frame.render_widget(Paragraph::new(vec![first, second, third]), area);
 }

@@ -1,0 +1,138 @@
+//! The practice swarm's models, in one table.
+
+use super::config::LlamaConfig;
+use super::parameters;
+use crate::protocol::splits::Split;
+
+/// A model of the practice swarm and how it is trained.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Preset {
+    /// Its word on the command line.
+    pub name: &'static str,
+    /// Tokens of the vocabulary.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub emb_dim: usize,
+    /// Width of what crosses from stage to stage.
+    pub bottleneck_dim: usize,
+    /// Width of the feed-forward part.
+    pub hidden_dim: usize,
+    /// Blocks.
+    pub n_layers: usize,
+    /// Query heads.
+    pub n_heads: usize,
+    /// Key and value heads.
+    pub n_kv_groups: usize,
+    /// Tokens of a sequence.
+    pub seq: usize,
+    /// Sequences of an activation.
+    pub batch: usize,
+    /// Sequences computed at once.
+    pub local_batch: usize,
+    /// Learning rate of the inner optimizer.
+    pub learning_rate: f64,
+    /// Backwards of a miner before an optimizer step.
+    pub accumulation: usize,
+    /// Backwards of every miner that end an epoch.
+    pub backwards_per_epoch: usize,
+    /// Limit of the gradient's norm for the whole model.
+    pub grad_clip_norm: f64,
+}
+
+/// All presets; the first is the default.
+pub const PRESETS: [Preset; 2] = [
+    Preset {
+        name: "demo",
+        vocab_size: 4096,
+        emb_dim: 128,
+        bottleneck_dim: 32,
+        hidden_dim: 384,
+        n_layers: 6,
+        n_heads: 4,
+        n_kv_groups: 2,
+        seq: 128,
+        batch: 4,
+        local_batch: 4,
+        learning_rate: 2e-3,
+        accumulation: 1,
+        backwards_per_epoch: 64,
+        grad_clip_norm: 1.0,
+    },
+    Preset {
+        name: "nano",
+        vocab_size: 4096,
+        emb_dim: 32,
+        bottleneck_dim: 8,
+        hidden_dim: 64,
+        n_layers: 4,
+        n_heads: 2,
+        n_kv_groups: 1,
+        seq: 32,
+        batch: 2,
+        local_batch: 2,
+        learning_rate: 2e-3,
+        accumulation: 1,
+        backwards_per_epoch: 8,
+        grad_clip_norm: 1.0,
+    },
+];
+
+impl Preset {
+    /// The preset with this name.
+    pub fn named(name: &str) -> Option<&'static Preset> {
+        PRESETS.iter().find(|preset| preset.name == name)
+    }
+
+    /// Its model.
+    pub fn config(&self) -> LlamaConfig {
+        LlamaConfig {
+            vocab_size: self.vocab_size,
+            context_length: self.seq,
+            orig_context_length: self.seq,
+            emb_dim: self.emb_dim,
+            bottleneck_dim: Some(self.bottleneck_dim),
+            n_heads: self.n_heads,
+            n_kv_groups: self.n_kv_groups,
+            n_layers: self.n_layers,
+            hidden_dim: self.hidden_dim,
+            rope_base: 10_000.0,
+            rope_scaling: None,
+        }
+    }
+
+    /// Parameters of the undivided model: the run's `total_global_params`.
+    pub fn total_params(&self) -> u64 {
+        parameters::count(&parameters::parameters(&self.config(), Split::WHOLE)) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{OptimizerKind, StageSpec};
+    use crate::protocol::splits::balanced_splits;
+
+    #[test]
+    fn every_preset_can_be_planned_in_three_stages() {
+        for preset in &PRESETS {
+            let splits = balanced_splits(preset.n_layers, 3).unwrap();
+            for (stage, split) in splits.into_iter().enumerate() {
+                let spec = StageSpec {
+                    config: preset.config(),
+                    split,
+                    stage,
+                    stages: 3,
+                    batch: preset.batch,
+                    local_batch: preset.local_batch,
+                    seq: preset.seq,
+                    optimizer: OptimizerKind::NAdam,
+                    grad_clip_norm: preset.grad_clip_norm,
+                    total_global_params: preset.total_params(),
+                };
+                let plan = spec.plan().unwrap();
+                assert!(plan.bytes() > 4 * 4 * plan.param_count());
+                assert!(plan.to_string().contains("total"));
+            }
+        }
+    }
+}

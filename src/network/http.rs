@@ -1,0 +1,224 @@
+//! One pooled HTTP client for orchestrator, bridge and object store (spec 13, weakness 15), with one
+//! primitive: send a request and read a bounded answer within a time limit.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Request, Response, StatusCode};
+
+use super::traffic::Traffic;
+use crate::clock::Clock;
+
+/// How requests reach their servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Straight, without proxies and without certificates: to servers on this machine.
+    Loopback,
+    /// As the environment says (proxies) and with the platform's certificates.
+    Internet,
+}
+
+/// The HTTP client could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the HTTP client cannot be set up: {0}. Check the system's certificates and proxy settings"
+)]
+pub struct HttpSetupError(String);
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExchangeError {
+    /// No complete answer in time.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The connection could not be made or broke.
+    #[error("{0}")]
+    Transport(String),
+    /// The answer is larger than anything that makes sense.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+}
+
+/// A complete answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Status of HTTP.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The beginning of the body as text, for messages to the user.
+    pub fn excerpt(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+    }
+}
+
+/// A pool of connections. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    client: reqwest::Client,
+    clock: Clock,
+    traffic: Traffic,
+}
+
+impl HttpClient {
+    /// A client whose exchanges are counted in `traffic`. `connect_timeout` bounds the handshakes.
+    pub fn new(
+        route: Route,
+        connect_timeout: Duration,
+        clock: Clock,
+        traffic: Traffic,
+    ) -> Result<Self, HttpSetupError> {
+        install_crypto();
+        let builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(connect_timeout)
+            .user_agent(concat!("hearth/", env!("CARGO_PKG_VERSION")));
+        let builder = match route {
+            Route::Loopback => builder.no_proxy().tls_certs_only([]),
+            Route::Internet => builder,
+        };
+        let client = builder.build().map_err(|error| HttpSetupError(chain(&error)))?;
+        Ok(Self { client, clock, traffic })
+    }
+
+    /// The underlying client, for building requests.
+    pub fn requests(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// Sends `request` and reads an answer of at most `limit` bytes, all within `timeout`.
+    pub async fn exchange(
+        &self,
+        request: Request,
+        limit: usize,
+        timeout: Duration,
+    ) -> Result<Answer, ExchangeError> {
+        let sent = request.body().and_then(reqwest::Body::as_bytes).map_or(0, <[u8]>::len);
+        let work = async {
+            let response = self
+                .client
+                .execute(request)
+                .await
+                .map_err(|error| ExchangeError::Transport(chain(&error.without_url())))?;
+            self.traffic.add_sent(sent);
+            read_bounded(response, limit).await
+        };
+        let answer = self
+            .clock
+            .timeout(timeout, work)
+            .await
+            .map_err(|late| ExchangeError::Timeout(late.0))??;
+        self.traffic.add_received(answer.body.len());
+        Ok(answer)
+    }
+}
+
+async fn read_bounded(mut response: Response, limit: usize) -> Result<Answer, ExchangeError> {
+    let announced = response.content_length().unwrap_or(0);
+    if announced > limit as u64 {
+        return Err(ExchangeError::TooLarge(limit));
+    }
+    // The announcement is the server's word; allocate by it only within reason.
+    let capacity = usize::try_from(announced.min(16 << 20)).unwrap_or(0);
+    let mut body = Vec::with_capacity(capacity);
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| ExchangeError::Transport(chain(&error.without_url())))?
+    {
+        if body.len() + chunk.len() > limit {
+            return Err(ExchangeError::TooLarge(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status: response.status(), headers: response.headers().clone(), body })
+}
+
+/// Makes ring the process's cryptography, once. A provider that is installed already is as good.
+fn install_crypto() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        let installed = rustls::crypto::ring::default_provider().install_default();
+        // Two threads may come here at the same time; the loser's error says just that.
+        drop(installed);
+    }
+}
+
+/// An error with its causes in one line. The outermost text alone ("error sending request") says
+/// nothing to a user.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::test_server;
+    use axum::{Router, body::Body, routing::get};
+
+    fn client() -> HttpClient {
+        let (clock, traffic) = (Clock::system(), Traffic::default());
+        HttpClient::new(Route::Loopback, Duration::from_secs(5), clock, traffic).unwrap()
+    }
+
+    async fn fetch(client: &HttpClient, url: &str, limit: usize) -> Result<Answer, ExchangeError> {
+        let request = client.requests().get(url).build().unwrap();
+        client.exchange(request, limit, Duration::from_millis(500)).await
+    }
+
+    #[tokio::test]
+    async fn bodies_are_bounded_whether_announced_or_not() {
+        let chunked = || async {
+            Body::from_stream(futures::stream::iter(
+                (0..4).map(|_| Ok::<_, std::io::Error>(vec![7_u8; 100])),
+            ))
+        };
+        let router = Router::new()
+            .route("/announced", get(|| async { vec![7_u8; 400] }))
+            .route("/chunked", get(chunked));
+        let base = test_server::start(router).await;
+        let client = client();
+        for path in ["announced", "chunked"] {
+            let url = format!("{base}/{path}");
+            assert_eq!(fetch(&client, &url, 400).await.unwrap().body, vec![7; 400]);
+            assert_eq!(fetch(&client, &url, 399).await.unwrap_err(), ExchangeError::TooLarge(399));
+        }
+        assert_eq!(client.traffic.received(), 800);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_answers_is_a_timeout_and_a_closed_port_a_transport_error() {
+        let router = Router::new().route("/", get(std::future::pending::<()>));
+        let base = test_server::start(router).await;
+        let late = fetch(&client(), &base, 10).await.unwrap_err();
+        assert_eq!(late, ExchangeError::Timeout(Duration::from_millis(500)));
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let refused = fetch(&client(), &format!("http://{address}/"), 10).await.unwrap_err();
+        assert!(matches!(refused, ExchangeError::Transport(_)), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn redirects_are_not_followed() {
+        let to = || async { axum::response::Redirect::temporary("/elsewhere") };
+        let base = test_server::start(Router::new().route("/", get(to))).await;
+        let answer = fetch(&client(), &base, 10).await.unwrap();
+        assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT);
+    }
+}

@@ -1,0 +1,81 @@
+//! What can become of a call. Each case asks for another reaction of the miner (spec 1.11).
+
+use std::time::Duration;
+
+use crate::protocol::error_body::ServerError;
+
+/// Why a call to the orchestrator gave no result. `call` is the endpoint's path.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CallError {
+    /// The orchestrator answered with an application error.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// Status 429 on every attempt.
+    #[error("{call}: the network asks for fewer requests; they are paced down")]
+    TooManyRequests {
+        /// Endpoint.
+        call: &'static str,
+    },
+    /// Another status than 200.
+    #[error("{call}: the network answered with status {status}: {detail}")]
+    Status {
+        /// Endpoint.
+        call: &'static str,
+        /// Of HTTP.
+        status: u16,
+        /// Beginning of the body.
+        detail: String,
+    },
+    /// No connection, or it broke.
+    #[error("{call}: the network cannot be reached ({why}); check the internet connection")]
+    Transport {
+        /// Endpoint.
+        call: &'static str,
+        /// The chain of causes.
+        why: String,
+    },
+    /// No complete answer in time.
+    #[error("{call}: the network did not answer within {after:?}")]
+    Timeout {
+        /// Endpoint.
+        call: &'static str,
+        /// The limit.
+        after: Duration,
+    },
+    /// Status 200 with a body that is not what the specification says.
+    #[error("{call}: the network's answer makes no sense to this version ({why}); update Hearth")]
+    Malformed {
+        /// Endpoint.
+        call: &'static str,
+        /// What the reader stumbled over.
+        why: String,
+    },
+    /// The answer was larger than anything that makes sense.
+    #[error("{call}: the network's answer is larger than {limit} bytes and was not read")]
+    TooLarge {
+        /// Endpoint.
+        call: &'static str,
+        /// In bytes.
+        limit: usize,
+    },
+    /// The request cannot be put on the wire.
+    #[error(
+        "{call}: the request cannot be sent ({why}); this is a fault in Hearth, please report it"
+    )]
+    Unsendable {
+        /// Endpoint.
+        call: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+impl CallError {
+    /// The application error, if it is one.
+    pub fn server(&self) -> Option<&ServerError> {
+        match self {
+            Self::Server(error) => Some(error),
+            _ => None,
+        }
+    }
+}

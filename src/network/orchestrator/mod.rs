@@ -1,0 +1,252 @@
+//! The client of the orchestrator (spec 1.12, 2, 3): signs each attempt afresh, retries by the
+//! rules, and tells the failures apart, so that the miner can act on each as it should (spec 13,
+//! weaknesses 16 and 17).
+
+mod endpoints;
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use url::Url;
+
+use super::http::{ExchangeError, HttpClient, chain};
+use crate::clock::{Clock, Entropy};
+use crate::config::constants::{Constants, HttpConstants, doubling_pause};
+use crate::protocol::canonical::canonical_of;
+use crate::protocol::epistula;
+use crate::protocol::error_body::ServerError;
+use crate::protocol::ids::Hotkey;
+use crate::wallet::HotkeyPair;
+pub use error::CallError;
+
+/// The orchestrator of one network, as one hotkey sees it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Orchestrator(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    http: HttpClient,
+    base: Url,
+    hotkey: Arc<HotkeyPair>,
+    spec_version: u32,
+    rules: HttpConstants,
+    clock: Clock,
+    entropy: Mutex<Entropy>,
+}
+
+/// What a request carries (spec 2.1). The distinction matters on the wire, not for the signature of
+/// the first two.
+enum Content {
+    /// Nothing is sent; `{}` is signed.
+    Absent,
+    /// Canonical JSON is sent, and exactly that is signed. `{}` is one such text.
+    Json(String),
+}
+
+/// One logical request: several attempts may be made at it.
+struct Request {
+    method: Method,
+    url: Url,
+    /// Path as the specification writes it, for messages.
+    call: &'static str,
+    content: Content,
+    attempts: u32,
+    /// Same for all attempts, so that the server can recognise them.
+    id: String,
+}
+
+impl Orchestrator {
+    /// The orchestrator at `base` (scheme, host, port). `entropy` gives request ids and the
+    /// randomness of signatures.
+    pub fn new(
+        http: HttpClient,
+        base: Url,
+        hotkey: Arc<HotkeyPair>,
+        constants: &Constants,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            http,
+            base,
+            hotkey,
+            spec_version: constants.spec_version,
+            rules: constants.http.clone(),
+            clock,
+            entropy: Mutex::new(entropy),
+        }))
+    }
+
+    /// Whose requests these are.
+    pub fn hotkey(&self) -> &Hotkey {
+        self.0.hotkey.address()
+    }
+
+    /// Where the orchestrator is.
+    pub fn base(&self) -> &Url {
+        &self.0.base
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        path: &[&str],
+        query: &[(&str, &str)],
+        content: Content,
+    ) -> Result<T, CallError> {
+        let request = self.request(Method::GET, call, path, query, content);
+        self.send(request).await
+    }
+
+    async fn post<T: DeserializeOwned, B: Serialize>(
+        &self,
+        call: &'static str,
+        path: &[&str],
+        body: &B,
+    ) -> Result<T, CallError> {
+        let content = json(call, body)?;
+        let request = self.request(Method::POST, call, path, &[], content);
+        self.send(request).await
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        call: &'static str,
+        path: &[&str],
+        query: &[(&str, &str)],
+        content: Content,
+    ) -> Request {
+        let mut url = self.0.base.clone();
+        // Fails only for addresses like `mailto:`, on which every request then fails with its name.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let id = self.entropy(Entropy::uuid);
+        Request { method, url, call, content, attempts: self.0.rules.attempts, id }
+    }
+
+    /// Makes attempts until one is answered with status 200, or they are used up. An application
+    /// error is an answer: it is never retried here.
+    async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<T, CallError> {
+        let mut failed = 0;
+        loop {
+            let error = match self.attempt(&request).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let Some(pause) = self.pause_after(&error, failed) else { return Err(error) };
+            failed += 1;
+            if failed >= request.attempts {
+                return Err(error);
+            }
+            tracing::debug!(call = request.call, id = request.id, failed, %error, "trying again");
+            self.0.clock.sleep(pause).await;
+        }
+    }
+
+    /// How long to wait before the next attempt; `None` when another would not help.
+    fn pause_after(&self, error: &CallError, failed: u32) -> Option<Duration> {
+        match error {
+            CallError::TooManyRequests { .. } => {
+                Some(doubling_pause(Duration::from_secs(1), failed, Duration::from_secs(60)))
+            }
+            CallError::Status { .. } | CallError::Transport { .. } | CallError::Timeout { .. } => {
+                Some(self.0.rules.failure_pause)
+            }
+            CallError::Server(_)
+            | CallError::Malformed { .. }
+            | CallError::TooLarge { .. }
+            | CallError::Unsendable { .. } => None,
+        }
+    }
+
+    async fn attempt<T: DeserializeOwned>(&self, request: &Request) -> Result<T, CallError> {
+        let call = request.call;
+        let built = self.build(request)?;
+        let rules = &self.0.rules;
+        let answer =
+            self.0.http.exchange(built, rules.max_answer_bytes, rules.timeout).await.map_err(
+                |error| match error {
+                    ExchangeError::Timeout(after) => CallError::Timeout { call, after },
+                    ExchangeError::Transport(why) => CallError::Transport { call, why },
+                    ExchangeError::TooLarge(limit) => CallError::TooLarge { call, limit },
+                },
+            )?;
+        match answer.status {
+            StatusCode::OK => {}
+            StatusCode::TOO_MANY_REQUESTS => return Err(CallError::TooManyRequests { call }),
+            status => {
+                let detail = answer.excerpt();
+                return Err(CallError::Status { call, status: status.as_u16(), detail });
+            }
+        }
+        read_body(call, &answer.body)
+    }
+
+    /// The HTTP request of one attempt, with a fresh timestamp and signature.
+    fn build(&self, request: &Request) -> Result<reqwest::Request, CallError> {
+        let call = request.call;
+        let body = match &request.content {
+            Content::Absent => "",
+            Content::Json(text) => text,
+        };
+        let now = self.0.clock.unix_millis();
+        let signed = self
+            .entropy(|entropy| self.0.hotkey.sign_request(body.as_bytes(), now, entropy))
+            .map_err(|error| CallError::Unsendable { call, why: error.to_string() })?;
+        let http = self.0.http.requests();
+        let builder = http
+            .request(request.method.clone(), request.url.clone())
+            .header(epistula::HEADER_TIMESTAMP, signed.timestamp)
+            .header(epistula::HEADER_SIGNED_BY, signed.signed_by.as_str())
+            .header(epistula::HEADER_SIGNATURE, signed.signature)
+            .header(epistula::HEADER_SPEC_VERSION, self.0.spec_version)
+            .header(epistula::HEADER_REQUEST_ID, &request.id)
+            .header(epistula::HEADER_IS_MOUNTED, "false");
+        let builder = match &request.content {
+            Content::Absent => builder,
+            Content::Json(text) => builder
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+                .body(text.clone()),
+        };
+        builder.build().map_err(|error| CallError::Unsendable { call, why: chain(&error) })
+    }
+
+    fn entropy<T>(&self, draw: impl FnOnce(&mut Entropy) -> T) -> T {
+        draw(&mut self.0.entropy.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The canonical JSON of `body`, which is what is sent and what is signed.
+fn json<B: Serialize + ?Sized>(call: &'static str, body: &B) -> Result<Content, CallError> {
+    let text = canonical_of(body)
+        .map_err(|error| CallError::Unsendable { call, why: error.to_string() })?;
+    Ok(Content::Json(text))
+}
+
+/// The empty object, sent as such.
+fn empty_object() -> Content {
+    Content::Json("{}".to_owned())
+}
+
+fn read_body<T: DeserializeOwned>(call: &'static str, body: &[u8]) -> Result<T, CallError> {
+    let malformed =
+        |error: serde_json::Error| CallError::Malformed { call, why: error.to_string() };
+    let value: Value = serde_json::from_slice(body).map_err(malformed)?;
+    if let Some(error) = ServerError::detect(&value) {
+        return Err(CallError::Server(error));
+    }
+    serde_json::from_value(value).map_err(malformed)
+}

@@ -1,0 +1,94 @@
+//! Reading blobs by ranges (spec 5.2): header, then trailer, then the region that is wanted.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::{Arc, PoisonError};
+
+use super::{DownloadError, Storage, Wanted};
+use crate::protocol::bf16::{bf16, from_le_bytes};
+use crate::protocol::blob::{
+    self, BlobError, HEADER_LEN, MAX_TRAILER, PartitionTrailer, WeightsTrailer,
+};
+
+impl From<BlobError> for DownloadError {
+    fn from(error: BlobError) -> Self {
+        Self::Blob(error.to_string())
+    }
+}
+
+impl Storage {
+    /// What the weights blob (pseudo-gradient or inner optimizer state) at `url` says about itself,
+    /// checked. Remembered by URL.
+    pub async fn weights_trailer(&self, url: &str) -> Result<WeightsTrailer, DownloadError> {
+        let raw = self.trailer(url).await?;
+        Ok(blob::parse_weights_trailer(&raw.json, raw.offset)?)
+    }
+
+    /// What the partition blob at `url` says about itself, checked. Remembered by URL.
+    pub async fn partition_trailer(&self, url: &str) -> Result<PartitionTrailer, DownloadError> {
+        let raw = self.trailer(url).await?;
+        Ok(blob::parse_partition_trailer(&raw.json, raw.offset)?)
+    }
+
+    /// The numbers in bytes `range` of the object at `url`.
+    pub async fn get_values(
+        &self,
+        url: &str,
+        range: Range<u64>,
+    ) -> Result<Vec<bf16>, DownloadError> {
+        Ok(from_le_bytes(&self.get_range(url, range).await?))
+    }
+
+    async fn trailer(&self, url: &str) -> Result<Arc<RawTrailer>, DownloadError> {
+        let cache = || self.0.trailers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = cache().get(url) {
+            return Ok(known);
+        }
+        let header = self.get_range(url, 0..HEADER_LEN as u64).await?;
+        let offset = blob::parse_header(&header)?;
+        let longest = usize::try_from(MAX_TRAILER).unwrap_or(usize::MAX);
+        let limit = self.0.rules.max_trailer_bytes.min(longest);
+        let json = self.download(url, &Wanted::From(offset, limit)).await?;
+        let trailer = Arc::new(RawTrailer { offset, json });
+        cache().insert(url, Arc::clone(&trailer));
+        Ok(trailer)
+    }
+}
+
+/// A blob's trailer as it was downloaded.
+#[derive(Debug)]
+pub(super) struct RawTrailer {
+    /// Where the payload ends and the trailer begins.
+    pub offset: u64,
+    /// JSON.
+    pub json: Vec<u8>,
+}
+
+/// Trailers by URL, the oldest dropped first.
+#[derive(Debug)]
+pub(super) struct TrailerCache {
+    capacity: usize,
+    by_url: HashMap<String, Arc<RawTrailer>>,
+    order: VecDeque<String>,
+}
+
+impl TrailerCache {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { capacity, by_url: HashMap::new(), order: VecDeque::new() }
+    }
+
+    pub(super) fn get(&self, url: &str) -> Option<Arc<RawTrailer>> {
+        self.by_url.get(url).cloned()
+    }
+
+    pub(super) fn insert(&mut self, url: &str, trailer: Arc<RawTrailer>) {
+        if self.by_url.insert(url.to_owned(), trailer).is_none() {
+            self.order.push_back(url.to_owned());
+        }
+        while self.order.len() > self.capacity {
+            if let Some(oldest) = self.order.pop_front() {
+                self.by_url.remove(&oldest);
+            }
+        }
+    }
+}
