@@ -9,7 +9,9 @@
 // M = batch seq. FLOPs for each (row, head), seq/2 keys on average: 4 D forward, 6 D for dq, 8 D
 // for dk and dv, per key.
 // One invocation owns one row of the output and holds it in registers ($FOURS vec4); the rows it
-// walks are the same for all $WG invocations of a workgroup, so their loads are shared.
+// walks are the same for all $WG invocations of a workgroup. It walks them $SUB at a time: one where
+// equal addresses are loaded once (GPUs), and the size of a subgroup, each invocation loading one
+// row and handing it round, where a load costs one access per invocation (processors).
 
 struct P {
     batch: u32, seq: u32, heads: u32, groups: u32,
@@ -28,6 +30,14 @@ struct P {
 
 const D: u32 = $Du;
 const LOWEST: f32 = -3.402823e38;
+
+fn same(x: vec4<f32>, lane: u32) -> vec4<f32> {
+    return x;
+}
+
+fn same1(x: f32, lane: u32) -> f32 {
+    return x;
+}
 
 // Which block of rows of which sequence and head a workgroup has: (sequence, head, first row).
 fn place(group: u32, heads: u32) -> vec3<u32> {
@@ -72,7 +82,7 @@ fn store_$b(at: u32, head: u32, four: u32, values: vec4<f32>) {
 //#end
 
 @compute @workgroup_size($WG)
-fn main(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) gs: vec3<u32>, @builtin(local_invocation_index) l: u32) {
+fn main(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) gs: vec3<u32>, @builtin($LANE) l: u32) {
     let here = place(g.y * gs.x + g.x, p.heads);
     if here.x >= p.batch {
         return;
@@ -88,20 +98,33 @@ fn main(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) gs: vec3<u
     var top = LOWEST;
     var total = 0.0;
     let end = min(here.z + $WGu, p.seq);
-    for (var j = 0u; j < end; j += 1u) {
-        var score = 0.0;
+    for (var j = 0u; j < end; j += $SUBu) {
+        let other = base + min(j + $OWN, p.seq - 1u);
 //#unroll f FOURS
-        score += dot(q$f, load_k(p.k_off + (base + j) * p.k_stride, kv, $fu));
+        let k$f = load_k(p.k_off + other * p.k_stride, kv, $fu);
+        let v$f = load_v(p.v_off + other * p.v_stride, kv, $fu);
 //#end
-        let seen = j <= i;
-        score = select(LOWEST, score, seen);
-        let higher = max(top, score);
-        let keep = exp(top - higher);
-        let e = select(0.0, exp(score - higher), seen);
-        top = higher;
-        total = total * keep + e;
+        var higher = top;
+//#unroll s SUB
+        var score$s = 0.0;
 //#unroll f FOURS
-        o$f = o$f * keep + e * load_v(p.v_off + (base + j) * p.v_stride, kv, $fu);
+        score$s += dot(q$f, $PICK(k$f, $su));
+//#end
+        score$s = select(LOWEST, score$s, j + $su <= i);
+        higher = max(higher, score$s);
+//#end
+        let keep = exp(top - higher);
+        top = higher;
+        total *= keep;
+//#unroll f FOURS
+        o$f *= keep;
+//#end
+//#unroll s SUB
+        let e$s = select(0.0, exp(score$s - higher), j + $su <= i);
+        total += e$s;
+//#unroll f FOURS
+        o$f = fma(vec4<f32>(e$s), $PICK(v$f, $su), o$f);
+//#end
 //#end
     }
     if i < p.seq {
@@ -133,7 +156,7 @@ fn load_$b(at: u32, head: u32, four: u32) -> vec4<f32> {
 //#end
 
 @compute @workgroup_size($WG)
-fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(num_workgroups) gs: vec3<u32>, @builtin(local_invocation_index) l: u32) {
+fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(num_workgroups) gs: vec3<u32>, @builtin($LANE) l: u32) {
     let i = (at.y * gs.x + at.x) * $WGu + l;
     let row = i / p.heads;
     let head = i % p.heads;
@@ -186,7 +209,7 @@ fn store_$b(at: u32, head: u32, four: u32, values: vec4<f32>) {
 //#end
 
 @compute @workgroup_size($WG)
-fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(num_workgroups) gs: vec3<u32>, @builtin(local_invocation_index) l: u32) {
+fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(num_workgroups) gs: vec3<u32>, @builtin($LANE) l: u32) {
     let here = place(at.y * gs.x + at.x, p.heads);
     if here.x >= p.batch {
         return;
@@ -203,18 +226,24 @@ fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(num_workgroups) gs: vec3<
     let level = lse[p.l_off + row * p.l_stride + here.y];
     let mean = d[p.d_off + row * p.d_stride + here.y];
     let end = min(here.z + $WGu, p.seq);
-    for (var j = 0u; j < end; j += 1u) {
-        var score = 0.0;
-        var pull = 0.0;
+    for (var j = 0u; j < end; j += $SUBu) {
+        let other = base + min(j + $OWN, p.seq - 1u);
 //#unroll f FOURS
-        let k$f = load_k(p.k_off + (base + j) * p.k_stride, kv, $fu);
-        score += dot(q$f, k$f);
-        pull += dot(g$f, load_v(p.v_off + (base + j) * p.v_stride, kv, $fu));
+        let k$f = load_k(p.k_off + other * p.k_stride, kv, $fu);
+        let v$f = load_v(p.v_off + other * p.v_stride, kv, $fu);
 //#end
-        let share = select(0.0, exp(score - level), j <= i);
-        let ds = share * (pull - mean) * p.scale;
+//#unroll s SUB
+        var score$s = 0.0;
+        var pull$s = 0.0;
 //#unroll f FOURS
-        x$f += ds * k$f;
+        score$s += dot(q$f, $PICK(k$f, $su));
+        pull$s += dot(g$f, $PICK(v$f, $su));
+//#end
+        let share$s = select(0.0, exp(score$s - level), j + $su <= i);
+        let ds$s = share$s * (pull$s - mean) * p.scale;
+//#unroll f FOURS
+        x$f = fma(vec4<f32>(ds$s), $PICK(k$f, $su), x$f);
+//#end
 //#end
     }
     if i < p.seq {
@@ -264,7 +293,7 @@ fn store_$b(at: u32, head: u32, four: u32, values: vec4<f32>) {
 //#end
 
 @compute @workgroup_size($WG)
-fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(num_workgroups) gs: vec3<u32>, @builtin(local_invocation_index) l: u32) {
+fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(num_workgroups) gs: vec3<u32>, @builtin($LANE) l: u32) {
     let here = place(at.y * gs.x + at.x, p.groups);
     if here.x >= p.batch {
         return;
@@ -280,22 +309,28 @@ fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(num_workgroups) gs: vec3<
     var y$f = vec4<f32>(0.0);
 //#end
     for (var head = here.y * each; head < here.y * each + each; head += 1u) {
-        for (var i = here.z; i < p.seq; i += 1u) {
-            let level = lse[p.l_off + (base + i) * p.l_stride + head];
-            let mean = d[p.d_off + (base + i) * p.d_stride + head];
-            var score = 0.0;
-            var pull = 0.0;
+        for (var i = here.z; i < p.seq; i += $SUBu) {
+            let other = base + min(i + $OWN, p.seq - 1u);
+            let level = lse[p.l_off + other * p.l_stride + head];
+            let mean = d[p.d_off + other * p.d_stride + head];
 //#unroll f FOURS
-            let q$f = load_q(p.q_off + (base + i) * p.q_stride, head, $fu);
-            let g$f = load_g(p.g_off + (base + i) * p.g_stride, head, $fu);
-            score += dot(k$f, q$f);
-            pull += dot(v$f, g$f);
+            let q$f = load_q(p.q_off + other * p.q_stride, head, $fu);
+            let g$f = load_g(p.g_off + other * p.g_stride, head, $fu);
 //#end
-            let share = select(0.0, exp(score - level), j <= i);
-            let ds = share * (pull - mean) * p.scale;
+//#unroll s SUB
+            var score$s = 0.0;
+            var pull$s = 0.0;
 //#unroll f FOURS
-            x$f += ds * q$f;
-            y$f += share * g$f;
+            score$s += dot(k$f, $PICK(q$f, $su));
+            pull$s += dot(v$f, $PICK(g$f, $su));
+//#end
+            let seen$s = j <= i + $su && i + $su < p.seq;
+            let share$s = select(0.0, exp(score$s - $PICKONE(level, $su)), seen$s);
+            let ds$s = share$s * (pull$s - $PICKONE(mean, $su)) * p.scale;
+//#unroll f FOURS
+            x$f = fma(vec4<f32>(ds$s), $PICK(q$f, $su), x$f);
+            y$f = fma(vec4<f32>(share$s), $PICK(g$f, $su), y$f);
+//#end
 //#end
         }
     }

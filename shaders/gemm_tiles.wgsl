@@ -92,12 +92,12 @@ fn main(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) gs: vec3<u
     if line$r < p.m {
         let at = p.c_off + line$r * p.c_stride;
 //#unroll c SIDE
-        let col$c = col0 + tx * 4u + ($cu / 4u) * 64u + $cu % 4u;
-        if col$c < p.n {
+        let column$c = col0 + tx * 4u + ($cu / 4u) * 64u + $cu % 4u;
+        if column$c < p.n {
 //#if ADD
-            c[at + col$c] += s$r_$c;
+            c[at + column$c] += s$r_$c;
 //#else
-            c[at + col$c] = s$r_$c;
+            c[at + column$c] = s$r_$c;
 //#end
         }
 //#end

@@ -12,6 +12,7 @@ use super::Shared;
 use super::fault::{Caught, caught};
 use super::lower::{Call, Lowering, Scratch, Source, buffer_bytes, is_of};
 use super::pipeline::Rejected;
+use crate::compute::check;
 use crate::compute::device::{BuildError, Data, DataMut, DeviceFault, Executor};
 use crate::compute::layout::{Element, Layout, Slot, SlotId};
 use crate::compute::op::Program;
@@ -49,6 +50,7 @@ impl WgpuExecutor {
         layout: &Layout,
         programs: &[Program],
     ) -> Result<Self, BuildError> {
+        check::check(layout, programs)?;
         for slot in layout.slots() {
             let bytes = slot.bytes();
             if bytes as u64 > shared.max_buffer {

@@ -107,7 +107,11 @@ impl Lowering<'_> {
         let wide = places.iter().enumerate().filter(|(i, _)| *i != 4 && *i != 6);
         let by_four = dim.is_multiple_of(4) && wide.filter_map(|(_, p)| *p).all(|o| o.is_by_four());
         let unit = if by_four { 4 } else { 1 };
-        let group = if self.bounds.class == Class::Gpu { 64 } else { 16 };
+        let (group, walk) = match (self.bounds.class, self.bounds.subgroup) {
+            (Class::Processor, Some(size @ (4 | 8 | 16))) => (size as usize, size),
+            (Class::Processor, _) => (16, 1),
+            (Class::Gpu, _) => (64, 1),
+        };
         let blocks = shape.seq.div_ceil(group);
         let scale = 1.0 / (dim as f64).sqrt();
         let mut params: Vec<u32> =
@@ -117,13 +121,25 @@ impl Lowering<'_> {
             let unit = if i == 4 || i == 6 { 1 } else { unit };
             params.extend(place.map_or([0, 0], |o| o.place(unit)));
         }
-        let constants = vec![
+        let mut constants = vec![
             ("T", constant(if by_four { "vec4<f32>" } else { "f32" })),
             ("VEC", constant(by_four)),
             ("WG", constant(group)),
             ("D", constant(dim)),
             ("FOURS", constant(dim.div_ceil(4))),
+            ("SUB", constant(walk)),
         ];
+        let [lane, own, pick, pick_one] = if walk > 1 {
+            ["subgroup_invocation_id", "l", "subgroupBroadcast", "subgroupBroadcast"]
+        } else {
+            ["local_invocation_index", "0u", "same", "same1"]
+        };
+        constants.extend([
+            ("LANE", constant(lane)),
+            ("OWN", constant(own)),
+            ("PICK", constant(pick)),
+            ("PICKONE", constant(pick_one)),
+        ]);
         let (owners, flops) = work;
         let rows = shape.batch * shape.seq;
         let groups = if std::ptr::eq(kernel, &kernels::ATTENTION_DELTA) {

@@ -1,6 +1,7 @@
 //! Tests of the wgpu backend: the shaders by naga for every target, the splitting of large
 //! operands, and both forms of the kernels on whatever adapter there is.
 
+mod conformance;
 mod gemm;
 mod shaders;
 
