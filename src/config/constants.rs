@@ -179,9 +179,6 @@ pub struct PeerConstants {
     /// How long a served activation can be pulled.
     #[serde(with = "seconds")]
     pub served_ttl: Duration,
-    /// How old a signed pull request may be.
-    #[serde(with = "seconds")]
-    pub pull_request_age: Duration,
 }
 
 /// The outbound queue (spec 6.9).
@@ -354,7 +351,6 @@ impl Default for PeerConstants {
             max_status_bytes: 64 << 10,
             inbound_queue: 64,
             served_ttl: secs(3000.0),
-            pull_request_age: secs(30.0),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! storage, the bridge with its node registry, and the peers. Callers get typed answers and typed
 //! errors; no socket, header or retry is visible above this module.
 
+pub mod directory;
 pub mod http;
 pub mod orchestrator;
 pub mod peers;
@@ -12,6 +13,7 @@ pub mod storage;
 pub(crate) mod test_server;
 mod traffic;
 
+pub use directory::{Directory, NodeAddress, Peer};
 pub use http::{HttpClient, Route};
 pub use orchestrator::{CallError, Orchestrator};
 pub use traffic::Traffic;
