@@ -5,6 +5,7 @@
 //! type in the loop. Every op's meaning is written once, beside its variant in [`op`]; the `cpu`
 //! backend in f64 is the oracle that the others are measured against ([`conformance`]).
 
+pub mod check;
 pub mod conformance;
 pub mod cpu;
 pub mod device;

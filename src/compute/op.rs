@@ -357,7 +357,8 @@ pub enum Op {
         max_norm: f32,
     },
     /// One NAdam step with decoupled weight decay (spec 8.8), gradient clipped by coef, and the
-    /// gradient set to zero. With g = grad * clip\[1\] and scalars
+    /// gradient set to zero. With g = grad * clip\[1\] (0 for any grad, also NaN, if clip\[1\] is 0)
+    /// and scalars
     /// \[decay, beta1, beta2, bias2, eps, step_g, step_m\]:
     /// p *= decay; m += (g - m)(1 - beta1); v = beta2 v + (1 - beta2) g^2;
     /// d = sqrt(v / bias2) + eps; p -= step_g * g / d; p -= step_m * m / d; grad = 0.

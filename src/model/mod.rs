@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod generate;
+pub mod initial;
 pub mod optimizer;
 pub mod parameters;
 pub mod plan;
@@ -12,6 +13,7 @@ pub mod presets;
 pub mod rope;
 pub mod stage;
 pub mod targets;
+pub mod tokenizer;
 
 pub use config::{ConfigError, LlamaConfig, RopeScaling};
 pub use optimizer::OptimizerKind;
