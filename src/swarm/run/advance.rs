@@ -15,6 +15,7 @@ impl Run {
     pub fn advance(&mut self, now: Moment) {
         self.drop_silent(now);
         self.give_up_stale(now);
+        self.muster(now);
         if self.all_training() {
             self.advance_training(now);
         }
