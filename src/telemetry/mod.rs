@@ -1,6 +1,8 @@
-//! What happened: events as the outside sees them, and logs.
+//! What happened: events as the outside sees them, logs, rates.
 
 pub mod event;
 pub mod logs;
+pub mod rate;
 
 pub use event::{Event, Events, SampleWhen, Severity, Summary};
+pub use rate::RateMeter;

@@ -1,1 +1,19 @@
-//! (being written)
+//! Training one stage: the device's thread, what waits for it and what is in flight, local steps,
+//! pseudo-gradients, merging, and the snapshots on disk.
+
+pub mod cache;
+pub mod desk;
+pub mod door;
+pub mod floor;
+mod intake;
+pub mod load;
+pub mod local;
+pub mod merge;
+pub mod phase;
+pub mod pseudo_gradient;
+pub mod queue;
+pub mod record;
+pub mod services;
+pub mod snapshot;
+pub mod terms;
+pub mod worker;

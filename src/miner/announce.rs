@@ -1,0 +1,163 @@
+//! Tells the neighbours how this miner is: every few seconds, and at once when that changes (spec
+//! 6.4). Peers that were never told take us for a last resort.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::board::Board;
+use super::snapshot::NeighbourView;
+use crate::clock::{Clock, Moment};
+use crate::network::Traffic;
+use crate::network::peers::Peers;
+use crate::network::registry::Registry;
+use crate::protocol::messages::{MinerStatus, PeerStatus};
+use crate::protocol::{Hotkey, Phase, StageIndex};
+use crate::training::desk::Desk;
+
+/// Larger cache sizes are told as this one: it only weighs a choice.
+const MOST_CAPACITY: usize = 1 << 20;
+
+/// What is told.
+#[derive(Debug)]
+struct Voice {
+    place: Option<Place>,
+    phase: Phase,
+    status: MinerStatus,
+}
+
+/// Where the miner works.
+#[derive(Debug)]
+struct Place {
+    stage: StageIndex,
+    stages: usize,
+    desk: Arc<Desk>,
+    registry: Registry,
+}
+
+/// The announcer. Shared by reference; [`Announcer::run`] does the talking.
+#[derive(Debug)]
+pub(super) struct Announcer {
+    hotkey: Hotkey,
+    clock: Clock,
+    started: Moment,
+    voice: Mutex<Voice>,
+    bell: Notify,
+}
+
+impl Announcer {
+    pub(super) fn new(hotkey: Hotkey, clock: Clock) -> Self {
+        let voice =
+            Voice { place: None, phase: Phase::Training, status: MinerStatus::Initializing };
+        let started = clock.now();
+        Self { hotkey, clock, started, voice: Mutex::new(voice), bell: Notify::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Voice> {
+        self.voice.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The miner works here from now on.
+    pub(super) fn settle(
+        &self,
+        (stage, stages): (StageIndex, usize),
+        desk: Arc<Desk>,
+        registry: Registry,
+    ) {
+        self.lock().place = Some(Place { stage, stages, desk, registry });
+        self.bell.notify_one();
+    }
+
+    /// The miner works nowhere. The registry's membership ends.
+    pub(super) fn leave(&self) -> Option<Registry> {
+        self.lock().place.take().map(|place| place.registry)
+    }
+
+    /// Says something new.
+    pub(super) fn say(&self, phase: Phase, status: MinerStatus) {
+        let mut voice = self.lock();
+        if voice.phase != phase || voice.status != status {
+            voice.phase = phase;
+            voice.status = status;
+            self.bell.notify_one();
+        }
+    }
+
+    /// What is told now.
+    pub(super) fn status(&self) -> PeerStatus {
+        self.compose(&self.lock())
+    }
+
+    fn compose(&self, voice: &Voice) -> PeerStatus {
+        let load = voice.place.as_ref().map(|place| place.desk.load()).unwrap_or_default();
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        PeerStatus {
+            source_hotkey: self.hotkey.to_string(),
+            forward_queue_size: count(load.forwards),
+            backward_queue_size: count(load.backwards),
+            cache_size: count(load.cached),
+            cache_capacity: count(load.capacity.min(MOST_CAPACITY)),
+            uptime_seconds: self.clock.now().since(self.started).as_secs_f64(),
+            layer_phase: voice.phase.as_str().to_owned(),
+            miner_status: voice.status.clone(),
+            last_status_received: 0.0,
+        }
+    }
+
+    /// Talks until dropped; keeps the board's view of the neighbours and the load fresh as well.
+    pub(super) async fn run(
+        &self,
+        peers: &Peers,
+        traffic: &Traffic,
+        board: &Board,
+        every: Duration,
+    ) {
+        loop {
+            let (status, stages) = {
+                let voice = self.lock();
+                let status = self.compose(&voice);
+                let stages = voice.place.as_ref().map(neighbours).unwrap_or_default();
+                if let Some(place) = &voice.place {
+                    place.registry.set_status(status.clone());
+                }
+                (status, stages)
+            };
+            peers.broadcast_status(&status, &stages).await;
+            show(peers, board, &status, &stages);
+            board.update(|snapshot| {
+                snapshot.work.bytes_sent = traffic.sent();
+                snapshot.work.bytes_received = traffic.received();
+            });
+            // Whether by the bell or by time: it is told again.
+            drop(self.clock.timeout(every, self.bell.notified()).await);
+        }
+    }
+}
+
+fn neighbours(place: &Place) -> Vec<StageIndex> {
+    let before = place.stage.0.checked_sub(1);
+    let after = Some(place.stage.0 + 1).filter(|stage| *stage < place.stages);
+    before.into_iter().chain(after).map(StageIndex).collect()
+}
+
+fn show(peers: &Peers, board: &Board, status: &PeerStatus, stages: &[StageIndex]) {
+    let size = |n: i64| usize::try_from(n).unwrap_or(0);
+    let neighbours = stages.iter().flat_map(|stage| {
+        peers.directory().peers_of(*stage).into_iter().map(|peer| NeighbourView {
+            hotkey: peer.hotkey.to_string(),
+            stage: stage.0,
+            status: peer.status.miner_status.to_string(),
+            heard: Some(peer.status.last_status_received).filter(|at| *at > 0.0),
+        })
+    });
+    let neighbours: Vec<NeighbourView> = neighbours.collect();
+    board.refresh_rates();
+    board.update(|snapshot| {
+        snapshot.forward_queue = size(status.forward_queue_size);
+        snapshot.backward_queue = size(status.backward_queue_size);
+        snapshot.cache = size(status.cache_size);
+        snapshot.cache_capacity = size(status.cache_capacity);
+        snapshot.neighbours = neighbours;
+    });
+}

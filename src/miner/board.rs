@@ -1,0 +1,228 @@
+//! Where a miner writes what it does, and faces read it: the snapshot behind a watch channel, and the
+//! events that go with its changes.
+
+use std::time::Duration;
+
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::watch;
+
+use super::snapshot::{DeviceView, Eta, MinerSnapshot, Reason, State, Status, Who, Work};
+use crate::clock::{Clock, Moment};
+use crate::telemetry::{Event, Events, RateMeter};
+
+/// Faces are woken at most so often; what they then read is always the newest.
+const WAKE_EVERY: Duration = Duration::from_millis(100);
+/// Losses kept for the screen.
+const MOST_LOSSES: usize = 512;
+
+#[derive(Debug)]
+struct Pace {
+    woken: Option<Moment>,
+    tokens: RateMeter,
+}
+
+/// The board. Shared by reference.
+#[derive(Debug)]
+pub struct Board {
+    snapshot: watch::Sender<MinerSnapshot>,
+    pace: Mutex<Pace>,
+    clock: Clock,
+    events: Events,
+}
+
+impl Board {
+    /// A board of a miner that has just started.
+    pub fn new(name: &str, hotkey: &str, device: DeviceView, clock: Clock, events: Events) -> Self {
+        let status = Status {
+            state: State::Starting,
+            reason: Reason::Start,
+            since: clock.unix_seconds(),
+            next: "the peer endpoint must open".into(),
+            who: Who::Machine,
+            eta: Eta::Unknown,
+        };
+        let snapshot = MinerSnapshot {
+            name: name.to_owned(),
+            hotkey: hotkey.to_owned(),
+            run: None,
+            stage: None,
+            stages: 0,
+            epoch: 0,
+            phase: None,
+            status,
+            work: Work::default(),
+            tokens_per_second: [0.0; 3],
+            forward_queue: 0,
+            backward_queue: 0,
+            cache: 0,
+            cache_capacity: 0,
+            device,
+            neighbours: Vec::new(),
+            losses: Vec::new(),
+        };
+        let pace = Mutex::new(Pace { woken: None, tokens: RateMeter::new() });
+        let board = Self { snapshot: watch::Sender::new(snapshot), pace, clock, events };
+        board.emit_state();
+        board
+    }
+
+    /// A reader.
+    pub fn subscribe(&self) -> watch::Receiver<MinerSnapshot> {
+        self.snapshot.subscribe()
+    }
+
+    /// The events' channel.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Looks at the snapshot.
+    pub fn read<T>(&self, look: impl FnOnce(&MinerSnapshot) -> T) -> T {
+        look(&self.snapshot.borrow())
+    }
+
+    /// Changes the snapshot. Readers are woken if they were not a moment ago.
+    pub fn update(&self, change: impl FnOnce(&mut MinerSnapshot)) {
+        let wake = self.time_to_wake();
+        self.snapshot.send_if_modified(|snapshot| {
+            change(snapshot);
+            wake
+        });
+    }
+
+    fn time_to_wake(&self) -> bool {
+        let now = self.clock.now();
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = pace.woken.is_none_or(|woken| now.since(woken) >= WAKE_EVERY);
+        if due {
+            pace.woken = Some(now);
+        }
+        due
+    }
+
+    /// Sets the status line. Tells everybody if state or reason changed; `since` moves only then.
+    pub fn status(&self, state: State, reason: Reason, who: Who, next: &str) {
+        let since = self.clock.unix_seconds();
+        let changed = self.snapshot.send_if_modified(|snapshot| {
+            let status = &mut snapshot.status;
+            let changed = status.state != state || status.reason != reason;
+            if changed {
+                *status =
+                    Status { state, reason, since, next: next.to_owned(), who, eta: Eta::Unknown };
+            } else {
+                next.clone_into(&mut status.next);
+                status.who = who;
+            }
+            changed
+        });
+        if changed {
+            self.emit_state();
+        }
+    }
+
+    /// Sets when the awaited thing is expected.
+    pub fn expect(&self, eta: Eta) {
+        self.update(|snapshot| snapshot.status.eta = eta);
+    }
+
+    fn emit_state(&self) {
+        let event = self.read(|snapshot| Event::State {
+            miner: snapshot.name.clone(),
+            state: snapshot.status.state.word().to_owned(),
+            reason: snapshot.status.reason.code().to_owned(),
+            since: snapshot.status.since,
+        });
+        self.events.emit(event);
+    }
+
+    /// Counts a backward over so many tokens.
+    pub fn add_tokens(&self, tokens: u64) {
+        let now = self.clock.now();
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        #[allow(clippy::cast_precision_loss)]
+        pace.tokens.add(now, tokens as f64);
+        let rates = pace.tokens.rates(now);
+        drop(pace);
+        self.update(|snapshot| {
+            snapshot.work.tokens += tokens;
+            snapshot.tokens_per_second = rates;
+        });
+    }
+
+    /// Recomputes the rates, so that they fall when nothing happens.
+    pub fn refresh_rates(&self) {
+        let now = self.clock.now();
+        let rates =
+            self.pace.lock().unwrap_or_else(PoisonError::into_inner).tokens.rates(now);
+        self.update(|snapshot| snapshot.tokens_per_second = rates);
+    }
+
+    /// Adds a loss.
+    pub fn add_loss(&self, loss: f64) {
+        self.update(|snapshot| {
+            if snapshot.losses.len() >= MOST_LOSSES {
+                snapshot.losses.remove(0);
+            }
+            snapshot.losses.push(loss);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn board() -> (Board, tokio::sync::mpsc::UnboundedReceiver<Event>) {
+        let events = Events::new();
+        let receiver = events.subscribe();
+        let clock = Clock::system();
+        (Board::new("m0", "5abc", DeviceView::default(), clock, events), receiver)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_state_is_told_once_and_keeps_its_since() {
+        let (board, mut events) = board();
+        let train = || board.status(State::Training, Reason::NoActivation, Who::Peer, "work");
+        train();
+        let since = board.read(|s| s.status.since);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        train();
+        assert_eq!(board.read(|s| s.status.since), since);
+        board.status(State::Training, Reason::WorkAvailable, Who::Machine, "more");
+        assert!(board.read(|s| s.status.since) >= since + 5.0);
+        let mut reasons = Vec::new();
+        while let Ok(Event::State { reason, .. }) = events.try_recv() {
+            reasons.push(reason);
+        }
+        assert_eq!(reasons, ["start", "no-activation", "work-available"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn readers_are_not_woken_for_every_change_but_always_read_the_newest() {
+        let (board, _events) = board();
+        let mut reader = board.subscribe();
+        reader.borrow_and_update();
+        let mut woken = 0;
+        for _ in 0..1000 {
+            board.update(|s| s.work.forwards += 1);
+            woken += u32::from(reader.has_changed().unwrap());
+            reader.borrow_and_update();
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        assert!((9..=11).contains(&woken), "{woken}");
+        assert_eq!(reader.borrow().work.forwards, 1000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rates_fall_when_nothing_happens() {
+        let (board, _events) = board();
+        board.add_tokens(100);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        board.refresh_rates();
+        assert_eq!(board.read(|s| s.tokens_per_second[0]), 20.0);
+        tokio::time::advance(Duration::from_secs(6)).await;
+        board.refresh_rates();
+        assert_eq!(board.read(|s| s.tokens_per_second[0]), 0.0);
+        assert_eq!(board.read(|s| s.work.tokens), 100);
+    }
+}

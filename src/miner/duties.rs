@@ -1,0 +1,566 @@
+//! What each duty does. Every duty ends with an [`Outcome`]; none of them decides what comes next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::life::{Life, until_stop};
+use super::machine::{Duty, Outcome};
+use super::register::{RegisterError, register};
+use super::snapshot::{Reason, State, Who};
+use super::view::{TrainingView, show_wish};
+use super::MinerError;
+use crate::network::CallError;
+use crate::network::registry::{Registry, RegistrySetup};
+use crate::network::storage::UploadError;
+use crate::protocol::bf16::widen;
+use crate::protocol::messages::{
+    ChipInfo, Flag, MinerStatus, RegisterMinerRequest, SystemData,
+};
+use crate::protocol::{ChunkNumber, Phase};
+use crate::telemetry::{Event, Severity};
+use crate::training::cache::{Capacity, lifetime};
+use crate::training::desk::Desk;
+use crate::training::floor::{TrainingEnd, Wish};
+use crate::training::load::{LoadError, Synced, load_merged};
+use crate::training::local::{LocalError, LocalStage, PrepareError};
+use crate::training::merge::{MergeDone, MergeFailure, merge_partitions};
+use crate::training::phase::{Pipeline, train};
+use crate::training::pseudo_gradient::{HandIn, HandInError, PseudoGradientError, hand_in};
+use crate::training::snapshot::{Found, Snapshot, SnapshotMeta, SnapshotStore};
+use crate::training::terms::Terms;
+use crate::model::OptimizerSnapshot;
+
+/// How long a stopping miner may go on with a duty that others wait for.
+const STOP_GRACE: Duration = Duration::from_secs(30);
+/// Backwards that are watched to find the cache's size (flag `auto_max_cache`).
+const MEASURED_BACKWARDS: u32 = 3;
+
+/// A duty without what it builds on; only a fault in the table leads here.
+fn out_of_order(what: &str) -> Outcome {
+    Outcome::Reset(format!("A duty began without {what}; the miner starts over."))
+}
+
+impl Life {
+    /// Carries a duty out, but not longer than the user lets it. Beside it goes the heartbeat, so
+    /// that a long duty is not taken for a dead miner.
+    pub(super) async fn perform(&mut self, duty: Duty) -> Outcome {
+        self.introduce(duty);
+        let (wish, clock, services) =
+            (self.wish.clone(), self.clock.clone(), self.services.clone());
+        let grace = match duty {
+            Duty::Train | Duty::Upload | Duty::Merge => STOP_GRACE,
+            _ => Duration::ZERO,
+        };
+        let stop = async {
+            until_stop(wish).await;
+            clock.sleep(grace).await;
+        };
+        let beats = matches!(duty, Duty::Build | Duty::Load | Duty::Upload | Duty::Merge);
+        let beat = async {
+            loop {
+                clock.sleep(services.constants.heartbeat).await;
+                if beats && let Err(error) = services.orchestrator.heartbeat(None).await {
+                    // The duty's own calls tell what matters of this.
+                    tracing::debug!("heartbeat: {error}");
+                }
+            }
+        };
+        tokio::select! {
+            outcome = self.carry_out(duty) => outcome,
+            () = stop => Outcome::StopAsked,
+            () = beat => Outcome::StopAsked,
+        }
+    }
+
+    async fn carry_out(&mut self, duty: Duty) -> Outcome {
+        match duty {
+            Duty::Register => self.register().await,
+            Duty::Build => self.build().await,
+            Duty::AwaitTraining => self.await_phase(Phase::Training).await,
+            Duty::Load => self.load().await,
+            Duty::Train => self.train().await,
+            Duty::Upload => self.upload().await,
+            Duty::AwaitMerging => self.await_phase(Phase::MergingPartitions).await,
+            Duty::Merge => self.merge().await,
+            Duty::Stopped | Duty::Fault => Outcome::StopAsked,
+        }
+    }
+
+    /// Shows what begins.
+    fn introduce(&self, duty: Duty) {
+        let wish = *self.wish.borrow();
+        if wish != Wish::Run {
+            return show_wish(&self.board, wish);
+        }
+        let phase = self.board.read(|snapshot| snapshot.phase.clone());
+        let (state, reason, who, next) = match duty {
+            Duty::Register => (
+                State::Registering,
+                Reason::AskingForStage,
+                Who::Network,
+                "the orchestrator must assign a stage",
+            ),
+            Duty::Build => (
+                State::Loading,
+                Reason::BuildingStage,
+                Who::Machine,
+                "the stage must be built on the device",
+            ),
+            Duty::AwaitTraining => {
+                let reason = match phase.as_deref() {
+                    Some("weights_uploading") => Reason::OthersUploading,
+                    Some("merging_partitions") => Reason::OthersMerging,
+                    _ => Reason::OtherStageNotTraining,
+                };
+                (State::Waiting, reason, Who::Peer, "the stage must begin to train")
+            }
+            Duty::Load => (
+                State::Loading,
+                Reason::LoadingWeights,
+                Who::Network,
+                "the merged weights must be downloaded",
+            ),
+            Duty::Train => {
+                (State::Training, Reason::NoActivation, Who::Peer, "an activation must come")
+            }
+            Duty::Upload => (
+                State::Uploading,
+                Reason::UploadingWeights,
+                Who::Machine,
+                "the pseudo-gradient must be uploaded",
+            ),
+            Duty::AwaitMerging => (
+                State::Waiting,
+                Reason::OthersUploading,
+                Who::Peer,
+                "the other miners must upload",
+            ),
+            Duty::Merge => (
+                State::Merging,
+                Reason::MergingPartitions,
+                Who::Machine,
+                "this miner's partitions must be merged",
+            ),
+            Duty::Stopped | Duty::Fault => return,
+        };
+        self.board.status(state, reason, who, next);
+    }
+
+    async fn register(&mut self) -> Outcome {
+        let mut request = RegisterMinerRequest::new(self.peers.node_id().clone());
+        request.system_data = self.system_data();
+        let board = Arc::clone(&self.board);
+        let told = move |position: Option<u64>| {
+            let next = position.map_or_else(
+                || "the queue must move on".to_owned(),
+                |place| format!("{place} miners in the queue must be served first"),
+            );
+            board.status(State::Registering, Reason::AskingForStage, Who::Network, &next);
+        };
+        let (orchestrator, clock) = (self.services.orchestrator.clone(), self.clock.clone());
+        let answer =
+            register(&orchestrator, &request, &clock, &mut self.entropy, told).await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(RegisterError::Call(error)) => return of_call(&error),
+            Err(error @ RegisterError::Turned { .. }) => {
+                return Outcome::Trouble(format!("{error}."));
+            }
+        };
+        let terms = match Terms::read(&answer, self.settings.learning_rate) {
+            Ok(terms) => terms,
+            Err(error) => return Outcome::Hopeless(error.to_string()),
+        };
+        self.board.update(|snapshot| {
+            snapshot.run = Some(terms.run.to_string());
+            snapshot.stage = Some(terms.stage.0);
+            snapshot.stages = terms.stages;
+            snapshot.epoch = terms.epoch.0;
+        });
+        let benched = answer.status.as_ref().is_some_and(MinerStatus::is_benched);
+        self.announcer.say(
+            Phase::Training,
+            if benched { MinerStatus::Frozen } else { MinerStatus::Initializing },
+        );
+        self.terms = Some(terms);
+        Outcome::Done
+    }
+
+    /// What is told of the machine: device and architecture, nothing that names it.
+    fn system_data(&self) -> Option<String> {
+        let info = self.device.device().info();
+        let cores = std::thread::available_parallelism().ok().map(|n| n.get() as u64);
+        let gpus = if info.backend == "cpu" { Vec::new() } else { vec![info.name.clone()] };
+        let machine = std::env::consts::ARCH.to_owned();
+        let chip_info = ChipInfo { machine, cpu: None, cores, memory_gb: None };
+        serde_json::to_string(&SystemData { gpus, chip_info, bandwidth: None }).ok()
+    }
+
+    async fn build(&mut self) -> Outcome {
+        let Some(terms) = self.terms.clone() else { return out_of_order("a registration") };
+        match &mut self.stage {
+            // Weights and optimizer in memory are the best there is (spec 9.7).
+            Some(stage) if stage.terms().same_stage(&terms) => *stage.terms_mut() = terms.clone(),
+            _ => {
+                self.stage = None;
+                self.new_here = true;
+                if let Err(outcome) = self.build_stage(&terms).await {
+                    return outcome;
+                }
+            }
+        }
+        self.settle(&terms).await
+    }
+
+    async fn build_stage(&mut self, terms: &Terms) -> Result<(), Outcome> {
+        let stage = LocalStage::build(
+            &self.device.worker,
+            Arc::clone(self.device.device()),
+            terms.clone(),
+            self.settings.weights_seed,
+            self.settings.hotkey.address().clone(),
+            self.settings.recorder.clone(),
+        )
+        .await;
+        let mut stage = match stage {
+            Ok(stage) => stage,
+            Err(error @ (PrepareError::Plan(_) | PrepareError::Build(_))) => {
+                self.failure = Some(MinerError::Device(error.to_string()));
+                return Err(Outcome::Hopeless(error.to_string()));
+            }
+            Err(PrepareError::Local(error)) => return Err(Outcome::StageLost(error.to_string())),
+        };
+        let bytes = stage.memory_bytes().await.map_err(|e| Outcome::StageLost(e.to_string()))?;
+        self.board.update(|snapshot| snapshot.device.stage_bytes = bytes);
+        if let Err(error) = self.recover(&mut stage, terms).await {
+            return Err(Outcome::StageLost(error.to_string()));
+        }
+        self.stage = Some(stage);
+        Ok(())
+    }
+
+    /// Takes weights and optimizer of the newest good snapshot over, if there is one.
+    async fn recover(&self, stage: &mut LocalStage, terms: &Terms) -> Result<(), LocalError> {
+        let store = self.store(terms);
+        let (hotkey, run, number) =
+            (self.settings.hotkey.address().clone(), terms.run.clone(), terms.stage);
+        let found = tokio::task::spawn_blocking(move || store.load(&hotkey, &run, number)).await;
+        let snapshot = match found {
+            Ok(Found::Newest(snapshot)) => snapshot,
+            Ok(Found::Previous { snapshot, newest }) => {
+                let fix = format!(
+                    "Nothing: the snapshot of epoch {} before it is used.",
+                    snapshot.meta.epoch
+                );
+                self.warn("snapshot-damaged", newest.to_string(), fix);
+                snapshot
+            }
+            Ok(Found::Lost { newest, previous }) => {
+                let fix = "Nothing: the weights are downloaded from the network.".to_owned();
+                self.warn("snapshot-damaged", format!("{newest}; {previous}"), fix);
+                return Ok(());
+            }
+            Ok(Found::Nothing) | Err(_) => return Ok(()),
+        };
+        self.take_over(stage, snapshot).await
+    }
+
+    async fn take_over(
+        &self,
+        stage: &mut LocalStage,
+        snapshot: Snapshot,
+    ) -> Result<(), LocalError> {
+        let Snapshot { meta, weights, mut optimizer } = snapshot;
+        if weights.len() != stage.param_count().await? {
+            return Ok(());
+        }
+        stage.write_weights(Arc::new(weights)).await?;
+        if optimizer.len() % 2 == 0 {
+            let exp_avg_sq = optimizer.split_off(optimizer.len() / 2);
+            let state = OptimizerSnapshot {
+                step: meta.step,
+                mu_product: f64::from_bits(meta.mu_product_bits),
+                exp_avg: optimizer,
+                exp_avg_sq,
+            };
+            match stage.restore_optimizer(state).await {
+                Err(error) if !error.is_about_the_work() => return Err(error),
+                Err(error) => tracing::warn!("{error}"),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn store(&self, terms: &Terms) -> SnapshotStore {
+        let hotkey = self.settings.hotkey.address();
+        SnapshotStore::new(&self.settings.data, hotkey, &terms.run, terms.stage)
+    }
+
+    fn warn(&self, code: &str, what: String, fix: String) {
+        tracing::warn!(miner = self.settings.name, "{what}");
+        let what = format!("{}: {what}", self.settings.name);
+        let (severity, code) = (Severity::Warning, code.to_owned());
+        self.board.events().emit(Event::Finding { severity, code, what, fix });
+    }
+
+    /// Sets up queue and cache, opens the door, joins the registry.
+    async fn settle(&mut self, terms: &Terms) -> Outcome {
+        if let Some(registry) = self.announcer.leave() {
+            registry.stop().await;
+        }
+        let most = match self.settings.in_flight {
+            Some(most) if terms.is_first() => most.max(1),
+            _ => terms.hyper.cache,
+        };
+        let capacity = if terms.flags.is_on(Flag::AutoMaxCache) {
+            Capacity::Measuring { backwards_left: MEASURED_BACKWARDS }
+        } else {
+            Capacity::Fixed(most)
+        };
+        let per_stage = self.services.constants.training.activation_cache_timeout;
+        let patience = lifetime(per_stage, terms.stages, terms.stage.0);
+        let desk = Arc::new(Desk::new(capacity, patience));
+        self.peers.set_served_activations(terms.hyper.cache);
+        let joined = Registry::join(RegistrySetup {
+            bridge: self.bridge.clone(),
+            run: terms.run.clone(),
+            hotkey: self.settings.hotkey.address().clone(),
+            address: self.peers.address(),
+            stage: terms.stage,
+            status: self.announcer.status(),
+            directory: self.peers.directory().clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.split("registry"),
+        })
+        .await;
+        match joined {
+            Ok(registry) => {
+                let place = (terms.stage, terms.stages);
+                self.announcer.settle(place, Arc::clone(&desk), registry);
+                self.door.open(terms, Arc::clone(&desk));
+                self.desk = Some(desk);
+                Outcome::Done
+            }
+            Err(error) => {
+                Outcome::Trouble(format!("The registry of miners cannot be joined: {error}."))
+            }
+        }
+    }
+
+    /// Until the stage is in phase `wanted`.
+    async fn await_phase(&mut self, wanted: Phase) -> Outcome {
+        loop {
+            match self.services.orchestrator.heartbeat(None).await {
+                Ok(answer) => {
+                    self.note_phase(answer.phase);
+                    self.board.update(|snapshot| snapshot.epoch = answer.epoch.0);
+                    if answer.phase == wanted {
+                        return Outcome::Done;
+                    }
+                    if wanted == Phase::MergingPartitions && answer.phase == Phase::Training {
+                        return Outcome::PhaseIs(answer.phase);
+                    }
+                }
+                Err(error) => return of_call(&error),
+            }
+            self.clock.sleep(self.services.constants.wait_for_phase_poll).await;
+        }
+    }
+
+    fn note_phase(&self, phase: Phase) {
+        self.board.update(|snapshot| snapshot.phase = Some(phase.as_str().to_owned()));
+    }
+
+    async fn load(&mut self) -> Outcome {
+        let Some(stage) = &mut self.stage else { return out_of_order("a stage") };
+        let (epoch, coverage) = match load_merged(&self.services, stage, self.synced).await {
+            Ok(loaded) => loaded,
+            Err(LoadError::Call(error)) => return of_call(&error),
+            Err(LoadError::Local(error)) => return Outcome::StageLost(error.to_string()),
+            Err(error) => return Outcome::Trouble(format!("{error}.")),
+        };
+        self.synced = Synced::Before;
+        self.board.update(|snapshot| {
+            snapshot.epoch = epoch.0;
+            snapshot.work.backwards_this_epoch = 0;
+        });
+        if !coverage.failed.is_empty() {
+            let fix = "Nothing: the own weights are kept there until the next merge.".to_owned();
+            self.warn("weights-incomplete", coverage.summary(), fix);
+        }
+        if let Err(error) = self.fetch_optimizer().await {
+            tracing::info!("no optimizer state was taken over: {error}");
+        }
+        self.save().await
+    }
+
+    /// A newcomer takes over somebody's optimizer state, where the run exchanges it (spec 5.6).
+    async fn fetch_optimizer(&mut self) -> Result<(), String> {
+        let Some(stage) = &self.stage else { return Ok(()) };
+        if !std::mem::take(&mut self.new_here)
+            || !stage.terms().flags.is_on(Flag::UploadOptimizerState)
+        {
+            return Ok(());
+        }
+        let offer = self.services.orchestrator.layer_optimizer_state().await;
+        let offer = offer.map_err(|error| error.to_string())?;
+        let (Some(url), true) = (offer.optimizer_state_url, offer.available) else {
+            return Ok(());
+        };
+        let storage = &self.services.storage;
+        let trailer = storage.weights_trailer(&url).await.map_err(|error| error.to_string())?;
+        let bytes = trailer.section_bytes(ChunkNumber(0)).map_err(|error| error.to_string())?;
+        let values = storage.get_values(&url, bytes).await.map_err(|error| error.to_string())?;
+        stage.write_flat_optimizer(widen(&values)).await.map_err(|error| error.to_string())
+    }
+
+    /// Writes the snapshot. A first one that cannot be written ends the miner: everything it learns
+    /// would be lost with the next power cut. Later ones only warn.
+    async fn save(&mut self) -> Outcome {
+        let Some(stage) = &self.stage else { return out_of_order("a stage") };
+        let Some(weights) = stage.previous().cloned() else { return out_of_order("weights") };
+        let state = match stage.optimizer().await {
+            Ok(state) => state,
+            Err(error) => return Outcome::StageLost(error.to_string()),
+        };
+        let terms = stage.terms();
+        let meta = SnapshotMeta {
+            hotkey: self.settings.hotkey.address().clone(),
+            run: terms.run.clone(),
+            stage: terms.stage,
+            epoch: stage.epoch(),
+            weights: weights.len(),
+            optimizer: state.exp_avg.len() + state.exp_avg_sq.len(),
+            step: state.step,
+            mu_product_bits: state.mu_product.to_bits(),
+        };
+        let store = self.store(terms);
+        let saved = tokio::task::spawn_blocking(move || {
+            let moments = [state.exp_avg, state.exp_avg_sq].concat();
+            store.save(&meta, &weights, &moments)
+        });
+        match saved.await {
+            Ok(Ok(())) => self.saved = true,
+            Ok(Err(error)) if self.saved => {
+                let fix = "Make room or make the data folder writable; training goes on.".into();
+                self.warn("snapshot-not-written", error.to_string(), fix);
+            }
+            Ok(Err(error)) => {
+                let what = error.to_string();
+                self.failure = Some(MinerError::Disk(error));
+                return Outcome::Hopeless(what);
+            }
+            // The runtime is shutting down, or the write panicked and was reported.
+            Err(error) => return Outcome::Trouble(format!("The snapshot was not written: {error}.")),
+        }
+        Outcome::Done
+    }
+
+    async fn train(&mut self) -> Outcome {
+        self.note_phase(Phase::Training);
+        self.announcer.say(Phase::Training, MinerStatus::Training);
+        let (Some(stage), Some(desk)) = (&mut self.stage, &self.desk) else {
+            return out_of_order("a stage");
+        };
+        let view = TrainingView {
+            board: &self.board,
+            announcer: &self.announcer,
+            wish: self.wish.clone(),
+            name: &self.settings.name,
+            stage: stage.terms().stage,
+            epoch: stage.epoch(),
+            learning_rate: stage.terms().hyper.learning_rate,
+            tokens_per_activation: stage.terms().tokens() as u64,
+        };
+        let pipeline = Pipeline {
+            services: &self.services,
+            desk,
+            publisher: &self.publisher,
+            published: &mut self.published,
+            peers: &self.peers,
+            inbox: &mut self.inbox,
+            tokenizer: &self.settings.tokenizer,
+            observer: &view,
+            wish: self.wish.clone(),
+            in_flight: self.settings.in_flight,
+            rule: self.settings.learning_rate,
+        };
+        let end = train(pipeline, stage).await;
+        self.sent.clear();
+        match end {
+            TrainingEnd::Phase(phase) => self.leave_training(Outcome::PhaseIs(phase)),
+            TrainingEnd::Server(error) => self.leave_training(Outcome::of(&error)),
+            TrainingEnd::Stopped => Outcome::StopAsked,
+            TrainingEnd::Lost(error) => Outcome::StageLost(error.to_string()),
+        }
+    }
+
+    fn leave_training(&self, outcome: Outcome) -> Outcome {
+        if let Outcome::PhaseIs(phase) = &outcome {
+            self.note_phase(*phase);
+            self.announcer.say(*phase, MinerStatus::Training);
+        }
+        outcome
+    }
+
+    async fn upload(&mut self) -> Outcome {
+        self.note_phase(Phase::WeightsUploading);
+        let Some(stage) = &mut self.stage else { return out_of_order("a stage") };
+        match hand_in(&self.services, stage).await {
+            Ok(HandIn::Submitted | HandIn::NothingToGive) => Outcome::Done,
+            Err(HandInError::Call(error) | HandInError::Upload(UploadError::Call(error))) => {
+                of_call(&error)
+            }
+            Err(HandInError::Numbers(error @ PseudoGradientError::NotFinite { .. })) => {
+                let fix = "Nothing: the miner goes on with the next epoch's weights.".to_owned();
+                let restored = roll_back(stage).await;
+                self.warn("weights-not-finite", error.to_string(), fix);
+                match restored {
+                    Ok(()) => Outcome::Done,
+                    Err(error) => Outcome::StageLost(error.to_string()),
+                }
+            }
+            Err(HandInError::Local(error)) => Outcome::StageLost(error.to_string()),
+            Err(error) => Outcome::Trouble(format!("{error}.")),
+        }
+    }
+
+    async fn merge(&mut self) -> Outcome {
+        self.note_phase(Phase::MergingPartitions);
+        let Some(stage) = &self.stage else { return out_of_order("a stage") };
+        let board = &self.board;
+        let progress = |done: usize, of: usize| {
+            let next = format!("{} of {of} partitions must still be merged", of - done);
+            board.status(State::Merging, Reason::MergingPartitions, Who::Machine, &next);
+        };
+        match merge_partitions(&self.services, stage, &progress).await {
+            Ok(MergeDone::Merged(count)) => {
+                board.update(|snapshot| snapshot.work.partitions_merged += count as u64);
+                Outcome::Done
+            }
+            Ok(MergeDone::NotYet) => Outcome::NotYet,
+            Err(MergeFailure::Call(error) | MergeFailure::Upload(UploadError::Call(error))) => {
+                of_call(&error)
+            }
+            // It joined too late to merge: the others do it.
+            Err(MergeFailure::NoWeights) => Outcome::Done,
+            Err(error) => Outcome::Trouble(format!("{error}.")),
+        }
+    }
+}
+
+/// Weights that are no longer finite: back to the epoch's start, with a fresh optimizer.
+async fn roll_back(stage: &mut LocalStage) -> Result<(), LocalError> {
+    stage.end_epoch().await?;
+    stage.restore_previous().await?;
+    stage.reset_optimizer().await
+}
+
+/// What a failed call means for the duty.
+fn of_call(error: &CallError) -> Outcome {
+    match error.server() {
+        Some(server) => Outcome::of(server),
+        None => Outcome::Trouble(format!("{error}.")),
+    }
+}

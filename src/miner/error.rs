@@ -1,0 +1,31 @@
+//! Why a miner could not go on. Each says what, why and what now, and maps to an exit code.
+
+use crate::network::http::HttpSetupError;
+use crate::network::peers::BindError;
+use crate::training::snapshot::SaveError;
+
+/// The end of a miner that nobody asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum MinerError {
+    /// The peer endpoint cannot be opened.
+    #[error(transparent)]
+    Peers(#[from] BindError),
+    /// The HTTP client cannot be made.
+    #[error(transparent)]
+    Http(#[from] HttpSetupError),
+    /// The network wants another version.
+    #[error("{0}")]
+    Version(String),
+    /// The disk.
+    #[error(transparent)]
+    Disk(#[from] SaveError),
+    /// The device cannot take the stage.
+    #[error("{0}")]
+    Device(String),
+    /// Something else that no repetition helps with.
+    #[error("{0}")]
+    Failed(String),
+    /// The miner's own task broke.
+    #[error("the miner stopped unexpectedly ({0}; this is a bug in Hearth: please report it)")]
+    Broken(String),
+}

@@ -1,0 +1,454 @@
+//! A miner from start to end: opens the network, goes from duty to duty by the table in
+//! [`super::machine`], and leaves in order. What each duty does is in `duties`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use url::Url;
+
+use super::announce::Announcer;
+use super::board::Board;
+use super::error::MinerError;
+use super::machine::{self, Duty, Outcome, Pause};
+use super::snapshot::{Command, DeviceView, Eta, MinerSnapshot, Reason, State, Who};
+use super::view::show_wish;
+use crate::clock::{Clock, Entropy};
+use crate::compute::Device;
+use crate::config::Constants;
+use crate::model::Stage;
+use crate::model::tokenizer::Tokenizer;
+use crate::network::directory::Directory;
+use crate::network::http::{HttpClient, Route};
+use crate::network::peers::{PeerInbox, PeerReach, PeerSetup, Peers, random_secret};
+use crate::network::publisher::{Published, Publisher, PublisherSetup, SentForwards};
+use crate::network::registry::Bridge;
+use crate::network::storage::Storage;
+use crate::network::{Orchestrator, Traffic};
+use crate::protocol::backoff;
+use crate::telemetry::Events;
+use crate::training::desk::Desk;
+use crate::training::door::Door;
+use crate::training::floor::Wish;
+use crate::training::load::Synced;
+use crate::training::local::LocalStage;
+use crate::training::record::Recorder;
+use crate::training::services::Services;
+use crate::training::terms::{LearningRateRule, Terms};
+use crate::training::worker::Worker;
+use crate::wallet::HotkeyPair;
+
+/// Activations served to pulls until the run says how many.
+const SERVED_AT_FIRST: usize = 16;
+
+/// What makes one miner different from another.
+#[derive(Clone, Debug)]
+pub struct MinerSettings {
+    /// `m0`..
+    pub name: String,
+    /// Address of the orchestrator.
+    pub orchestrator: Url,
+    /// Address of the bridge.
+    pub bridge: Url,
+    /// How servers are reached.
+    pub route: Route,
+    /// How far the peer endpoint reaches.
+    pub reach: PeerReach,
+    /// The key that signs.
+    pub hotkey: Arc<HotkeyPair>,
+    /// The network's numbers.
+    pub constants: Arc<Constants>,
+    /// Where the learning rate comes from.
+    pub learning_rate: LearningRateRule,
+    /// Folder for snapshots.
+    pub data: PathBuf,
+    /// The run's tokenizer.
+    pub tokenizer: Arc<Tokenizer>,
+    /// Most activations of a first stage under way; the run's cache size if not set.
+    pub in_flight: Option<usize>,
+    /// Where every deed is written down.
+    pub recorder: Recorder,
+    /// Seed of weights that nobody has merged yet (spec 8.7).
+    pub weights_seed: u64,
+}
+
+/// A device with its thread. Cheap to clone: miners of one process share it.
+#[derive(Clone, Debug)]
+pub struct DeviceWorker {
+    pub(super) device: Arc<dyn Device>,
+    pub(super) worker: Worker<Stage>,
+}
+
+impl DeviceWorker {
+    /// Starts the device's thread. Fails if the system gives no thread.
+    pub fn start(device: Arc<dyn Device>) -> std::io::Result<Self> {
+        let worker = Worker::start(device.info().backend)?;
+        Ok(Self { device, worker })
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Arc<dyn Device> {
+        &self.device
+    }
+}
+
+/// A running miner, from outside.
+#[derive(Debug)]
+pub struct MinerHandle {
+    /// Where commands go.
+    pub commands: mpsc::UnboundedSender<Command>,
+    /// What it does.
+    pub snapshot: watch::Receiver<MinerSnapshot>,
+    /// Its end.
+    pub join: JoinHandle<Result<(), MinerError>>,
+}
+
+impl MinerHandle {
+    /// Waits for the end.
+    pub async fn ended(self) -> Result<(), MinerError> {
+        self.join.await.unwrap_or_else(|error| Err(MinerError::Broken(error.to_string())))
+    }
+}
+
+/// The engine's front door.
+#[derive(Debug)]
+pub struct Miner;
+
+impl Miner {
+    /// Starts a miner on the current tokio runtime.
+    pub fn start(
+        settings: MinerSettings,
+        worker: DeviceWorker,
+        clock: Clock,
+        entropy: Entropy,
+        events: Events,
+    ) -> MinerHandle {
+        let info = worker.device.info();
+        let device = DeviceView {
+            backend: info.backend.to_owned(),
+            name: info.name.clone(),
+            stage_bytes: 0,
+        };
+        let hotkey = settings.hotkey.address().to_string();
+        let board = Arc::new(Board::new(&settings.name, &hotkey, device, clock.clone(), events));
+        let snapshot = board.subscribe();
+        let (commands, orders) = mpsc::unbounded_channel();
+        let join = tokio::spawn(live(settings, worker, clock, entropy, board, orders));
+        MinerHandle { commands, snapshot, join }
+    }
+}
+
+/// The whole life.
+async fn live(
+    settings: MinerSettings,
+    worker: DeviceWorker,
+    clock: Clock,
+    entropy: Entropy,
+    board: Arc<Board>,
+    orders: mpsc::UnboundedReceiver<Command>,
+) -> Result<(), MinerError> {
+    let (wishes, wish) = watch::channel(Wish::Run);
+    let opened = Life::open(settings, worker, clock, entropy, Arc::clone(&board), wish).await;
+    let mut life = match opened {
+        Ok(life) => life,
+        Err(error) => {
+            let reason = Reason::Failed { what: error.to_string() };
+            board.status(State::Fault, reason, Who::You, "you must act on the message");
+            return Err(error);
+        }
+    };
+    let announcer = Arc::clone(&life.announcer);
+    let (peers, traffic) = (life.peers.clone(), life.traffic.clone());
+    let every = life.services.constants.peer_status_broadcast;
+    let ended = tokio::select! {
+        ended = life.run() => ended,
+        () = announcer.run(&peers, &traffic, &board, every) => Ok(()),
+        () = take_orders(orders, &wishes, &board) => Ok(()),
+    };
+    life.close().await;
+    if ended.is_ok() {
+        board.status(State::Stopped, Reason::StopRequested, Who::You, "nothing");
+    }
+    ended
+}
+
+/// Turns commands into wishes. Never returns: a face that is gone has no wishes.
+async fn take_orders(
+    mut orders: mpsc::UnboundedReceiver<Command>,
+    wishes: &watch::Sender<Wish>,
+    board: &Board,
+) {
+    while let Some(order) = orders.recv().await {
+        let wish = match order {
+            Command::Pause => Wish::Pause,
+            Command::Resume => Wish::Run,
+            Command::Stop => Wish::Stop,
+        };
+        // Who asked to stop does not mean it less because of a later key press.
+        let changed = wishes.send_if_modified(|old| {
+            let changes = *old != Wish::Stop && *old != wish;
+            if changes {
+                *old = wish;
+            }
+            changes
+        });
+        if changed {
+            show_wish(board, wish);
+        }
+    }
+    std::future::pending().await
+}
+
+/// Everything a miner has.
+pub(super) struct Life {
+    pub(super) settings: MinerSettings,
+    pub(super) device: DeviceWorker,
+    pub(super) clock: Clock,
+    pub(super) entropy: Entropy,
+    pub(super) board: Arc<Board>,
+    pub(super) announcer: Arc<Announcer>,
+    pub(super) services: Services,
+    pub(super) bridge: Bridge,
+    pub(super) traffic: Traffic,
+    pub(super) peers: Peers,
+    pub(super) inbox: PeerInbox,
+    pub(super) publisher: Publisher,
+    pub(super) published: mpsc::UnboundedReceiver<Published>,
+    pub(super) sent: SentForwards,
+    pub(super) door: Arc<Door>,
+    pub(super) wish: watch::Receiver<Wish>,
+    /// What the last registration said.
+    pub(super) terms: Option<Terms>,
+    pub(super) stage: Option<LocalStage>,
+    pub(super) desk: Option<Arc<Desk>>,
+    /// Whether this session has loaded merged weights.
+    pub(super) synced: Synced,
+    /// Whether the optimizer state of others is still to be asked for.
+    pub(super) new_here: bool,
+    /// Whether a snapshot was ever written.
+    pub(super) saved: bool,
+    /// Resets since the last training phase that ended as it should.
+    resets: u32,
+    /// Why it cannot go on.
+    pub(super) failure: Option<MinerError>,
+}
+
+impl Life {
+    /// Opens the network side.
+    async fn open(
+        settings: MinerSettings,
+        device: DeviceWorker,
+        clock: Clock,
+        mut entropy: Entropy,
+        board: Arc<Board>,
+        wish: watch::Receiver<Wish>,
+    ) -> Result<Self, MinerError> {
+        let constants = Arc::clone(&settings.constants);
+        let traffic = Traffic::default();
+        let connect = constants.http.connect_timeout;
+        let http = HttpClient::new(settings.route, connect, clock.clone(), traffic.clone())?;
+        let orchestrator = Orchestrator::new(
+            http.clone(),
+            settings.orchestrator.clone(),
+            Arc::clone(&settings.hotkey),
+            &constants,
+            clock.clone(),
+            entropy.split("requests"),
+        );
+        let storage = Storage::new(http.clone(), constants.storage.clone(), clock.clone());
+        let bridge = Bridge::new(
+            http,
+            settings.bridge.clone(),
+            constants.registry.clone(),
+            clock.clone(),
+        );
+        let sent = SentForwards::new();
+        let door = Arc::new(Door::new(sent.clone()));
+        let setup = PeerSetup {
+            reach: settings.reach,
+            secret: random_secret(&mut entropy),
+            rules: constants.peers.clone(),
+            served_activations: SERVED_AT_FIRST,
+            hotkey: Arc::clone(&settings.hotkey),
+            directory: Directory::new(),
+            clock: clock.clone(),
+            entropy: entropy.split("peers"),
+            traffic: traffic.clone(),
+        };
+        let (peers, inbox) = Peers::bind(setup, Arc::clone(&door) as Arc<_>).await?;
+        let address = settings.hotkey.address().clone();
+        let (publisher, published) = Publisher::start(PublisherSetup {
+            peers: peers.clone(),
+            hotkey: address.clone(),
+            sent: sent.clone(),
+            rules: constants.publisher.clone(),
+            clock: clock.clone(),
+            entropy: entropy.split("publisher"),
+        });
+        let announcer = Arc::new(Announcer::new(address, clock.clone()));
+        let services = Services { orchestrator, storage, clock: clock.clone(), constants };
+        Ok(Self {
+            settings,
+            device,
+            clock,
+            entropy,
+            board,
+            announcer,
+            services,
+            bridge,
+            traffic,
+            peers,
+            inbox,
+            publisher,
+            published,
+            sent,
+            door,
+            wish,
+            terms: None,
+            stage: None,
+            desk: None,
+            synced: Synced::Never,
+            new_here: true,
+            saved: false,
+            resets: 0,
+            failure: None,
+        })
+    }
+
+    /// From duty to duty.
+    async fn run(&mut self) -> Result<(), MinerError> {
+        let mut duty = Duty::Register;
+        let mut troubles = 0;
+        while !duty.is_end() {
+            let outcome = self.perform(duty).await;
+            tracing::debug!(miner = self.settings.name, ?duty, ?outcome, "duty ended");
+            troubles = if matches!(outcome, Outcome::Trouble(_)) { troubles + 1 } else { 0 };
+            let next = machine::next(duty, &outcome, troubles);
+            if duty == Duty::Train && matches!(outcome, Outcome::PhaseIs(_)) {
+                self.resets = 0;
+            }
+            self.explain(&outcome, next.pause);
+            let pause = self.length_of(next.pause);
+            if next.pause == Pause::Reset {
+                self.start_over(&outcome).await;
+            }
+            if next.duty != duty {
+                troubles = 0;
+            }
+            duty = if self.rest(pause).await { Duty::Stopped } else { next.duty };
+            if let (Duty::Fault, None) = (duty, &self.failure) {
+                self.failure = Some(failure_of(&outcome));
+            }
+        }
+        match self.failure.take() {
+            None => Ok(()),
+            Some(error) => {
+                let reason = Reason::Failed { what: error.to_string() };
+                self.board.status(State::Fault, reason, Who::You, "you must act on the message");
+                Err(error)
+            }
+        }
+    }
+
+    /// How long to wait; counts resets.
+    fn length_of(&mut self, pause: Pause) -> Duration {
+        if pause != Pause::Reset {
+            return pause.length(&self.services.constants);
+        }
+        let range = backoff::reset_wait_range(self.resets);
+        self.resets += 1;
+        Duration::from_secs_f64(backoff::pick(&range, self.entropy.unit()).max(0.0))
+    }
+
+    /// Waits, unless the user stops the miner: then true.
+    async fn rest(&mut self, pause: Duration) -> bool {
+        if pause.is_zero() {
+            return *self.wish.borrow() == Wish::Stop;
+        }
+        let stop = until_stop(self.wish.clone());
+        tokio::select! {
+            () = self.clock.sleep(pause) => *self.wish.borrow() == Wish::Stop,
+            () = stop => true,
+        }
+    }
+
+    /// Shows why there is a pause.
+    fn explain(&self, outcome: &Outcome, pause: Pause) {
+        if pause == Pause::None || *self.wish.borrow() != Wish::Run {
+            return;
+        }
+        let board = &self.board;
+        match outcome {
+            Outcome::Trouble(what) | Outcome::Reset(what) | Outcome::StageLost(what) => {
+                let (reason, next) = (
+                    Reason::NetworkTrouble { what: what.clone() },
+                    "it must work at the next try",
+                );
+                let who =
+                    if matches!(outcome, Outcome::StageLost(_)) { Who::Machine } else { Who::Network };
+                let state = board.read(|snapshot| snapshot.status.state);
+                board.status(state, reason, who, next);
+            }
+            Outcome::NotRegistered => {
+                let next = "the orchestrator must take the miner in again";
+                board.status(State::Registering, Reason::NotRegistered, Who::Network, next);
+            }
+            Outcome::RunFull | Outcome::Benched => {
+                let reason = Reason::BackOff { attempt: self.resets + 1 };
+                let next = "the network must have room for this miner";
+                board.status(State::Waiting, reason, Who::Network, next);
+            }
+            _ => {}
+        }
+        if pause != Pause::Reset {
+            let length = pause.length(&self.services.constants);
+            board.expect(Eta::Seconds(length.as_secs_f64()));
+        }
+    }
+
+    /// Leaves the stage's peers; the stage itself goes only if it cannot be trusted.
+    async fn start_over(&mut self, outcome: &Outcome) {
+        self.retire().await;
+        self.synced = Synced::Never;
+        if matches!(outcome, Outcome::StageLost(_)) {
+            self.stage = None;
+        }
+    }
+
+    /// Takes no more pushes and leaves the registry.
+    async fn retire(&mut self) {
+        self.door.shut();
+        if let Some(desk) = self.desk.take() {
+            desk.clear();
+        }
+        self.publisher.clear();
+        if let Some(registry) = self.announcer.leave() {
+            registry.stop().await;
+        }
+    }
+
+    /// Goodbye.
+    async fn close(&mut self) {
+        self.retire().await;
+        self.peers.close().await;
+        self.stage = None;
+    }
+}
+
+/// Until the user asks to stop.
+pub(super) async fn until_stop(mut wish: watch::Receiver<Wish>) {
+    // An error means that nobody can ask any more.
+    if wish.wait_for(|wish| *wish == Wish::Stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn failure_of(outcome: &Outcome) -> MinerError {
+    match outcome {
+        Outcome::WrongVersion(what) => MinerError::Version(what.clone()),
+        Outcome::Hopeless(what) => MinerError::Failed(what.clone()),
+        other => MinerError::Failed(format!("{other:?}")),
+    }
+}

@@ -1,0 +1,108 @@
+//! Turns the news of the training phase into what faces see: counters, reasons, events.
+
+use super::board::Board;
+use super::snapshot::{Reason, State, Who};
+use crate::protocol::messages::MinerStatus;
+use crate::protocol::{Epoch, Phase, StageIndex};
+use crate::telemetry::{Event, Severity};
+use crate::training::floor::{Idle, News, Observer, Wish};
+
+use super::announce::Announcer;
+
+/// Watches one training phase.
+pub(super) struct TrainingView<'a> {
+    pub(super) board: &'a Board,
+    pub(super) announcer: &'a Announcer,
+    pub(super) wish: tokio::sync::watch::Receiver<Wish>,
+    pub(super) name: &'a str,
+    pub(super) stage: StageIndex,
+    pub(super) epoch: Epoch,
+    pub(super) learning_rate: f64,
+    pub(super) tokens_per_activation: u64,
+}
+
+impl TrainingView<'_> {
+    fn status(&self, reason: Reason, who: Who, next: &str) {
+        if *self.wish.borrow() == Wish::Run {
+            self.board.status(State::Training, reason, who, next);
+        } else {
+            show_wish(self.board, *self.wish.borrow());
+        }
+    }
+}
+
+/// What is shown while the user wants something else than work.
+pub(super) fn show_wish(board: &Board, wish: Wish) {
+    match wish {
+        Wish::Run => {}
+        Wish::Pause => {
+            board.status(State::Paused, Reason::UserPaused, Who::You, "you must resume it");
+        }
+        Wish::Stop => {
+            let next = "the work in hand must be finished";
+            board.status(State::Stopping, Reason::StopRequested, Who::Machine, next);
+        }
+    }
+}
+
+impl Observer for TrainingView<'_> {
+    fn tell(&self, news: News) {
+        let board = self.board;
+        match news {
+            News::Busy => {
+                self.status(Reason::WorkAvailable, Who::Machine, "the epoch's work must be done");
+            }
+            News::Idle(Idle::OtherStage) => {
+                let next = "every stage must be training";
+                self.status(Reason::OtherStageNotTraining, Who::Network, next);
+            }
+            News::Idle(Idle::CacheFull) => {
+                self.status(Reason::CacheFull, Who::Peer, "a gradient must come back");
+            }
+            News::Idle(Idle::NoActivation) if self.stage.0 == 0 => {
+                let next = "the orchestrator must hand out samples";
+                self.status(Reason::NoActivation, Who::Network, next);
+            }
+            News::Idle(Idle::NoActivation) => {
+                let next = "the stage before must send an activation";
+                self.status(Reason::NoActivation, Who::Peer, next);
+            }
+            News::Forward => board.update(|snapshot| snapshot.work.forwards += 1),
+            News::Backward => {
+                board.add_tokens(self.tokens_per_activation);
+                board.update(|snapshot| {
+                    snapshot.work.backwards += 1;
+                    snapshot.work.backwards_this_epoch += 1;
+                });
+            }
+            News::Step(report) => {
+                board.update(|snapshot| snapshot.work.optimizer_steps += 1);
+                board.events().emit(Event::Step {
+                    miner: self.name.to_owned(),
+                    stage: self.stage.0,
+                    lr: self.learning_rate,
+                    grad_norm: report.grad_norm,
+                });
+            }
+            News::Loss(activation, loss) => {
+                board.add_loss(loss);
+                let (epoch, activation) = (self.epoch.0, activation.to_string());
+                board.events().emit(Event::Loss { epoch, activation, loss });
+            }
+            News::WorkLost(what) => {
+                tracing::warn!(miner = self.name, "{what}");
+                board.events().emit(Event::Finding {
+                    severity: Severity::Warning,
+                    code: "work-lost".into(),
+                    what: format!("{}: {what}", self.name),
+                    fix: "Nothing: the network hands lost work out again.".into(),
+                });
+            }
+            News::Benched(benched) => {
+                let status =
+                    if benched { MinerStatus::Initializing } else { MinerStatus::Training };
+                self.announcer.say(Phase::Training, status);
+            }
+        }
+    }
+}

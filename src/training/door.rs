@@ -1,0 +1,73 @@
+//! Who may push what to this miner: the trainer's answer to the peer endpoint, which is open before
+//! there is a stage and asks about every push (spec 6.5; 13 #2, #26).
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::desk::{Desk, Intake};
+use super::queue::Offer;
+use super::terms::Terms;
+use crate::network::peers::Admission;
+use crate::network::publisher::SentForwards;
+use crate::protocol::{ActivationId, NodeId, StageIndex};
+
+/// Bytes of one number on the wire; a peer may also send f32.
+const BYTES_PER_NUMBER: usize = 4;
+
+#[derive(Clone, Debug)]
+struct Post {
+    stage: StageIndex,
+    desk: Arc<Desk>,
+    largest_tensor: usize,
+}
+
+/// The door. Shut until a stage is there.
+#[derive(Debug)]
+pub struct Door {
+    post: RwLock<Option<Post>>,
+    sent: SentForwards,
+}
+
+impl Door {
+    /// A shut door. `sent` tells which node was sent which forward.
+    pub fn new(sent: SentForwards) -> Self {
+        Self { post: RwLock::new(None), sent }
+    }
+
+    /// Opens the door to a desk; whether something is taken is the desk's business from now on.
+    pub fn open(&self, terms: &Terms, desk: Arc<Desk>) {
+        let numbers: usize = terms.activation_shape().iter().product();
+        let largest_tensor = numbers.saturating_mul(BYTES_PER_NUMBER);
+        let post = Post { stage: terms.stage, desk, largest_tensor };
+        *self.post.write().unwrap_or_else(PoisonError::into_inner) = Some(post);
+    }
+
+    /// Shuts it.
+    pub fn shut(&self) {
+        *self.post.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn ask<T>(&self, question: impl FnOnce(&Post) -> T) -> Option<T> {
+        self.post.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(question)
+    }
+}
+
+impl Admission for Door {
+    fn stage(&self) -> Option<StageIndex> {
+        self.ask(|post| post.stage)
+    }
+
+    fn takes_forwards(&self) -> bool {
+        self.ask(|post| post.desk.intake() == Intake::Open).unwrap_or(false)
+    }
+
+    fn awaits_backward(&self, activation: &ActivationId, from: &NodeId) -> bool {
+        self.sent.went_to(activation, from)
+            && self
+                .ask(|post| post.desk.would_take_backward(activation) == Offer::Accepted)
+                .unwrap_or(false)
+    }
+
+    fn largest_tensor(&self) -> usize {
+        self.ask(|post| post.largest_tensor).unwrap_or(0)
+    }
+}

@@ -1,0 +1,304 @@
+//! Merging the own partitions with everybody's pseudo-gradients (spec 9.3, 9.4). A source that
+//! cannot be read is left out after its retries; the chunk is merged from the others (13 #22).
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use half::bf16;
+
+use super::local::LocalStage;
+use super::record::Deed;
+use super::services::Services;
+use crate::network::CallError;
+use crate::network::storage::{DownloadError, UploadError};
+use crate::protocol::bf16::narrow;
+use crate::protocol::blob::{self, BlobError};
+use crate::protocol::merge::{self, MergeError, Merged, Source};
+use crate::protocol::messages::{
+    FileType, Flag, Partition, SubmitMergedPartitionsRequest, SubmittedWeights,
+};
+use crate::protocol::sections::{GeometryError, chunk_range, partition_batches};
+use crate::protocol::{ChunkNumber, Epoch};
+
+/// Partitions could not be merged.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeFailure {
+    /// The orchestrator.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The store did not take a merged partition.
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    /// The outer optimizer's state of a chunk cannot be read; without it the result would be wrong.
+    #[error("the previous state of partition {chunk} cannot be read: {why}")]
+    Previous {
+        /// The chunk.
+        chunk: ChunkNumber,
+        /// Why.
+        why: DownloadError,
+    },
+    /// No pseudo-gradient of a chunk could be read.
+    #[error("no miner's contribution to partition {chunk} can be read ({why})")]
+    NoSource {
+        /// The chunk.
+        chunk: ChunkNumber,
+        /// Why the last of them could not.
+        why: String,
+    },
+    /// The orchestrator gave a chunk that the stage has not.
+    #[error(transparent)]
+    Geometry(#[from] GeometryError),
+    /// The numbers do not fit.
+    #[error(transparent)]
+    Math(#[from] MergeError),
+    /// The container.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The weights of the epoch's start are not here.
+    #[error("this miner has not loaded the weights of this epoch, so it cannot merge")]
+    NoWeights,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MergeDone {
+    /// So many partitions were merged and accepted.
+    Merged(usize),
+    /// Nothing is assigned, or nobody has handed in anything yet.
+    NotYet,
+}
+
+/// Told after each accepted batch: how many of how many are done.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Send + Sync);
+
+/// Merges all partitions that the orchestrator gave to this miner.
+pub async fn merge_partitions(
+    services: &Services,
+    stage: &LocalStage,
+    progress: Progress<'_>,
+) -> Result<MergeDone, MergeFailure> {
+    let previous = stage.previous().cloned().ok_or(MergeFailure::NoWeights)?;
+    let partitions = services.orchestrator.partitions().await?;
+    if partitions.is_empty() {
+        return Ok(MergeDone::NotYet);
+    }
+    let submitted = services.orchestrator.weight_paths().await?;
+    if submitted.is_empty() {
+        return Ok(MergeDone::NotYet);
+    }
+    let chunks: Vec<ChunkNumber> =
+        partitions.iter().filter_map(Partition::chunk_number).collect();
+    let merger = Merger {
+        services,
+        sources: usable_sources(services, stage, &submitted, previous.len()).await,
+        states: previous_states(services, &chunks).await?,
+        previous,
+        stage,
+        epoch: stage.epoch(),
+    };
+    let batches = partition_batches(
+        partitions.len(),
+        services.constants.training.partition_batches.max(1),
+    );
+    let mut done = 0;
+    for batch in batches {
+        done += merger.merge_batch(&partitions[batch]).await?;
+        progress(done, partitions.len());
+    }
+    Ok(MergeDone::Merged(done))
+}
+
+/// A pseudo-gradient that can be merged.
+struct UsableSource {
+    url: String,
+    weight: f64,
+}
+
+/// The sources whose trailers can be read and fit this stage. The others are left out.
+async fn usable_sources(
+    services: &Services,
+    stage: &LocalStage,
+    submitted: &[SubmittedWeights],
+    len: usize,
+) -> Vec<UsableSource> {
+    let terms = stage.terms();
+    let enforce = terms.flags.is_on(Flag::EnforceMinLocalOptimizerSteps);
+    let fewest = u64::from(services.constants.training.min_local_optimizer_steps);
+    let weighted = terms.flags.is_on(Flag::WeightedPartitionAveraging);
+    let mut usable = Vec::new();
+    for source in submitted {
+        let url = &source.weights_path_presigned;
+        match services.storage.weights_trailer(url).await {
+            Ok(trailer) if trailer.len != len || trailer.num_sections != terms.partitions => {
+                tracing::warn!(
+                    "a contribution of {} numbers in {} sections does not fit this stage",
+                    trailer.len,
+                    trailer.num_sections
+                );
+            }
+            Ok(trailer) if enforce && trailer.local_optimization_steps < fewest => {
+                tracing::info!("a contribution with too few optimizer steps is left out");
+            }
+            Ok(_) => {
+                let weight = if weighted { source.weight() } else { 1.0 };
+                usable.push(UsableSource { url: url.clone(), weight });
+            }
+            Err(error) => tracing::warn!("a contribution cannot be read: {error}"),
+        }
+    }
+    usable
+}
+
+/// Where the last merge of each chunk lies.
+async fn previous_states(
+    services: &Services,
+    chunks: &[ChunkNumber],
+) -> Result<BTreeMap<ChunkNumber, String>, MergeFailure> {
+    let listed = services.orchestrator.previous_partitions(chunks).await?;
+    let place = |p: &Partition| Some((p.chunk_number()?, p.blob_path()?.to_owned()));
+    Ok(listed.iter().filter_map(place).collect())
+}
+
+struct Merger<'a> {
+    services: &'a Services,
+    stage: &'a LocalStage,
+    sources: Vec<UsableSource>,
+    states: BTreeMap<ChunkNumber, String>,
+    previous: Arc<Vec<f32>>,
+    epoch: Epoch,
+}
+
+impl Merger<'_> {
+    /// Merges and submits one batch; gives how many partitions it was.
+    async fn merge_batch(&self, batch: &[Partition]) -> Result<usize, MergeFailure> {
+        let mut partitions = Vec::new();
+        let mut deeds = Vec::new();
+        for partition in batch {
+            // The literal "all" and nonsense are not chunks.
+            let Some(chunk) = partition.chunk_number() else { continue };
+            let (object, sources) = self.merge_chunk(chunk).await?;
+            deeds.push(Deed::Merge { chunk, sources, object: object.clone() });
+            let mut partition = partition.clone();
+            partition.set_blob_path(object);
+            partitions.push(partition);
+        }
+        let count = partitions.len();
+        if count > 0 {
+            let request = SubmitMergedPartitionsRequest { partitions, attestation: None };
+            self.services.orchestrator.submit_merged_partitions(&request).await?;
+        }
+        deeds.into_iter().for_each(|deed| self.stage.note(deed));
+        Ok(count)
+    }
+
+    /// Merges one chunk and uploads it; gives its object and what it was made of.
+    async fn merge_chunk(
+        &self,
+        chunk: ChunkNumber,
+    ) -> Result<(String, Vec<(String, f64)>), MergeFailure> {
+        let terms = self.stage.terms();
+        let range = chunk_range(self.previous.len(), terms.partitions, chunk)?;
+        let mut gradients = Vec::new();
+        let mut why = "there is none".to_owned();
+        for source in &self.sources {
+            match self.download(source, chunk, &range).await {
+                Ok(gradient) => gradients.push((source, gradient)),
+                Err(error) => {
+                    tracing::warn!("partition {chunk}: a contribution is left out: {error}");
+                    why = error;
+                }
+            }
+        }
+        if gradients.is_empty() {
+            return Err(MergeFailure::NoSource { chunk, why });
+        }
+        let buffer = self.previous_buffer(chunk, range.len()).await?;
+        let used: Vec<(String, f64)> =
+            gradients.iter().map(|(source, _)| (object_of(&source.url), source.weight)).collect();
+        let inputs = gradients.into_iter().map(|(s, g)| (g, s.weight)).collect();
+        let merged = self.compute(range, inputs, buffer).await?;
+        let blob = blob::encode_partition(&merged.weights, &merged.buffer, chunk, terms.stage)?;
+        let services = self.services;
+        let object =
+            services.storage.upload(&services.orchestrator, FileType::Partition, &blob).await?;
+        Ok((object, used))
+    }
+
+    async fn download(
+        &self,
+        source: &UsableSource,
+        chunk: ChunkNumber,
+        range: &Range<usize>,
+    ) -> Result<Vec<bf16>, String> {
+        let storage = &self.services.storage;
+        let trailer = storage.weights_trailer(&source.url).await.map_err(|e| e.to_string())?;
+        let bytes = trailer.section_bytes(chunk).map_err(|e| e.to_string())?;
+        let gradient = storage.get_values(&source.url, bytes).await.map_err(|e| e.to_string())?;
+        if gradient.len() != range.len() {
+            return Err(format!("{} numbers where {} belong", gradient.len(), range.len()));
+        }
+        if !merge::all_finite(&gradient) {
+            return Err("it holds numbers that are not finite".to_owned());
+        }
+        Ok(gradient)
+    }
+
+    /// The outer optimizer's buffer of a chunk; none before the first merge.
+    async fn previous_buffer(
+        &self,
+        chunk: ChunkNumber,
+        len: usize,
+    ) -> Result<Option<Vec<bf16>>, MergeFailure> {
+        let Some(url) = self.states.get(&chunk) else { return Ok(None) };
+        let failed = |why| MergeFailure::Previous { chunk, why };
+        let trailer = self.services.storage.partition_trailer(url).await.map_err(failed)?;
+        let Some(region) = trailer.optimizer_state else { return Ok(None) };
+        if trailer.chunk != chunk || region.len != len {
+            let why = format!("it is chunk {} with {} numbers", trailer.chunk, region.len);
+            return Err(failed(DownloadError::Blob(why)));
+        }
+        Ok(Some(self.services.storage.get_values(url, region.bytes).await.map_err(failed)?))
+    }
+
+    /// The math of one chunk, off the network's threads.
+    async fn compute(
+        &self,
+        range: Range<usize>,
+        inputs: Vec<(Vec<bf16>, f64)>,
+        buffer: Option<Vec<bf16>>,
+    ) -> Result<Merged, MergeFailure> {
+        let (previous, epoch) = (Arc::clone(&self.previous), self.epoch);
+        let work = move || {
+            let sources: Vec<Source<'_>> = inputs
+                .iter()
+                .map(|(gradient, weight)| Source { gradient, weight: *weight })
+                .collect();
+            let average = merge::average(&sources)?;
+            let old = narrow(&previous[range]);
+            merge::outer_step(&old, &average, buffer.as_deref(), epoch.0)
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(merged) => Ok(merged?),
+            // The runtime is shutting down, or the computation panicked and was reported.
+            Err(_) => Err(MergeFailure::NoWeights),
+        }
+    }
+}
+
+/// The object's name in a presigned address: its path, without the secret part.
+fn object_of(url: &str) -> String {
+    url::Url::parse(url).map_or_else(|_| String::new(), |url| url.path().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_objects_name_carries_no_signature() {
+        let name = object_of("http://127.0.0.1:9/bucket/run/a.bin?X-Amz-Signature=secret");
+        assert_eq!(name, "/bucket/run/a.bin");
+        assert_eq!(object_of("not an address"), "");
+    }
+}

@@ -1,0 +1,438 @@
+//! The training phase of one stage: takes work from the desk, one piece at a time, and sends what
+//! comes of it on its way; beside it the loops that keep the orchestrator and the queue going. It
+//! ends between two pieces of work, never within one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{mpsc, watch};
+
+use super::cache::CachedForward;
+use super::desk::{Desk, Intake};
+use super::floor::{
+    Floor, FloorParts, Idle, News, Observer, Report, TrainingEnd, Wish,
+};
+use super::intake;
+use super::local::{BackwardDone, Gradient, LocalError, LocalStage};
+use super::queue::{BackwardWork, ForwardWork, Source, Work};
+use super::services::Services;
+use super::terms::LearningRateRule;
+use crate::model::tokenizer::Tokenizer;
+use crate::network::peers::{PeerInbox, Peers};
+use crate::network::publisher::{Outbound, Outcome, Published, Publisher, Target};
+use crate::protocol::bf16::bf16;
+use crate::protocol::messages::{
+    Direction, Flag, LossReportRequest, MinerStatus, SubmitActivationRequest,
+};
+use crate::protocol::torch::{self, TorchError};
+use crate::protocol::{ActivationHash, ActivationId, Phase, StageIndex};
+
+/// So long nothing happens before the miner is called idle: between two activations is no state.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
+/// So long a stopping miner waits for the gradients of its forwards.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+/// Between two looks whether a stopping miner is done.
+const STOP_POLL: Duration = Duration::from_millis(50);
+
+/// What the training phase needs besides the stage.
+pub struct Pipeline<'a> {
+    /// Servers.
+    pub services: &'a Services,
+    /// Queue and cache.
+    pub desk: &'a Desk,
+    /// Outbound pushes.
+    pub publisher: &'a Publisher,
+    /// What became of them.
+    pub published: &'a mut mpsc::UnboundedReceiver<Published>,
+    /// The endpoint.
+    pub peers: &'a Peers,
+    /// Inbound pushes.
+    pub inbox: &'a mut PeerInbox,
+    /// For samples.
+    pub tokenizer: &'a Tokenizer,
+    /// Who is told.
+    pub observer: &'a dyn Observer,
+    /// What the user wants.
+    pub wish: watch::Receiver<Wish>,
+    /// Most activations of a first stage under way; the run's cache size if not set.
+    pub in_flight: Option<usize>,
+    /// Where the learning rate comes from.
+    pub rule: LearningRateRule,
+}
+
+/// Trains until the phase changes, the orchestrator drops the miner, the user stops it, or the stage
+/// is lost. What was under way then is gone.
+pub async fn train(pipeline: Pipeline<'_>, stage: &mut LocalStage) -> TrainingEnd {
+    let Pipeline { services, desk, publisher, published, peers, inbox, tokenizer, .. } = pipeline;
+    let (floor, reports) = Floor::new(FloorParts {
+        services,
+        desk,
+        publisher,
+        peers,
+        tokenizer,
+        observer: pipeline.observer,
+        terms: stage.terms().clone(),
+    });
+    let floor = &floor;
+    let fetching = async {
+        if floor.terms.is_first() {
+            intake::fetch_samples(floor, pipeline.in_flight).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    let beside = async {
+        tokio::join!(
+            fetching,
+            intake::take_forwards(floor, &mut inbox.forwards),
+            intake::take_backwards(floor, &mut inbox.backwards),
+            beat(floor),
+            watch_pipeline(floor),
+            watch_config(floor),
+            send_reports(floor, published, reports),
+            heed_wishes(floor, pipeline.wish),
+        );
+        std::future::pending::<TrainingEnd>().await
+    };
+    let end = tokio::select! {
+        end = work(floor, stage, pipeline.rule) => end,
+        end = beside => end,
+    };
+    desk.clear();
+    publisher.clear();
+    peers.clear_served();
+    end
+}
+
+/// The work itself.
+async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule) -> TrainingEnd {
+    loop {
+        if let Some(end) = floor.ended() {
+            return end;
+        }
+        apply_config(floor, stage, rule);
+        for id in floor.desk.expire(floor.services.clock.now()) {
+            let what = format!("No gradient came back for activation {id}; it is given up.");
+            floor.observer.tell(News::WorkLost(what));
+        }
+        let done = match floor.desk.next(floor.is_open()) {
+            Some(Work::Forward(work)) => {
+                floor.observer.tell(News::Busy);
+                forward(floor, stage, work).await
+            }
+            Some(Work::Backward(work)) => {
+                floor.observer.tell(News::Busy);
+                backward(floor, stage, work).await
+            }
+            None => {
+                wait_for_work(floor).await;
+                Ok(())
+            }
+        };
+        match done {
+            Ok(()) => {}
+            Err(error) if error.is_about_the_work() => {
+                floor.observer.tell(News::WorkLost(format!("A piece of work is lost: {error}.")));
+            }
+            Err(error) => return TrainingEnd::Lost(error),
+        }
+    }
+}
+
+async fn wait_for_work(floor: &Floor<'_>) {
+    let changed = floor.services.clock.timeout(IDLE_AFTER, floor.desk.changed()).await;
+    if changed.is_err() {
+        let load = floor.desk.load();
+        let why = if !floor.is_open() {
+            Idle::OtherStage
+        } else if load.cached >= load.capacity {
+            Idle::CacheFull
+        } else {
+            Idle::NoActivation
+        };
+        floor.observer.tell(News::Idle(why));
+    }
+}
+
+/// Takes over flags and hyper-parameters that were fetched meanwhile (spec 1.8). Sizes of the stage
+/// cannot change while it lives.
+fn apply_config(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule) {
+    let config = floor.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    let Some(config) = config else { return };
+    let terms = stage.terms_mut();
+    let old = terms.hyper.clone();
+    terms.flags = config.run_flags;
+    terms.hyper = old.clone().with(config.model_metadata.as_ref(), rule);
+    (terms.hyper.batch, terms.hyper.sequence) = (old.batch, old.sequence);
+}
+
+async fn forward(
+    floor: &Floor<'_>,
+    stage: &mut LocalStage,
+    mut work: ForwardWork,
+) -> Result<(), LocalError> {
+    if let Some(targets) = work.targets.take() {
+        return last_stage(floor, stage, work, targets).await;
+    }
+    let since = floor.services.clock.now();
+    let (id, source) = (work.id.clone(), work.source.clone());
+    // Kept before it is computed, so that the gradient finds it however soon it comes.
+    let input = Arc::clone(&work.input);
+    floor.desk.keep(CachedForward { id: id.clone(), input, source, since });
+    let sender = work.source.as_ref().map(|source| source.hotkey.clone());
+    let out = stage.forward(&id, Arc::clone(&work.input), sender.as_ref()).await;
+    let file = match out {
+        Ok(out) => tensor_file(floor, &out),
+        Err(error) => {
+            floor.desk.take(&id);
+            return Err(error);
+        }
+    };
+    let Some(file) = file else {
+        floor.desk.take(&id);
+        return Ok(());
+    };
+    floor.observer.tell(News::Forward);
+    let mut submit = SubmitActivationRequest::new(id.clone(), Direction::Forward);
+    submit.input_activation_hash = work.input_hash.map(|hash| hash.to_string());
+    submit.output_activation_hash = Some(ActivationHash::of(&file).to_string());
+    submit.activation_path = work.spot_check.map(|check| check.path);
+    floor.report_after_push(&id, Direction::Forward, Report { loss: None, submit });
+    let target = Target::AnyOf(StageIndex(floor.terms.stage.0 + 1));
+    publish(floor, id, Direction::Forward, file, work.sample, target);
+    Ok(())
+}
+
+/// The last stage does forward, loss and backward at once (spec 8.8).
+async fn last_stage(
+    floor: &Floor<'_>,
+    stage: &mut LocalStage,
+    work: ForwardWork,
+    targets: Vec<u32>,
+) -> Result<(), LocalError> {
+    let id = work.id.clone();
+    let sender = work.source.as_ref().map(|source| source.hotkey.clone());
+    let done =
+        stage.backward(&id, work.input, Gradient::Targets(targets), sender.as_ref()).await?;
+    floor.observer.tell(News::Forward);
+    if let Some(loss) = done.loss {
+        floor.observer.tell(News::Loss(id.clone(), loss));
+    }
+    send_back(floor, &id, done, work.source, work.input_hash);
+    step(floor, stage).await
+}
+
+async fn backward(
+    floor: &Floor<'_>,
+    stage: &mut LocalStage,
+    work: BackwardWork,
+) -> Result<(), LocalError> {
+    let Some(entry) = floor.desk.take(&work.id) else { return Ok(()) };
+    let sender = entry.source.as_ref().map(|source| source.hotkey.clone());
+    let gradient = Gradient::Activation(work.gradient);
+    let done = stage.backward(&work.id, entry.input, gradient, sender.as_ref()).await?;
+    floor.desk.note_backward();
+    send_back(floor, &work.id, done, entry.source, Some(work.input_hash));
+    step(floor, stage).await
+}
+
+/// Reports a backward and pushes the gradient to the stage before, if there is one.
+fn send_back(
+    floor: &Floor<'_>,
+    id: &ActivationId,
+    done: BackwardDone,
+    source: Option<Source>,
+    input_hash: Option<ActivationHash>,
+) {
+    floor.observer.tell(News::Backward);
+    let loss = done.loss.map(|loss| LossReportRequest {
+        activation_id: id.clone(),
+        loss,
+        layer_idx: Some(floor.terms.stage),
+    });
+    let file = if done.input_gradient.is_empty() {
+        None
+    } else {
+        tensor_file(floor, &done.input_gradient)
+    };
+    let mut submit = SubmitActivationRequest::new(id.clone(), Direction::Backward);
+    submit.input_activation_hash = input_hash.map(|hash| hash.to_string());
+    submit.output_activation_hash = file.as_ref().map(|f| ActivationHash::of(f).to_string());
+    let report = Report { loss, submit };
+    match (file, source) {
+        (Some(file), Some(source)) => {
+            floor.report_after_push(id, Direction::Backward, report);
+            let stage = StageIndex(floor.terms.stage.0.saturating_sub(1));
+            let target = Target::Nodes(source.nodes, stage);
+            publish(floor, id.clone(), Direction::Backward, file, None, target);
+        }
+        _ => floor.report_now(report),
+    }
+}
+
+async fn step(floor: &Floor<'_>, stage: &mut LocalStage) -> Result<(), LocalError> {
+    if let Some(report) = stage.step_if_due().await? {
+        floor.observer.tell(News::Step(report));
+        if !stage.terms().flags.is_on(Flag::KeepCacheOnLocalStep) {
+            floor.desk.clear_cache();
+        }
+    }
+    Ok(())
+}
+
+/// The numbers as the wire carries them. The plan's own sizes always fit.
+fn tensor_file(floor: &Floor<'_>, numbers: &[bf16]) -> Option<Arc<Vec<u8>>> {
+    let written: Result<Vec<u8>, TorchError> =
+        torch::write_bf16(numbers, &floor.terms.activation_shape());
+    written.inspect_err(|error| tracing::error!("an activation cannot be written: {error}")).ok().map(Arc::new)
+}
+
+fn publish(
+    floor: &Floor<'_>,
+    activation: ActivationId,
+    direction: Direction,
+    file: Arc<Vec<u8>>,
+    sample_path: Option<String>,
+    target: Target,
+) {
+    floor.peers.serve(activation.clone(), Arc::clone(&file));
+    let source = floor.terms.stage;
+    let outbound =
+        Outbound { activation, direction, tensor_file: file, sample_path, source, target };
+    floor.publisher.publish(outbound, floor.services.clock.now());
+}
+
+/// Sends the reports of finished activations, each after its push (spec 11.2).
+async fn send_reports(
+    floor: &Floor<'_>,
+    published: &mut mpsc::UnboundedReceiver<Published>,
+    mut ready: mpsc::UnboundedReceiver<Report>,
+) {
+    let mut running = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            Some(push) = published.recv() => {
+                if let (Outcome::Dropped(why), Direction::Forward) = (&push.outcome, push.direction) {
+                    floor.desk.take(&push.activation);
+                    let what = format!("Activation {} found no way on: {why}.", push.activation);
+                    floor.observer.tell(News::WorkLost(what));
+                }
+                if let Some(report) = floor.pushed(&push.activation, push.direction) {
+                    running.push(send_report(floor, report));
+                }
+            }
+            Some(report) = ready.recv() => running.push(send_report(floor, report)),
+            Some(()) = running.next(), if !running.is_empty() => {}
+            else => return,
+        }
+    }
+}
+
+async fn send_report(floor: &Floor<'_>, report: Report) {
+    let orchestrator = &floor.services.orchestrator;
+    if let Some(loss) = &report.loss
+        && let Err(error) = orchestrator.report_loss(loss).await
+    {
+        floor.heed(&error);
+        tracing::warn!("a loss could not be reported: {error}");
+    }
+    if let Err(error) = orchestrator.submit_activation(&report.submit).await {
+        floor.heed(&error);
+        tracing::warn!("an activation could not be reported: {error}");
+    }
+    floor.reported();
+}
+
+/// The heartbeat, which also says when the phase is over.
+async fn beat(floor: &Floor<'_>) {
+    loop {
+        floor.services.clock.sleep(floor.services.constants.heartbeat).await;
+        beat_once(floor).await;
+    }
+}
+
+async fn beat_once(floor: &Floor<'_>) {
+    match floor.services.orchestrator.heartbeat(Some(Phase::Training)).await {
+        Ok(answer) if answer.phase != Phase::Training => {
+            floor.finish(TrainingEnd::Phase(answer.phase));
+        }
+        Ok(answer) => {
+            let benched = answer.status.as_ref().is_some_and(MinerStatus::is_benched);
+            floor.observer.tell(News::Benched(benched));
+        }
+        Err(error) => floor.heed(&error),
+    }
+}
+
+/// Asks whether all stages train. When they no longer do, the own stage may not either: asks for
+/// that at once instead of waiting for the next heartbeat.
+async fn watch_pipeline(floor: &Floor<'_>) {
+    loop {
+        match floor.services.orchestrator.all_layers_training().await {
+            Ok(open) => {
+                let closed = floor.is_open() && !open;
+                floor.set_open(open);
+                if closed {
+                    beat_once(floor).await;
+                }
+            }
+            Err(crate::network::CallError::TooManyRequests { .. }) => {}
+            Err(error) => {
+                floor.heed(&error);
+                floor.set_open(false);
+            }
+        }
+        floor.services.clock.sleep(floor.services.constants.all_layers_cache).await;
+    }
+}
+
+/// Fetches the run's configuration now and then.
+async fn watch_config(floor: &Floor<'_>) {
+    loop {
+        floor.services.clock.sleep(floor.services.constants.run_config_refresh).await;
+        match floor.services.orchestrator.run_config().await {
+            Ok(config) => {
+                *floor.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+                    Some(config);
+            }
+            Err(error) => floor.heed(&error),
+        }
+    }
+}
+
+/// Opens and closes the intake as the user wants it; ends the phase when a stopping miner is done.
+async fn heed_wishes(floor: &Floor<'_>, mut wish: watch::Receiver<Wish>) {
+    loop {
+        let wanted = *wish.borrow_and_update();
+        match wanted {
+            Wish::Run => floor.desk.set_intake(Intake::Open),
+            Wish::Pause => floor.desk.set_intake(Intake::InHand),
+            Wish::Stop => {
+                floor.desk.set_intake(Intake::InHand);
+                let done = floor.services.clock.timeout(STOP_LIMIT, until_done(floor)).await;
+                if done.is_err() {
+                    tracing::info!("stopping with activations under way; others will redo them");
+                }
+                floor.finish(TrainingEnd::Stopped);
+                return;
+            }
+        }
+        if wish.changed().await.is_err() {
+            // Whoever could wish for something is gone: go on as wished last.
+            return;
+        }
+    }
+}
+
+/// Until nothing waits, no gradient is awaited, and everything is pushed and reported.
+async fn until_done(floor: &Floor<'_>) {
+    loop {
+        let load = floor.desk.load();
+        let waiting = load.forwards + load.backwards + load.cached;
+        if waiting == 0 && floor.publisher.pending() == 0 && floor.unreported() == 0 {
+            return;
+        }
+        floor.services.clock.sleep(STOP_POLL).await;
+    }
+}
