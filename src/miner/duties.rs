@@ -177,11 +177,8 @@ impl Life {
             snapshot.stages = terms.stages;
             snapshot.epoch = terms.epoch.0;
         });
-        let benched = answer.status.as_ref().is_some_and(MinerStatus::is_benched);
-        self.announcer.say(
-            Phase::Training,
-            if benched { MinerStatus::Frozen } else { MinerStatus::Initializing },
-        );
+        self.benched = answer.status.as_ref().is_some_and(MinerStatus::is_benched);
+        self.announcer.say(Phase::Training, MinerStatus::Initializing);
         self.terms = Some(terms);
         Outcome::Done
     }
@@ -459,7 +456,10 @@ impl Life {
 
     async fn train(&mut self) -> Outcome {
         self.note_phase(Phase::Training);
-        self.announcer.say(Phase::Training, MinerStatus::Training);
+        // A benched newcomer says so until a heartbeat tells otherwise (spec 1.7, 1.8).
+        let benched = std::mem::take(&mut self.benched);
+        let status = if benched { MinerStatus::Initializing } else { MinerStatus::Training };
+        self.announcer.say(Phase::Training, status);
         let (Some(stage), Some(desk)) = (&mut self.stage, &self.desk) else {
             return out_of_order("a stage");
         };

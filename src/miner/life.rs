@@ -227,6 +227,8 @@ pub(super) struct Life {
     pub(super) synced: Synced,
     /// Whether the optimizer state of others is still to be asked for.
     pub(super) new_here: bool,
+    /// Whether the registration put this miner on the bench.
+    pub(super) benched: bool,
     /// Whether a snapshot was ever written.
     pub(super) saved: bool,
     /// Resets since the last training phase that ended as it should.
@@ -311,6 +313,7 @@ impl Life {
             desk: None,
             synced: Synced::Never,
             new_here: true,
+            benched: false,
             saved: false,
             resets: 0,
             failure: None,

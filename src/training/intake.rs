@@ -138,7 +138,7 @@ async fn fetch_once(floor: &Floor<'_>, in_flight: Option<usize>) {
         Some(most) => (most, 0),
         None => (load.capacity, rules.min_forward_activations_in_queue),
     };
-    let held = load.cached + load.backwards;
+    let held = load.cached;
     let measuring = floor.terms.flags.is_on(Flag::AutoMaxCache) && load.capacity == usize::MAX;
     let most = if measuring { held + rules.max_forward_activations_in_queue } else { most };
     let wanted =

@@ -65,6 +65,8 @@ pub struct Pipeline<'a> {
 /// is lost. What was under way then is gone.
 pub async fn train(pipeline: Pipeline<'_>, stage: &mut LocalStage) -> TrainingEnd {
     let Pipeline { services, desk, publisher, published, peers, inbox, tokenizer, .. } = pipeline;
+    // The desk was shut until now: whatever lies here belongs to an earlier phase.
+    drain(inbox, published);
     let (floor, reports) = Floor::new(FloorParts {
         services,
         desk,
@@ -102,7 +104,15 @@ pub async fn train(pipeline: Pipeline<'_>, stage: &mut LocalStage) -> TrainingEn
     desk.clear();
     publisher.clear();
     peers.clear_served();
+    drain(inbox, published);
     end
+}
+
+/// Forgets what came for a phase that is over.
+fn drain(inbox: &mut PeerInbox, published: &mut mpsc::UnboundedReceiver<Published>) {
+    while inbox.forwards.try_recv().is_ok() {}
+    while inbox.backwards.try_recv().is_ok() {}
+    while published.try_recv().is_ok() {}
 }
 
 /// The work itself.
