@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod generate;
+pub mod initial;
 pub mod optimizer;
 pub mod parameters;
 pub mod plan;

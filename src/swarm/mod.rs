@@ -1,8 +1,16 @@
 //! The other side: orchestrator, bridge, object store, data feed. Speaks the real wire protocol
 //! over real loopback HTTP and S3; no mock, so that what works here works there.
 
+pub mod bridge;
 pub mod feed;
+pub mod genesis;
+pub mod orchestrator;
+pub mod phases;
+pub mod practice;
+pub mod run;
 pub mod snapshot;
+pub mod store;
 pub mod stories;
 
+pub use practice::{Practice, PracticeConfig, PracticeError};
 pub use snapshot::{LossPoint, MinerView, StageView, SwarmSnapshot};

@@ -5,11 +5,11 @@ mod state;
 
 use half::bf16;
 
-use crate::clock::Entropy;
 use crate::compute::{BuildError, Data, DataMut, Device, Executor, SlotId};
 
+use super::initial::first_values;
 use super::optimizer::Optimizer;
-use super::parameters::{ParameterKind, StageKind};
+use super::parameters::StageKind;
 use super::plan::{Purpose, StagePlan};
 use super::rope;
 use super::targets::{Packing, next_tokens};
@@ -90,17 +90,12 @@ impl Stage {
         let mut piece = Vec::with_capacity(PIECE.min(self.param_count()));
         let mut start = 0;
         for parameter in self.plan.parameters().to_vec() {
-            let name = format!("weights/{}/{}", self.plan.spec.stage, parameter.name);
-            let mut entropy = Entropy::seeded(seed, &name);
+            let mut values = first_values(seed, self.plan.spec.stage, &parameter);
             let end = start + parameter.count();
             while start < end {
                 let count = PIECE.min(end - start);
                 piece.clear();
-                #[allow(clippy::cast_possible_truncation)]
-                piece.extend((0..count).map(|_| match parameter.kind {
-                    ParameterKind::Norm => 1.0,
-                    _ => (0.02 * entropy.normal()) as f32,
-                }));
+                piece.extend(values.by_ref().take(count));
                 self.write_weights(start..start + count, &piece)?;
                 start += count;
             }

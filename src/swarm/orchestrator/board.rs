@@ -1,0 +1,90 @@
+//! What the orchestrator shows of itself: losses, rates, the stages; one snapshot for the faces.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::swarm::run::Run;
+use crate::swarm::snapshot::{LossPoint, SwarmSnapshot};
+use crate::telemetry::Event;
+
+/// Windows of the token rates.
+const WINDOWS: [Duration; 3] =
+    [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(900)];
+
+/// Collects what snapshots need besides the run itself.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    /// Cross-entropies of unigram and bigram models.
+    pub(super) baselines: Option<(f64, f64)>,
+    /// Where the orchestrator listens.
+    pub(super) address: String,
+    losses: Vec<LossPoint>,
+    /// When how many tokens had been trained on, over the longest window.
+    tokens: VecDeque<(Moment, u64)>,
+}
+
+impl Board {
+    /// Takes notice of an event.
+    pub(super) fn note(&mut self, event: &Event, now: Moment, tokens: u64) {
+        if let Event::Loss { epoch, loss, .. } = event {
+            let at = now.0.as_secs_f64();
+            self.losses.push(LossPoint { at, tokens, epoch: *epoch, loss: *loss });
+            self.tokens.push_back((now, tokens));
+        }
+    }
+
+    /// Everything a face shows.
+    pub(super) fn snapshot(&mut self, run: &Run, now: Moment) -> SwarmSnapshot {
+        let longest = WINDOWS[WINDOWS.len() - 1];
+        // One point older than the window stays: the rate counts from it.
+        while self.tokens.get(1).is_some_and(|(at, _)| now.since(*at) > longest) {
+            self.tokens.pop_front();
+        }
+        SwarmSnapshot {
+            run: run.plan().run_id.to_string(),
+            epoch: run.epoch().0,
+            epochs_done: run.epochs_done(),
+            epoch_progress: run.epoch_progress(),
+            stages: run.stage_views(),
+            losses: self.losses.clone(),
+            tokens: run.tokens(),
+            tokens_per_second: WINDOWS.map(|window| self.rate(window, now)),
+            baselines: self.baselines,
+            address: self.address.clone(),
+        }
+    }
+
+    /// Tokens a second since the last point before `window`, or since the first point there is.
+    fn rate(&self, window: Duration, now: Moment) -> f64 {
+        let Some((_, newest)) = self.tokens.back() else { return 0.0 };
+        let before = self.tokens.iter().rev().find(|(at, _)| now.since(*at) > window);
+        let Some((from, old)) = before.or(self.tokens.front()) else { return 0.0 };
+        let seconds = now.since(*from).min(window).as_secs_f64();
+        if seconds > 0.0 { (newest - old) as f64 / seconds } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn rates_count_the_tokens_of_their_window() {
+        let mut board = Board::default();
+        let loss = Event::Loss { epoch: 1, activation: "a".into(), loss: 2.0 };
+        assert_eq!(board.rate(WINDOWS[0], at(0)), 0.0);
+        for second in 0..=100 {
+            board.note(&loss, at(second), second * 50);
+        }
+        assert!((board.rate(WINDOWS[0], at(100)) - 55.0).abs() < 1e-9);
+        assert!((board.rate(WINDOWS[1], at(100)) - 50.0 * 61.0 / 60.0).abs() < 1e-9);
+        assert!((board.rate(WINDOWS[2], at(100)) - 50.0).abs() < 1e-9);
+        // Nothing came for a minute: the short window is empty.
+        assert_eq!(board.rate(WINDOWS[0], at(170)), 0.0);
+    }
+}

@@ -1,0 +1,236 @@
+//! Where calls, rules and books meet: one lock around the rules, everything they decide written to the
+//! books before anybody is answered, then told to the faces.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+
+use tokio::sync::{Mutex, mpsc, watch};
+
+use super::answer::Refused;
+use super::board::Board;
+use super::books::Books;
+use crate::clock::{Clock, Entropy, Moment};
+use crate::protocol::messages::{ModelConfig, ModelMetadata, RunFlags};
+use crate::protocol::{ActivationHash, ActivationId, Hotkey, RunId};
+use crate::swarm::run::{Comparison, Outcome, Run};
+use crate::swarm::snapshot::SwarmSnapshot;
+use crate::swarm::store::Store;
+use crate::telemetry::{Event, Events};
+
+/// What every miner of the run is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunFacts {
+    /// The run.
+    pub run_id: RunId,
+    /// The model.
+    pub model_cfg: ModelConfig,
+    /// Splits and hyper-parameters.
+    pub model_metadata: ModelMetadata,
+    /// Switches.
+    pub run_flags: RunFlags,
+    /// Partitions of each stage's weights.
+    pub num_partitions: usize,
+    /// Version that requests must name.
+    pub spec_version: u32,
+}
+
+/// The orchestrator's desk.
+#[derive(Debug)]
+pub(in crate::swarm) struct Desk {
+    pub(super) facts: RunFacts,
+    pub(super) store: Arc<Store>,
+    pub(super) clock: Clock,
+    events: Events,
+    names: BTreeMap<Hotkey, String>,
+    paper: Mutex<Paper>,
+    ids: SyncMutex<Entropy>,
+    snapshot: watch::Sender<SwarmSnapshot>,
+    failure: watch::Sender<Option<String>>,
+}
+
+/// What only one call may touch at a time.
+#[derive(Debug)]
+struct Paper {
+    run: Run,
+    books: Books,
+    board: Board,
+    samples: mpsc::Receiver<String>,
+}
+
+impl Desk {
+    pub(super) fn new(
+        facts: RunFacts,
+        run: Run,
+        books: Books,
+        samples: mpsc::Receiver<String>,
+        store: Arc<Store>,
+        clock: Clock,
+        events: Events,
+    ) -> Self {
+        Self {
+            names: run.plan().names.clone(),
+            paper: Mutex::new(Paper { run, books, board: Board::default(), samples }),
+            ids: SyncMutex::new(Entropy::system()),
+            snapshot: watch::Sender::new(SwarmSnapshot::default()),
+            failure: watch::Sender::new(None),
+            facts,
+            store,
+            clock,
+            events,
+        }
+    }
+
+    /// A new unpredictable id.
+    pub(super) fn random_id(&self) -> String {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).uuid()
+    }
+
+    /// What faces see.
+    pub(super) fn snapshots(&self) -> watch::Receiver<SwarmSnapshot> {
+        self.snapshot.subscribe()
+    }
+
+    /// What made the swarm unable to go on, once something did.
+    pub(super) fn failures(&self) -> watch::Receiver<Option<String>> {
+        self.failure.subscribe()
+    }
+
+    /// Says that the swarm cannot go on. The first reason stays.
+    pub(super) fn fail(&self, reason: String) {
+        self.failure.send_if_modified(|old| {
+            let first = old.is_none();
+            old.get_or_insert(reason);
+            first
+        });
+    }
+
+    /// Lets `act` look at or change the run, moves the stages on, and writes down what came of it.
+    pub(in crate::swarm) async fn with<T>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&mut Run, Moment) -> T,
+    ) -> Result<T, Refused> {
+        let mut paper = self.paper.lock().await;
+        let result = act(&mut paper.run, self.clock.now());
+        self.settle(&mut paper).await?;
+        Ok(result)
+    }
+
+    /// Hands out up to `wanted` activations, as many as the rules allow and samples are ready.
+    pub(super) async fn hand_out(
+        self: &Arc<Self>,
+        hotkey: &Hotkey,
+        wanted: usize,
+    ) -> Result<Vec<(ActivationId, String)>, Refused> {
+        let mut paper = self.paper.lock().await;
+        let now = self.clock.now();
+        let allowed = paper.run.allowance(hotkey, wanted)?;
+        let mut handed = Vec::new();
+        while handed.len() < allowed
+            && let Ok(sample) = paper.samples.try_recv()
+        {
+            let id = paper.run.hand_out(hotkey, sample.clone(), now);
+            handed.push((id, sample));
+        }
+        self.settle(&mut paper).await?;
+        Ok(handed)
+    }
+
+    /// Moves stages on, writes the books, tells the faces.
+    async fn settle(self: &Arc<Self>, paper: &mut Paper) -> Result<(), Refused> {
+        let now = self.clock.now();
+        paper.run.advance(now);
+        let Outcome { entries, events, compare, prune } = paper.run.take_outcome();
+        if let Err(error) = paper.books.write(&entries).await {
+            self.fail(error.to_string());
+            return Err(Refused::Internal(error.to_string()));
+        }
+        let turned = events.iter().any(|event| matches!(event, Event::Phase { .. }));
+        for event in events {
+            paper.board.note(&event, now, paper.run.tokens());
+            self.events.emit(event);
+        }
+        if turned {
+            self.publish(paper, now);
+        }
+        for comparison in compare {
+            tokio::spawn(Arc::clone(self).compare(comparison));
+        }
+        if !prune.is_empty() {
+            tokio::spawn(Arc::clone(self).prune(prune));
+        }
+        Ok(())
+    }
+
+    /// Moves on what time alone moves, and shows the faces where things stand.
+    pub(super) async fn tick(self: &Arc<Self>) {
+        let mut paper = self.paper.lock().await;
+        // A failure is kept in `failure`; there is nobody to answer here.
+        let _ = self.settle(&mut paper).await;
+        self.publish(&mut paper, self.clock.now());
+    }
+
+    /// The baselines of the text are known.
+    pub(in crate::swarm) async fn set_baselines(&self, unigram: f64, bigram: f64) {
+        self.paper.lock().await.board.baselines = Some((unigram, bigram));
+    }
+
+    /// Where the orchestrator listens.
+    pub(super) async fn set_address(&self, address: String) {
+        self.paper.lock().await.board.address = address;
+    }
+
+    fn publish(&self, paper: &mut Paper, now: Moment) {
+        let snapshot = paper.board.snapshot(&paper.run, now);
+        self.snapshot.send_replace(snapshot);
+    }
+
+    /// Reads two copies of a chunk and says so when they are not the same to the bit.
+    async fn compare(self: Arc<Self>, comparison: Comparison) {
+        let Comparison { stage, epoch, chunk, copies } = comparison;
+        let mut hashes = Vec::new();
+        for (hotkey, object) in &copies {
+            match self.store.read(object).await {
+                Ok(bytes) => hashes.push(ActivationHash::of(&bytes)),
+                Err(error) => {
+                    tracing::warn!(%hotkey, %error, "a merged partition cannot be compared");
+                    return;
+                }
+            }
+        }
+        if hashes.first() == hashes.get(1) {
+            return;
+        }
+        let names = copies.map(|(hotkey, _)| self.name(&hotkey));
+        for (miner, twin) in [(&names[0], &names[1]), (&names[1], &names[0])] {
+            let detail = format!(
+                "epoch {epoch}, stage {stage}, partition {chunk}: not the same as the copy of {twin}"
+            );
+            let (miner, check) = (miner.clone(), "merged_partition".to_owned());
+            self.events.emit(Event::Evidence { miner, check, detail });
+        }
+    }
+
+    fn name(&self, hotkey: &Hotkey) -> String {
+        self.names.get(hotkey).cloned().unwrap_or_else(|| hotkey.to_string())
+    }
+
+    async fn prune(self: Arc<Self>, objects: Vec<String>) {
+        for object in objects {
+            if let Err(error) = self.store.delete(&object).await {
+                tracing::warn!(%error, "an old object stays in the store");
+            }
+        }
+    }
+
+    /// A sign of life of `hotkey`.
+    pub(super) async fn seen(self: &Arc<Self>, hotkey: &Hotkey) {
+        let now = self.clock.now();
+        self.paper.lock().await.run.seen(hotkey, now);
+    }
+
+    /// One number from the books.
+    #[cfg(test)]
+    pub(super) async fn count(&self, query: &'static str) -> i64 {
+        self.paper.lock().await.books.count(query).await.unwrap()
+    }
+}

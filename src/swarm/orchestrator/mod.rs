@@ -1,0 +1,201 @@
+//! The orchestrator of a practice swarm: real HTTP on loopback, every request signed and checked, the
+//! bridge on the same port, all rules in [`crate::swarm::run`], everything written to the books.
+
+use std::future::IntoFuture;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::Response;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::protocol::epistula::HEADER_REQUEST_ID;
+use crate::swarm::bridge::Bridge;
+use crate::swarm::run::Run;
+use crate::swarm::snapshot::SwarmSnapshot;
+use crate::swarm::store::Store;
+use crate::telemetry::Events;
+
+mod answer;
+mod board;
+mod books;
+mod calls;
+mod desk;
+mod request;
+mod samples;
+mod schema;
+mod transfer;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use answer::{Refused, respond};
+pub use books::{Books, BooksError, Shelf};
+pub(super) use desk::Desk;
+pub use desk::RunFacts;
+pub(super) use request::bounded;
+pub use samples::Texts;
+
+/// Between two looks at the clock: time limits and snapshots need no more.
+const TICK: Duration = Duration::from_millis(250);
+/// How long a shutdown waits for calls that are being answered.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
+
+/// Why the orchestrator does not listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Another program has the port.
+    #[error(
+        "port {0} is taken by another program; stop it, or choose another port (0 takes any free one)"
+    )]
+    PortTaken(u16),
+    /// The system refused.
+    #[error("cannot listen on port {port} of this machine: {source}")]
+    Refused {
+        /// The port asked for.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What an orchestrator works with.
+#[derive(Debug)]
+pub struct Equipment {
+    /// What miners are told.
+    pub facts: RunFacts,
+    /// The rules, restored from the books.
+    pub run: Run,
+    /// The books.
+    pub books: Books,
+    /// Where objects lie.
+    pub store: Arc<Store>,
+    /// Where samples come from.
+    pub texts: Texts,
+    /// Time.
+    pub clock: Clock,
+    /// Where news go.
+    pub events: Events,
+}
+
+/// A running orchestrator. Ends when dropped.
+#[derive(Debug)]
+pub struct Orchestrator {
+    desk: Arc<Desk>,
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    server: JoinHandle<()>,
+    helpers: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Orchestrator {
+    fn drop(&mut self) {
+        self.server.abort();
+        self.helpers.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Takes a port of this machine; 0 takes any free one.
+///
+/// # Errors
+/// The port is taken, or the system refuses it.
+pub async fn listen(port: u16) -> Result<TcpListener, ListenError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => ListenError::PortTaken(port),
+        _ => ListenError::Refused { port, source },
+    })
+}
+
+impl Orchestrator {
+    /// Starts to answer on `listener`.
+    ///
+    /// # Errors
+    /// The listener has no address.
+    pub async fn start(listener: TcpListener, equipment: Equipment) -> io::Result<Self> {
+        let Equipment { facts, run, books, store, texts, clock, events } = equipment;
+        let address = listener.local_addr()?;
+        let (sender, samples) = mpsc::channel(samples::READY);
+        let prefix = format!("{}/samples", facts.run_id);
+        let stored = Arc::clone(&store);
+        let desk = Desk::new(facts, run, books, samples, store, clock.clone(), events);
+        let desk = Arc::new(desk);
+        desk.set_address(format!("http://{address}")).await;
+        desk.tick().await;
+        let bridge = Bridge::new(clock.clone());
+        let app = Router::new()
+            .nest("/bridge", bridge.router())
+            .fallback(serve)
+            .with_state(Arc::clone(&desk));
+        let (stop, stopped) = oneshot::channel();
+        let server = axum::serve(listener, app).with_graceful_shutdown(async {
+            let _ = stopped.await;
+        });
+        let server = tokio::spawn(async move {
+            if let Err(error) = server.into_future().await {
+                tracing::error!(%error, "orchestrator");
+            }
+        });
+        let failing = Arc::clone(&desk);
+        let fail = move |reason| failing.fail(reason);
+        let helpers = vec![
+            tokio::spawn(tick(Arc::clone(&desk), bridge, clock)),
+            tokio::spawn(samples::fill(texts, stored, prefix, sender, fail)),
+        ];
+        Ok(Self { desk, address, stop: Some(stop), server, helpers })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What faces see.
+    pub fn snapshots(&self) -> watch::Receiver<SwarmSnapshot> {
+        self.desk.snapshots()
+    }
+
+    /// What made the swarm unable to go on, once something did.
+    pub fn failures(&self) -> watch::Receiver<Option<String>> {
+        self.desk.failures()
+    }
+
+    pub(super) fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
+    /// Answers what is being asked, then ends.
+    pub async fn shutdown(mut self, clock: &Clock) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        let _ = clock.timeout(SHUTDOWN_LIMIT, &mut self.server).await;
+    }
+}
+
+/// Every call but the bridge's.
+async fn serve(State(desk): State<Arc<Desk>>, request: Request) -> Response<Body> {
+    let request_id = request.headers().get(HEADER_REQUEST_ID).cloned();
+    let result = match request::Signed::check(request, &desk.clock, desk.facts.spec_version).await {
+        Ok(call) => {
+            desk.seen(&call.hotkey).await;
+            calls::dispatch(&desk, &call).await
+        }
+        Err(refused) => Err(refused),
+    };
+    answer::respond(result, request_id)
+}
+
+async fn tick(desk: Arc<Desk>, bridge: Bridge, clock: Clock) {
+    loop {
+        clock.sleep(TICK).await;
+        desk.tick().await;
+        bridge.evict();
+    }
+}

@@ -1,0 +1,183 @@
+//! The calls that move weights: uploads, pseudo-gradients, partitions (spec 2.2, 5.3, 9).
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer::{Refused, json_of};
+use super::calls::not_found;
+use super::desk::Desk;
+use super::request::Signed;
+use crate::protocol::constants::MAX_NUM_PARTS;
+use crate::protocol::messages::{
+    CompletedPart, FileUploadCompletionRequest, FileUploadCompletionResponse, FileUploadRequest,
+    FileUploadResponse, LayerOptimizerStateResponse, Partition, SubmitMergedPartitionsRequest,
+    SubmitOptimizerStateRequest, SubmitWeightsResponse, SubmittedWeights, WeightUpdate,
+};
+use crate::protocol::{ChunkNumber, Hotkey, ServerError};
+use crate::swarm::run::MergedPartition;
+
+/// Does one call.
+pub(super) async fn dispatch(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
+    match (call.method.as_str(), call.path.as_str()) {
+        ("POST", "/miner/initiate_file_upload") => initiate_upload(desk, call).await,
+        ("POST", "/miner/complete_multipart_upload") => complete_upload(desk, call).await,
+        ("POST", "/miner/submit_weights") => submit_weights(desk, call).await,
+        ("POST", "/miner/submit_optimizer_state") => submit_optimizer_state(desk, call).await,
+        ("GET", "/miner/get_layer_optimizer_state") => optimizer_state(desk, call).await,
+        ("GET", "/miner/get_weight_path_per_layer") => sources(desk, call).await,
+        ("GET", "/miner/get_partitions") => partitions(desk, call).await,
+        ("GET", "/miner/get_previous_partitions") => previous_partitions(desk, call).await,
+        ("POST", "/miner/submit_merged_partitions") => submit_merged(desk, call).await,
+        ("GET", "/common/get_merged_partitions") => merged_partitions(desk, call).await,
+        _ => Err(not_found(call)),
+    }
+}
+
+async fn initiate_upload(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
+    let request: FileUploadRequest = call.read()?;
+    let parts = request.num_parts;
+    if !(1..=MAX_NUM_PARTS).contains(&parts) || (!request.multipart && parts != 1) {
+        return Err(Refused::bad(format!("{parts} parts are not possible")));
+    }
+    let parts = u16::try_from(parts).map_err(|_| Refused::bad("too many parts"))?;
+    let object = desk
+        .with(|run, _| {
+            let (stage, _, epoch) = run.place(&call.hotkey)?;
+            let kind = request.file_type.as_str();
+            let (run_id, id) = (&desk.facts.run_id, desk.random_id());
+            let object = format!("{run_id}/{epoch}/{stage}/{kind}/{}-{id}", call.hotkey);
+            run.begin_upload(&call.hotkey, request.file_type, &object)?;
+            Ok::<_, ServerError>(object)
+        })
+        .await??;
+    let (upload_id, urls) = if request.multipart {
+        let (id, urls) = desk.store.begin_multipart(&object, parts).await?;
+        (Some(id), urls)
+    } else {
+        (None, vec![desk.store.presign_put(&object)])
+    };
+    json_of(&FileUploadResponse { object_name: object, urls, upload_id })
+}
+
+async fn complete_upload(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
+    let request: FileUploadCompletionRequest = call.read()?;
+    let object = request.object_name;
+    desk.with(|run, _| run.own_upload(&call.hotkey, None, &object)).await??;
+    let mut parts = request.parts.unwrap_or_default();
+    parts.sort_by_key(|part| part.part_number);
+    let in_order = |(index, part): (usize, &CompletedPart)| part.part_number == index as u64 + 1;
+    let (Some(upload_id), true) = (request.upload_id, parts.iter().enumerate().all(in_order))
+    else {
+        return Err(Refused::bad("an upload is completed with its id and parts 1, 2, ... of it"));
+    };
+    let etags: Vec<&str> = parts.iter().map(|part| part.etag.as_str()).collect();
+    desk.store
+        .complete_multipart(&object, &upload_id, &etags)
+        .await
+        .map_err(|error| Refused::bad(error.to_string()))?;
+    json_of(&FileUploadCompletionResponse { object_path: object })
+}
+
+/// An object that is submitted must be in the store.
+async fn must_exist(desk: &Arc<Desk>, object: &str) -> Result<(), Refused> {
+    if desk.store.exists(object).await {
+        return Ok(());
+    }
+    let message = format!("{object:.200?} was not uploaded");
+    Err(ServerError::Other { name: "UploadError".to_owned(), message }.into())
+}
+
+async fn submit_weights(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
+    let update: WeightUpdate = call.read()?;
+    let object = update.weights_path;
+    desk.with(|run, _| run.may_submit_weights(&call.hotkey, &object)).await??;
+    must_exist(desk, &object).await?;
+    desk.with(|run, _| run.submit_weights(&call.hotkey, &object)).await??;
+    let message = "recorded".to_owned();
+    json_of(&SubmitWeightsResponse { message, should_upload_optimizer_state: false })
+}
+
+async fn submit_optimizer_state(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
+    let request: SubmitOptimizerStateRequest = call.read()?;
+    let object = request.optimizer_state_path;
+    must_exist(desk, &object).await?;
+    desk.with(|run, _| run.submit_optimizer_state(&call.hotkey, &object)).await??;
+    Ok(json!({ "message": "recorded" }))
+}
+
+async fn optimizer_state(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
+    let object = desk
+        .with(|run, _| run.optimizer_state(&call.hotkey).map(|object| object.map(str::to_owned)))
+        .await??;
+    let optimizer_state_url = object.map(|object| desk.store.presign_get(&object));
+    let available = optimizer_state_url.is_some();
+    json_of(&LayerOptimizerStateResponse { optimizer_state_url, available })
+}
+
+async fn sources(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
+    let (layer, sources) = desk.with(|run, _| run.sources(&call.hotkey)).await??;
+    let described: Vec<SubmittedWeights> = sources
+        .into_iter()
+        .map(|source| SubmittedWeights {
+            layer,
+            weights_path_presigned: desk.store.presign_get(&source.object),
+            weighting_factor: Some(source.factor.into()),
+        })
+        .collect();
+    json_of(&described)
+}
+
+async fn partitions(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
+    json_of(&desk.with(|run, _| run.partitions_of(&call.hotkey)).await??)
+}
+
+/// A list of chunk numbers; the absent body and `{}` stand for an empty list (spec 2.1).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Chunks {
+    Listed(Vec<ChunkNumber>),
+    None {},
+}
+
+async fn previous_partitions(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
+    let chunks = match call.read()? {
+        Chunks::Listed(chunks) => chunks,
+        Chunks::None {} => Vec::new(),
+    };
+    list_merged(desk, &call.hotkey, Some(&chunks)).await
+}
+
+async fn merged_partitions(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
+    list_merged(desk, &call.hotkey, None).await
+}
+
+async fn list_merged(
+    desk: &Arc<Desk>,
+    hotkey: &Hotkey,
+    only: Option<&[ChunkNumber]>,
+) -> Result<Value, Refused> {
+    let merged = desk.with(|run, _| run.merged_partitions(hotkey, only)).await??;
+    let described: Vec<Partition> = merged
+        .into_iter()
+        .map(|(stage, chunk, MergedPartition { hotkey, object, .. })| {
+            let miner = hotkey.map(String::from).unwrap_or_default();
+            let mut partition = Partition::new(stage, chunk, &miner, None);
+            partition.set_blob_path(desk.store.presign_get(&object));
+            partition
+        })
+        .collect();
+    json_of(&described)
+}
+
+async fn submit_merged(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
+    let request: SubmitMergedPartitionsRequest = call.read()?;
+    let partitions = &request.partitions;
+    let objects = desk.with(|run, _| run.may_submit_merged(&call.hotkey, partitions)).await??;
+    for (_, object) in &objects {
+        must_exist(desk, object).await?;
+    }
+    desk.with(|run, _| run.submit_merged(&call.hotkey, partitions)).await??;
+    Ok(json!({ "message": "recorded" }))
+}

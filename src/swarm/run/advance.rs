@@ -1,0 +1,159 @@
+//! Moving the stages through their phases: gathers the facts for [`crate::swarm::phases`] and does
+//! what a step means.
+
+use std::time::Duration;
+
+use super::{Entry, Run};
+use crate::clock::Moment;
+use crate::protocol::{Hotkey, Phase};
+use crate::swarm::phases::{Facts, Step, Time, step};
+use crate::telemetry::Event;
+
+impl Run {
+    /// Drops the silent, gives up the lost, and moves stages on whose work is done. To be called
+    /// after every report and every now and then.
+    pub fn advance(&mut self, now: Moment) {
+        self.drop_silent(now);
+        self.give_up_stale(now);
+        if self.all_training() {
+            self.advance_training(now);
+        }
+        for stage in 0..self.stages.len() {
+            self.advance_stage(stage, now);
+        }
+    }
+
+    /// Training ends for all stages at once, and only when they are in the same epoch.
+    fn advance_training(&mut self, now: Moment) {
+        if self.is_finished() {
+            return;
+        }
+        let facts = Facts::Training {
+            goal: self.goal(),
+            fewest: self.stages.iter().map(|stage| stage.backwards).min().unwrap_or(0),
+            open: self.open().count(),
+        };
+        let since = self.stages.iter().map(|stage| stage.since).max().unwrap_or_default();
+        if step(facts, time(now, since, self.plan.limits.training)) == Step::Stay {
+            return;
+        }
+        self.give_up_all();
+        for stage in 0..self.stages.len() {
+            self.stages[stage].submissions.clear();
+            self.enter(stage, Phase::WeightsUploading, now);
+        }
+    }
+
+    fn advance_stage(&mut self, index: usize, now: Moment) {
+        let limits = self.plan.limits;
+        let stage = &self.stages[index];
+        let (facts, limit) = match stage.phase {
+            Phase::Training => return,
+            Phase::WeightsUploading => (self.uploading(index), limits.uploading),
+            Phase::MergingPartitions => (self.merging(index), limits.merging),
+        };
+        match step(facts, time(now, stage.since, limit)) {
+            Step::Stay => {}
+            Step::To(Phase::MergingPartitions) => {
+                self.assign_chunks(index);
+                self.enter(index, Phase::MergingPartitions, now);
+                // Everybody may have gone while the last one uploaded.
+                self.advance_stage(index, now);
+            }
+            Step::To(_) | Step::SkipMerge => self.end_epoch(index, now),
+        }
+    }
+
+    fn uploading(&self, index: usize) -> Facts {
+        let submitted = &self.stages[index].submissions;
+        let has = |hotkey: &Hotkey| submitted.iter().any(|s| s.hotkey == *hotkey);
+        let awaited =
+            self.living_in(index).filter(|(hotkey, m)| m.backwards > 0 && !has(hotkey)).count();
+        Facts::Uploading { awaited, submitted: submitted.len() }
+    }
+
+    fn merging(&self, index: usize) -> Facts {
+        let lives = |hotkey: &Hotkey| self.miner(hotkey).is_ok();
+        let copies = self.stages[index].chunks.iter().flatten();
+        let awaited = copies.filter(|copy| copy.object.is_none() && lives(&copy.hotkey)).count();
+        Facts::Merging { awaited }
+    }
+
+    fn enter(&mut self, index: usize, phase: Phase, now: Moment) {
+        let stage = &mut self.stages[index];
+        stage.phase = phase;
+        stage.since = now;
+        self.note_stage(index);
+    }
+
+    /// The merge of a stage is over: tells what came of it and starts its next epoch.
+    fn end_epoch(&mut self, index: usize, now: Moment) {
+        let stage = &self.stages[index];
+        let epoch = stage.epoch;
+        let merged = |copies: &&Vec<super::Copy>| copies.iter().any(|copy| copy.object.is_some());
+        let partitions = stage.chunks.iter().filter(merged).count();
+        self.tell(Event::Merge { stage: index, epoch, partitions });
+        self.settle(index, epoch);
+        let stage = &mut self.stages[index];
+        stage.epoch += 1;
+        stage.backwards = 0;
+        stage.chunks.clear();
+        stage.submissions.clear();
+        self.enter(index, Phase::Training, now);
+        if self.all_training() {
+            self.activations.clear();
+            self.prune();
+        }
+    }
+
+    /// Writes down what the stage's miners did in the epoch and starts their counts anew.
+    fn settle(&mut self, index: usize, epoch: u64) {
+        let mut settled = Vec::new();
+        for (hotkey, miner) in self.miners.iter_mut().filter(|(_, m)| m.stage == index) {
+            let (backwards, partitions) = (miner.backwards, miner.partitions);
+            settled.push(Entry::Score { hotkey: hotkey.clone(), epoch, backwards, partitions });
+            miner.forwards = 0;
+            miner.backwards = 0;
+            miner.partitions = 0;
+            miner.told_partitions = false;
+        }
+        let hotkeys: Vec<Hotkey> = settled
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Score { hotkey, .. } => Some(hotkey.clone()),
+                _ => None,
+            })
+            .collect();
+        settled.into_iter().for_each(|entry| self.note(entry));
+        hotkeys.iter().for_each(|hotkey| self.note_miner(hotkey));
+    }
+
+    /// Objects of the epochs before the last one go, except the weights that are still the newest.
+    fn prune(&mut self) {
+        let Some(old) = self.epoch().0.checked_sub(2).filter(|epoch| *epoch > 0) else { return };
+        let needed = |object: &String| {
+            self.stages.iter().any(|stage| {
+                stage.optimizer_state.as_ref() == Some(object)
+                    || stage.merged.iter().flatten().any(|m| m.object == *object)
+            })
+        };
+        let mut gone: Vec<String> = self
+            .uploads
+            .iter()
+            .filter(|(object, upload)| upload.epoch <= old && !needed(object))
+            .map(|(object, _)| object.clone())
+            .collect();
+        gone.iter().for_each(|object| {
+            self.uploads.remove(object);
+        });
+        gone.extend(self.old_samples(old));
+        for object in &gone {
+            self.note(Entry::Pruned { object: object.clone() });
+        }
+        self.outcome.prune.extend(gone);
+    }
+}
+
+fn time(now: Moment, since: Moment, limit: Duration) -> Time {
+    if now.since(since) > limit { Time::Up } else { Time::Left }
+}

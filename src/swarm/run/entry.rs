@@ -1,0 +1,108 @@
+//! What the rules write into the books, and what they need of it to go on after a restart.
+
+use super::merging::MergedPartition;
+use crate::protocol::messages::{Direction, FileType};
+use crate::protocol::{ActivationId, Hotkey, Phase};
+
+/// One row for the books.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // The names are those of the domain; the schema explains the columns.
+pub enum Entry {
+    Stage {
+        stage: usize,
+        phase: Phase,
+        epoch: u64,
+    },
+    Miner {
+        hotkey: Hotkey,
+        stage: usize,
+        order: u64,
+        node_id: String,
+        live: bool,
+        score: u64,
+    },
+    /// `state` is `open`, `done` or `given_up`.
+    Activation {
+        id: ActivationId,
+        epoch: u64,
+        sample: String,
+        head: Hotkey,
+        state: &'static str,
+    },
+    Pass {
+        activation: ActivationId,
+        stage: usize,
+        direction: Direction,
+        hotkey: Hotkey,
+        input: Option<String>,
+        output: Option<String>,
+    },
+    Loss {
+        epoch: u64,
+        activation: ActivationId,
+        hotkey: Hotkey,
+        loss: f64,
+        tokens: u64,
+    },
+    Upload {
+        object: String,
+        hotkey: Hotkey,
+        kind: FileType,
+        epoch: u64,
+    },
+    Submission {
+        epoch: u64,
+        stage: usize,
+        hotkey: Hotkey,
+        object: String,
+        factor: u64,
+    },
+    /// One of the (mostly two) copies of a chunk; `object` is there once it is submitted.
+    Copy {
+        epoch: u64,
+        stage: usize,
+        chunk: usize,
+        hotkey: Hotkey,
+        object: Option<String>,
+    },
+    Merged {
+        stage: usize,
+        chunk: usize,
+        partition: MergedPartition,
+    },
+    Score {
+        hotkey: Hotkey,
+        epoch: u64,
+        backwards: u64,
+        partitions: u64,
+    },
+    Pruned {
+        object: String,
+    },
+}
+
+/// A miner as the books knew it.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // As in `Entry::Miner`.
+pub struct RestoredMiner {
+    pub hotkey: Hotkey,
+    pub stage: usize,
+    pub order: u64,
+    pub node_id: String,
+    pub score: u64,
+}
+
+/// What a run goes on from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Restored {
+    /// The newest epoch of any stage; 0 for a new run.
+    pub epoch: u64,
+    /// Everybody who ever registered.
+    pub miners: Vec<RestoredMiner>,
+    /// Stage, chunk, newest merged partition.
+    pub merged: Vec<(usize, usize, MergedPartition)>,
+    /// Tokens that reached the last stage.
+    pub tokens: u64,
+    /// Objects that are still in the store and no merged partition.
+    pub leftovers: Vec<String>,
+}

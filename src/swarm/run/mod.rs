@@ -1,0 +1,344 @@
+//! The rules of a run, as the orchestrator applies them: who works on which stage, what work is
+//! handed out, what a report is worth, when a phase ends. Pure and synchronous: time comes in with
+//! every call, and what is to be written, told or compared comes out as an [`Outcome`], so that whole
+//! epochs can be played through in a test without a server.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use crate::clock::{Entropy, Moment};
+use crate::protocol::{ActivationId, Epoch, Hotkey, Phase, RunId, ServerError, StageIndex};
+use crate::telemetry::Event;
+
+mod advance;
+mod entry;
+mod merging;
+mod miners;
+mod view;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub use entry::{Entry, Restored, RestoredMiner};
+pub use merging::{Copy, MergedPartition, Submission, Upload};
+pub use work::{Open, Pass};
+
+/// What does not change while a run lives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunPlan {
+    /// Name of the run on the wire.
+    pub run_id: RunId,
+    /// Pipeline stages, at least 1.
+    pub stages: usize,
+    /// Planned miners of each stage, at least 1.
+    pub miners_per_stage: usize,
+    /// Backwards of each planned miner in an epoch.
+    pub backwards_per_miner: u64,
+    /// Epochs after which no more work is handed out; `None` goes on for ever.
+    pub epochs: Option<u64>,
+    /// Fixes pairings and ids.
+    pub seed: u64,
+    /// Partitions of each stage's weights, at least 1.
+    pub num_partitions: usize,
+    /// Tokens of one activation.
+    pub tokens_per_activation: u64,
+    /// Guards.
+    pub limits: Limits,
+    /// What faces call a miner, by hotkey; others go by their hotkey.
+    pub names: BTreeMap<Hotkey, String>,
+}
+
+/// Guards against what never comes. None of them matters while everybody does their work.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// A miner that sent nothing for so long is dropped.
+    pub silence: Duration,
+    /// An activation without any report for so long is given up.
+    pub activation: Duration,
+    /// The same, for one that was under way when a miner was lost: it may have been there.
+    pub stranded: Duration,
+    /// Longest training phase.
+    pub training: Duration,
+    /// Longest uploading phase.
+    pub uploading: Duration,
+    /// Longest merging phase.
+    pub merging: Duration,
+    /// Most miners in the run.
+    pub miners: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            silence: Duration::from_secs(20),
+            activation: Duration::from_secs(300),
+            stranded: Duration::from_secs(30),
+            training: Duration::from_secs(3 * 3600),
+            uploading: Duration::from_secs(600),
+            merging: Duration::from_secs(1200),
+            miners: 256,
+        }
+    }
+}
+
+/// What a call did besides its answer.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Rows for the books, in order.
+    pub entries: Vec<Entry>,
+    /// News for the faces.
+    pub events: Vec<Event>,
+    /// Two copies of one chunk that should be the same to the bit.
+    pub compare: Vec<Comparison>,
+    /// Objects that nobody needs any more.
+    pub prune: Vec<String>,
+}
+
+/// Two copies of one merged chunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    /// The stage.
+    pub stage: StageIndex,
+    /// The epoch that ends with this merge.
+    pub epoch: Epoch,
+    /// The chunk.
+    pub chunk: usize,
+    /// Who submitted which object; the first of them is the listed one.
+    pub copies: [(Hotkey, String); 2],
+}
+
+/// A miner of the run.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Miner {
+    pub(super) stage: usize,
+    /// Place in the order of registration.
+    pub(super) order: u64,
+    pub(super) node_id: String,
+    pub(super) last_seen: Moment,
+    pub(super) live: bool,
+    /// In this epoch.
+    pub(super) forwards: u64,
+    /// In this epoch.
+    pub(super) backwards: u64,
+    /// In this epoch.
+    pub(super) partitions: u64,
+    /// Of all epochs.
+    pub(super) score: u64,
+    /// Whether it was told its partitions of this epoch.
+    pub(super) told_partitions: bool,
+}
+
+/// A stage of the run.
+#[derive(Clone, Debug)]
+pub(super) struct Stage {
+    pub(super) phase: Phase,
+    pub(super) epoch: u64,
+    pub(super) since: Moment,
+    /// In this epoch, of all miners, also of those that are gone.
+    pub(super) backwards: u64,
+    pub(super) submissions: Vec<Submission>,
+    /// The copies of each chunk that are being merged.
+    pub(super) chunks: Vec<Vec<Copy>>,
+    /// The newest merged partition of each chunk.
+    pub(super) merged: Vec<Option<MergedPartition>>,
+    /// Object of the newest inner optimizer state.
+    pub(super) optimizer_state: Option<String>,
+}
+
+/// A run: the state of all its stages, miners and work.
+#[derive(Debug)]
+pub struct Run {
+    pub(super) plan: RunPlan,
+    pub(super) stages: Vec<Stage>,
+    pub(super) miners: BTreeMap<Hotkey, Miner>,
+    next_order: u64,
+    /// Activations of this epoch, finished ones included.
+    pub(super) activations: HashMap<ActivationId, Open>,
+    /// When work was last lost with a miner.
+    lost_at: Option<Moment>,
+    /// Uploads that may still be submitted or fetched, by object.
+    pub(super) uploads: HashMap<String, Upload>,
+    /// Samples, and first weights that were replaced, by the epoch that needs them last.
+    samples: Vec<(u64, String)>,
+    ids: Entropy,
+    tokens: u64,
+    outcome: Outcome,
+}
+
+impl Run {
+    /// A run at the beginning of epoch 1, or where `restored` left off: at the beginning of the epoch
+    /// it was in, with its merged partitions and scores; its miners have to register again.
+    pub fn new(plan: RunPlan, restored: Restored, now: Moment) -> Self {
+        let epoch = restored.epoch.max(1);
+        let partitions = plan.num_partitions;
+        let stage = |_| Stage {
+            phase: Phase::Training,
+            epoch,
+            since: now,
+            backwards: 0,
+            submissions: Vec::new(),
+            chunks: Vec::new(),
+            merged: vec![None; partitions],
+            optimizer_state: None,
+        };
+        let mut run = Self {
+            stages: (0..plan.stages).map(stage).collect(),
+            miners: BTreeMap::new(),
+            next_order: 0,
+            activations: HashMap::new(),
+            lost_at: None,
+            uploads: HashMap::new(),
+            samples: Vec::new(),
+            ids: Entropy::seeded(plan.seed ^ epoch.rotate_left(32), "activation ids"),
+            tokens: restored.tokens,
+            outcome: Outcome::default(),
+            plan,
+        };
+        run.restore(restored);
+        for stage in 0..run.stages.len() {
+            run.note_stage(stage);
+        }
+        run
+    }
+
+    fn restore(&mut self, restored: Restored) {
+        let leftovers = restored.leftovers;
+        self.samples.extend(leftovers.into_iter().map(|object| (restored.epoch, object)));
+        for (stage, chunk, partition) in restored.merged {
+            let place = self.stages.get_mut(stage).and_then(|s| s.merged.get_mut(chunk));
+            if let Some(place) = place {
+                *place = Some(partition);
+            }
+        }
+        for old in restored.miners {
+            self.next_order = self.next_order.max(old.order + 1);
+            let miner = Miner {
+                stage: old.stage,
+                order: old.order,
+                node_id: old.node_id,
+                last_seen: Moment::default(),
+                live: false,
+                forwards: 0,
+                backwards: 0,
+                partitions: 0,
+                score: old.score,
+                told_partitions: false,
+            };
+            self.miners.insert(old.hotkey, miner);
+        }
+    }
+
+    /// The plan this run follows.
+    pub fn plan(&self) -> &RunPlan {
+        &self.plan
+    }
+
+    /// What happened since the last call of this.
+    pub fn take_outcome(&mut self) -> Outcome {
+        std::mem::take(&mut self.outcome)
+    }
+
+    /// Whether all epochs that were asked for are done.
+    pub fn is_finished(&self) -> bool {
+        self.plan.epochs.is_some_and(|epochs| self.epochs_done() >= epochs)
+    }
+
+    /// Epochs whose merge is complete in every stage.
+    pub fn epochs_done(&self) -> u64 {
+        self.stages.iter().map(|stage| stage.epoch - 1).min().unwrap_or(0)
+    }
+
+    /// The newest epoch of any stage (spec 1.14).
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.stages.iter().map(|stage| stage.epoch).max().unwrap_or(1))
+    }
+
+    /// Whether every stage is in training (spec 1.8).
+    pub fn all_training(&self) -> bool {
+        self.stages.iter().all(|stage| stage.phase == Phase::Training)
+    }
+
+    /// What faces call a miner.
+    fn name(&self, hotkey: &Hotkey) -> String {
+        let name = self.plan.names.get(hotkey);
+        name.cloned().unwrap_or_else(|| hotkey.to_string())
+    }
+
+    /// Backwards that every stage must reach in an epoch.
+    pub(super) fn goal(&self) -> u64 {
+        self.plan.backwards_per_miner * self.plan.miners_per_stage as u64
+    }
+
+    /// Stage, phase and epoch of a living miner.
+    ///
+    /// # Errors
+    /// [`ServerError::EntityNotRegistered`] for anybody else.
+    pub fn place(&self, hotkey: &Hotkey) -> Result<(StageIndex, Phase, Epoch), ServerError> {
+        let miner = self.miner(hotkey)?;
+        let stage = &self.stages[miner.stage];
+        Ok((StageIndex(miner.stage), stage.phase, Epoch(stage.epoch)))
+    }
+
+    fn miner(&self, hotkey: &Hotkey) -> Result<&Miner, ServerError> {
+        self.miners.get(hotkey).filter(|miner| miner.live).ok_or_else(|| {
+            ServerError::EntityNotRegistered {
+                message: "Entity not registered".to_owned(),
+                name: Some(hotkey.to_string()),
+            }
+        })
+    }
+
+    /// The stage of a living miner, if that stage is in phase `expected`.
+    ///
+    /// # Errors
+    /// [`ServerError::LayerState`] tells the miner which phase its stage is in.
+    pub fn stage_in(&self, hotkey: &Hotkey, expected: Phase) -> Result<usize, ServerError> {
+        let (layer, actual, _) = self.place(hotkey)?;
+        if actual == expected {
+            return Ok(layer.0);
+        }
+        let message = format!("stage {layer} is in {actual}, this call belongs to {expected}");
+        Err(ServerError::LayerState { layer, expected, actual, message })
+    }
+
+    /// Notes that `hotkey` gave a sign of life.
+    pub fn seen(&mut self, hotkey: &Hotkey, now: Moment) {
+        if let Some(miner) = self.miners.get_mut(hotkey) {
+            miner.last_seen = now;
+        }
+    }
+
+    fn note(&mut self, entry: Entry) {
+        self.outcome.entries.push(entry);
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outcome.events.push(event);
+    }
+
+    fn note_stage(&mut self, index: usize) {
+        let Some(stage) = self.stages.get(index) else { return };
+        let (phase, epoch) = (stage.phase, stage.epoch);
+        self.note(Entry::Stage { stage: index, phase, epoch });
+        self.tell(Event::Phase { stage: index, epoch, phase: phase.to_string() });
+    }
+
+    fn note_miner(&mut self, hotkey: &Hotkey) {
+        let Some(miner) = self.miners.get(hotkey) else { return };
+        let entry = Entry::Miner {
+            hotkey: hotkey.clone(),
+            stage: miner.stage,
+            order: miner.order,
+            node_id: miner.node_id.clone(),
+            live: miner.live,
+            score: miner.score,
+        };
+        self.note(entry);
+    }
+}
+
+/// An application error without a name of its own in the protocol.
+pub(super) fn refusal(name: &str, message: impl Into<String>) -> ServerError {
+    ServerError::Other { name: name.to_owned(), message: message.into() }
+}
