@@ -80,8 +80,7 @@ async fn start(plan: &Plan, folder: &Path) -> World {
             weights_seed: 42,
             name,
         };
-        let miner =
-            Miner::start(settings, worker.clone(), clock.clone(), entropy, events.clone());
+        let miner = Miner::start(settings, worker.clone(), clock.clone(), entropy, events.clone());
         // One after the other, so that the stages are assigned in the same order each time.
         registered(&miner).await;
         miners.push(miner);
@@ -110,8 +109,8 @@ impl World {
         }
         for miner in &self.miners {
             let mut snapshot = miner.snapshot.clone();
-            let loaded = snapshot
-                .wait_for(|s| s.epoch > epochs && s.status.state == State::Training);
+            let loaded =
+                snapshot.wait_for(|s| s.epoch > epochs && s.status.state == State::Training);
             tokio::time::timeout(Duration::from_secs(30), loaded).await.unwrap().unwrap();
         }
         for miner in &self.miners {
@@ -164,7 +163,10 @@ async fn six_miners_train_two_epochs_and_replicas_end_equal() {
         .collect();
     for stage in 0..3 {
         for epoch in 1..=2 {
-            assert!(merges.contains(&(stage, epoch, 2)), "stage {stage}, epoch {epoch}: {merges:?}");
+            assert!(
+                merges.contains(&(stage, epoch, 2)),
+                "stage {stage}, epoch {epoch}: {merges:?}"
+            );
         }
     }
     let goal = Preset::named("nano").unwrap().backwards_per_epoch * 2 * 2;

@@ -10,9 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::cache::CachedForward;
 use super::desk::{Desk, Intake};
-use super::floor::{
-    Floor, FloorParts, Idle, News, Observer, Report, TrainingEnd, Wish,
-};
+use super::floor::{Floor, FloorParts, Idle, News, Observer, Report, TrainingEnd, Wish};
 use super::intake;
 use super::local::{BackwardDone, Gradient, LocalError, LocalStage};
 use super::queue::{BackwardWork, ForwardWork, Source, Work};
@@ -223,8 +221,7 @@ async fn last_stage(
 ) -> Result<(), LocalError> {
     let id = work.id.clone();
     let sender = work.source.as_ref().map(|source| source.hotkey.clone());
-    let done =
-        stage.backward(&id, work.input, Gradient::Targets(targets), sender.as_ref()).await?;
+    let done = stage.backward(&id, work.input, Gradient::Targets(targets), sender.as_ref()).await?;
     floor.observer.tell(News::Forward);
     if let Some(loss) = done.loss {
         floor.observer.tell(News::Loss(id.clone(), loss));
@@ -295,7 +292,10 @@ async fn step(floor: &Floor<'_>, stage: &mut LocalStage) -> Result<(), LocalErro
 fn tensor_file(floor: &Floor<'_>, numbers: &[bf16]) -> Option<Arc<Vec<u8>>> {
     let written: Result<Vec<u8>, TorchError> =
         torch::write_bf16(numbers, &floor.terms.activation_shape());
-    written.inspect_err(|error| tracing::error!("an activation cannot be written: {error}")).ok().map(Arc::new)
+    written
+        .inspect_err(|error| tracing::error!("an activation cannot be written: {error}"))
+        .ok()
+        .map(Arc::new)
 }
 
 fn publish(
