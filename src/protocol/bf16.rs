@@ -24,6 +24,19 @@ pub fn extend_le_bytes(out: &mut Vec<u8>, values: &[bf16]) {
     }
 }
 
+/// Writes the wire bytes of `values` into `out`, as far as both reach.
+pub fn write_le_bytes(out: &mut [u8], values: &[bf16]) {
+    if cfg!(target_endian = "little") {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        let len = bytes.len().min(out.len());
+        out[..len].copy_from_slice(&bytes[..len]);
+    } else {
+        for (pair, value) in out.chunks_exact_mut(2).zip(values) {
+            pair.copy_from_slice(&value.to_le_bytes());
+        }
+    }
+}
+
 /// The numbers in `bytes`; an odd last byte is not a number and is left out.
 pub fn from_le_bytes(bytes: &[u8]) -> Vec<bf16> {
     bytes.chunks_exact(2).map(|pair| bf16::from_le_bytes([pair[0], pair[1]])).collect()

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::{MAX_DIMS, TorchError};
-use crate::protocol::bf16::{bf16, extend_le_bytes};
+use crate::protocol::bf16::{bf16, write_le_bytes};
 
 const PREFIX: &str = "archive/";
 /// Payloads start at multiples of this, as PyTorch's own do.
@@ -147,9 +147,7 @@ pub fn write_bf16(values: &[bf16], shape: &[usize]) -> Result<Vec<u8>, TorchErro
     if values.len() != need {
         return Err(TorchError::Count { have: values.len(), need });
     }
-    let mut bytes = Vec::new();
-    extend_le_bytes(&mut bytes, values);
-    writer.payload_mut().copy_from_slice(&bytes);
+    write_le_bytes(writer.payload_mut(), values);
     Ok(writer.finish())
 }
 
