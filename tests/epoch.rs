@@ -10,7 +10,7 @@ use hearth::clock::{Clock, Entropy};
 use hearth::compute::Device;
 use hearth::compute::cpu::CpuDevice;
 use hearth::config::Constants;
-use hearth::miner::{Command, DeviceWorker, Miner, MinerHandle, MinerSettings, State};
+use hearth::miner::{Command, DeviceWorker, LossEvents, Miner, MinerHandle, MinerSettings, State};
 use hearth::model::presets::Preset;
 use hearth::model::tokenizer::Tokenizer;
 use hearth::network::Route;
@@ -76,6 +76,7 @@ async fn start(plan: &Plan, folder: &Path) -> World {
             data: folder.join(&name),
             tokenizer: Arc::clone(&tokenizer),
             in_flight: Some(plan.in_flight),
+            loss_events: LossEvents::LeaveToSwarm,
             recorder: recorder.clone(),
             weights_seed: 42,
             name,
