@@ -6,11 +6,22 @@ use std::sync::Arc;
 use hearth::compute::conformance::{cases, run};
 use hearth::compute::cpu::CpuDevice;
 use hearth::compute::device::Device;
+use hearth::compute::wgpu::{AdapterChoice, WgpuDevice};
 use libtest_mimic::{Arguments, Trial};
 
 /// The devices that this machine can offer, each with the first part of its tests' names.
 fn devices() -> Vec<(&'static str, Arc<dyn Device>)> {
-    vec![("cpu", Arc::new(CpuDevice::new(None)))]
+    let mut all: Vec<(&'static str, Arc<dyn Device>)> =
+        vec![("cpu", Arc::new(CpuDevice::new(None)))];
+    match WgpuDevice::open(&AdapterChoice::AllowSoftware) {
+        Ok(device) => all.push(("wgpu", Arc::new(device))),
+        Err(why) => {
+            // The project's own checks install a software adapter and say so.
+            assert!(std::env::var_os("HEARTH_REQUIRE_WGPU").is_none(), "{why}");
+            eprintln!("no wgpu: {why}");
+        }
+    }
+    all
 }
 
 fn main() {

@@ -1,7 +1,10 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
+pub mod demo;
+pub mod device;
 pub mod exit;
 pub mod print;
+pub mod signals;
 
 use clap::{Parser, Subcommand};
 
@@ -24,9 +27,14 @@ subnet 9 of Bittensor (not the coin of the same name), and independent of the ne
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// The whole system on this machine: a practice swarm and your miner
+    Demo(demo::DemoArguments),
+}
 
 /// Runs the command and returns how the process ends.
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
-    match arguments.command {}
+    match arguments.command {
+        Command::Demo(arguments) => demo::run(&arguments),
+    }
 }

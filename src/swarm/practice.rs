@@ -300,6 +300,11 @@ impl Practice {
         self.orchestrator.snapshots()
     }
 
+    /// Where the newest merged partitions of a stage can be downloaded, by chunk.
+    pub async fn published(&self, stage: usize) -> Vec<(ChunkNumber, String)> {
+        self.orchestrator.desk().published(stage).await
+    }
+
     /// Waits until the epochs that were asked for are merged in every stage; for ever, if none were.
     /// Does not keep the swarm alive.
     ///

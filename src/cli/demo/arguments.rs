@@ -108,19 +108,25 @@ impl DemoArguments {
         let usage = |line: String| Failure::new(Exit::Usage, line);
         let preset = Preset::named(&self.preset).ok_or_else(|| {
             let names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
-            usage(format!("there is no preset {:?}; choose one of: {}", self.preset, names.join(", ")))
+            usage(format!(
+                "there is no preset {:?}; choose one of: {}",
+                self.preset,
+                names.join(", ")
+            ))
         })?;
         if self.stages == 0 {
             return Err(usage("--stages 0 makes no pipeline; give at least 1".into()));
         }
-        if splits::balanced(preset.n_layers, self.stages).is_err() {
+        if splits::balanced_splits(preset.n_layers, self.stages).is_err() {
             return Err(usage(format!(
                 "--stages {} is more than the {} layers of preset {}; give at most {}",
                 self.stages, preset.n_layers, preset.name, preset.n_layers
             )));
         }
         if self.miners_per_stage == 0 {
-            return Err(usage("--miners-per-stage 0 leaves the stages empty; give at least 1".into()));
+            return Err(usage(
+                "--miners-per-stage 0 leaves the stages empty; give at least 1".into(),
+            ));
         }
         let miners = self.stages.saturating_mul(self.miners_per_stage);
         if miners > MOST_MINERS {

@@ -48,8 +48,7 @@ impl Drop for DemoFolder {
 fn remove_abandoned(state: &Path) {
     let Ok(entries) = fs::read_dir(state) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
-        let ours =
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+        let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
         if !ours {
             continue;
         }

@@ -103,7 +103,13 @@ mod tests {
             tally.note(&Event::Loss {
                 epoch: 1,
                 activation: format!("{i}"),
-                loss: f64::from(if i < 16 { 8 } else if i < 24 { 100 } else { 2 }),
+                loss: f64::from(if i < 16 {
+                    8
+                } else if i < 24 {
+                    100
+                } else {
+                    2
+                }),
             });
         }
         tally.note(&Event::Merge { stage: 0, epoch: 1, partitions: 4 });

@@ -1,1 +1,97 @@
-//! The wgpu backend (being written).
+//! The backend on wgpu: Vulkan, Metal and Direct3D 12 through our own WGSL in `shaders/`.
+//!
+//! The way of an op: [`lower`] turns it into dispatches (pure arithmetic), [`pipeline`] compiles
+//! the kernels they name, [`executor`] lays out buffers, parameters and bind groups once and then
+//! only replays them. [`adapter`] finds the hardware and says why it cannot be used.
+
+pub mod adapter;
+mod executor;
+mod fault;
+mod kernels;
+mod lower;
+mod pipeline;
+mod template;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use adapter::{AdapterChoice, AdapterReport, OpenError, Unusable, adapters};
+
+use self::executor::WgpuExecutor;
+use self::fault::FaultCell;
+use self::lower::{Bounds, Class};
+use self::pipeline::Pipelines;
+use super::device::{BuildError, Device, DeviceInfo, DeviceKind, Executor};
+use super::layout::Layout;
+use super::op::Program;
+
+/// Most work of one submission: under half a second on a small integrated GPU, so that a desktop's
+/// watchdog (two seconds) never fires. In units of `lower::Call::cost`.
+const GPU_COST: u64 = 100_000_000_000;
+
+/// What every executor of a device shares.
+#[derive(Debug)]
+struct Shared {
+    device: ::wgpu::Device,
+    queue: ::wgpu::Queue,
+    pipelines: Pipelines,
+    faults: FaultCell,
+    info: DeviceInfo,
+    bounds: Bounds,
+    max_buffer: u64,
+    /// Drivers stop once the instance is gone.
+    _instance: ::wgpu::Instance,
+}
+
+/// A GPU, or a processor that plays one. Cheap to clone; executors share its queue and pipelines.
+#[derive(Clone, Debug)]
+pub struct WgpuDevice {
+    shared: Arc<Shared>,
+}
+
+impl WgpuDevice {
+    /// Opens the adapter that the choice names, with all the limits it offers.
+    pub fn open(choice: &AdapterChoice) -> Result<Self, OpenError> {
+        let opened = adapter::open(choice)?;
+        let limits = opened.device.limits();
+        let software = opened.info.kind == DeviceKind::SoftwareGpu;
+        let bounds = Bounds {
+            // Kernels index with 32 bits and address whole vec4.
+            binding: limits.max_storage_buffer_binding_size.min((1 << 31) - 16) / 16 * 16,
+            align: u64::from(limits.min_storage_buffer_offset_alignment),
+            cost: GPU_COST,
+            class: if software { Class::Processor } else { Class::Gpu },
+            subgroup: opened.subgroup,
+        };
+        let faults = FaultCell::default();
+        faults.listen(&opened.device);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                pipelines: Pipelines::new(&opened.device),
+                device: opened.device,
+                queue: opened.queue,
+                faults,
+                info: opened.info,
+                bounds,
+                max_buffer: limits.max_buffer_size,
+                _instance: opened.instance,
+            }),
+        })
+    }
+}
+
+impl Device for WgpuDevice {
+    fn info(&self) -> &DeviceInfo {
+        &self.shared.info
+    }
+
+    fn build(
+        &self,
+        layout: &Layout,
+        programs: &[Program],
+    ) -> Result<Box<dyn Executor>, BuildError> {
+        Ok(Box::new(WgpuExecutor::build(Arc::clone(&self.shared), layout, programs)?))
+    }
+}

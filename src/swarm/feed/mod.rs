@@ -100,6 +100,12 @@ impl Feed {
         self.draw(&self.held_out)
     }
 
+    /// The beginning of the text that is never trained on: the same at every call.
+    pub fn opening(&self) -> Result<String, FeedError> {
+        let mut reader = self.source.reader(Split::HeldOut);
+        Ok(reader.next_piece()?.unwrap_or_default())
+    }
+
     /// Where the text comes from.
     pub fn source(&self) -> &Source {
         &self.source

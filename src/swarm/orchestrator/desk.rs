@@ -11,7 +11,7 @@ use super::board::Board;
 use super::books::Books;
 use crate::clock::{Clock, Entropy, Moment};
 use crate::protocol::messages::{ModelConfig, ModelMetadata, RunFlags};
-use crate::protocol::{ActivationHash, ActivationId, Hotkey, RunId};
+use crate::protocol::{ActivationHash, ActivationId, ChunkNumber, Hotkey, RunId};
 use crate::swarm::run::{Comparison, Outcome, Run};
 use crate::swarm::snapshot::SwarmSnapshot;
 use crate::swarm::store::Store;
@@ -113,6 +113,13 @@ impl Desk {
         let result = act(&mut paper.run, self.clock.now());
         self.settle(&mut paper).await?;
         Ok(result)
+    }
+
+    /// Presigned addresses of the newest merged partitions of a stage, by chunk.
+    pub(in crate::swarm) async fn published(&self, stage: usize) -> Vec<(ChunkNumber, String)> {
+        let objects = self.paper.lock().await.run.published(stage);
+        let presigned = |(chunk, object): (_, String)| (chunk, self.store.presign_get(&object));
+        objects.into_iter().map(presigned).collect()
     }
 
     /// Hands out up to `wanted` activations, as many as the rules allow and samples are ready.

@@ -1,0 +1,380 @@
+//! Drives a demo from its start to its summary: relays events to the face and the tally, notices
+//! ends (work done, time over, the user, a signal, a failure), and lets everything finish in order.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use tokio::sync::{mpsc, watch};
+
+use super::arguments::{DemoPlan, End};
+use super::face::Face;
+use super::newcomer::{self, NewcomerError};
+use super::session::{Ends, Ingredients, Session, miner_failure, swarm_failure};
+use super::tally::{Rest, Tally};
+use crate::cli::print::{Style, summary_lines};
+use crate::cli::{Exit, Failure, signals};
+use crate::clock::{Clock, Moment};
+use crate::compute::Device;
+use crate::control::{Control, Progress};
+use crate::miner::Command;
+use crate::swarm::feed::Feed;
+use crate::telemetry::logs::Ring;
+use crate::telemetry::{Event, Events, SampleWhen, Summary};
+use crate::training::record::Recorder;
+use crate::tui::Left;
+
+/// How long the counting models may take at the end of a very short demo.
+const BASELINES_LIMIT: Duration = Duration::from_secs(60);
+
+/// Everything a demo is made of.
+pub struct Demo<'a> {
+    /// The checked command line.
+    pub plan: &'a DemoPlan,
+    /// Fixes data, weights and choices.
+    pub seed: u64,
+    /// Port of the orchestrator.
+    pub port: u16,
+    /// Where it keeps its files.
+    pub folder: &'a Path,
+    /// What computes.
+    pub device: Arc<dyn Device>,
+    /// The text.
+    pub feed: Arc<Feed>,
+    /// Every deed is written down here.
+    pub recorder: Recorder,
+    /// Lines, or a screen.
+    pub style: Option<Style>,
+    /// The screen's log lines.
+    pub log: Option<Ring>,
+}
+
+/// Why a demo ended.
+enum Ending {
+    /// It did what was asked for.
+    Done,
+    /// The user, or a signal, asked for it.
+    Asked,
+    /// The second Ctrl-C.
+    Interrupted,
+}
+
+/// The two streams of events, and the two watchers of them.
+struct Relay {
+    swarm: mpsc::UnboundedReceiver<Event>,
+    miners: mpsc::UnboundedReceiver<Event>,
+    tally: Tally,
+}
+
+impl Relay {
+    /// The next event that counts: of the swarm all, of the miners what only they know.
+    async fn next(&mut self) -> Event {
+        loop {
+            let event = tokio::select! {
+                Some(event) = self.swarm.recv() => event,
+                Some(event) = self.miners.recv() => match event {
+                    Event::State { .. } | Event::Step { .. } => event,
+                    _ => continue,
+                },
+                else => std::future::pending().await,
+            };
+            self.tally.note(&event);
+            return event;
+        }
+    }
+
+    /// What has already been sent.
+    fn rest(&mut self) -> Vec<Event> {
+        let mut rest: Vec<Event> = std::iter::from_fn(|| self.swarm.try_recv().ok()).collect();
+        rest.extend(
+            std::iter::from_fn(|| self.miners.try_recv().ok())
+                .filter(|event| matches!(event, Event::State { .. } | Event::Step { .. })),
+        );
+        rest.iter().for_each(|event| self.tally.note(event));
+        rest
+    }
+}
+
+impl Demo<'_> {
+    /// From start to summary.
+    pub async fn run(self, clock: &Clock) -> Result<Exit, Failure> {
+        let started = clock.now();
+        let signal = signals::watch();
+        let (swarm_events, miner_events) = (Events::new(), Events::new());
+        let relay = Relay {
+            swarm: swarm_events.subscribe(),
+            miners: miner_events.subscribe(),
+            tally: Tally::default(),
+        };
+        let ingredients = Ingredients {
+            plan: self.plan,
+            seed: self.seed,
+            port: self.port,
+            folder: self.folder,
+            device: Arc::clone(&self.device),
+            feed: Arc::clone(&self.feed),
+            recorder: self.recorder.clone(),
+            swarm_events,
+            miner_events,
+        };
+        let session = tokio::select! {
+            session = Session::start(ingredients, clock) => session?,
+            () = turned_true(signal.clone()) => return Ok(Exit::Done),
+        };
+        let (progress, watched) = watch::channel(Progress::Running);
+        let face = self.open_face(&session, watched, &signal, clock)?;
+        let mut show = Show { demo: &self, relay, face, signal, clock, started };
+        let ended = show.until_the_end(session).await;
+        show.conclude(ended, &progress).await
+    }
+
+    fn open_face(
+        &self,
+        session: &Session,
+        progress: watch::Receiver<Progress>,
+        signal: &watch::Receiver<bool>,
+        clock: &Clock,
+    ) -> Result<Face, Failure> {
+        let Some(log) = self.log.clone() else {
+            return Ok(Face::lines(self.style.unwrap_or(Style::Readable), clock));
+        };
+        let Some(own) = session.miners.first() else {
+            return Err(Failure::new(Exit::Failed, "no miner could be started"));
+        };
+        let commands = own.commands.clone();
+        let control = Control {
+            miner: own.snapshot.clone(),
+            swarm: Some(session.practice.snapshot()),
+            names: Arc::clone(&session.names),
+            epochs: match self.plan.end {
+                End::Epochs(epochs) => Some(epochs),
+                End::Minutes(_) => None,
+            },
+            progress,
+            send: Arc::new(move |command: Command| {
+                // A miner that has ended takes no commands, and needs none.
+                let _ = commands.send(command);
+            }),
+        };
+        Face::screen(control, log, clock.clone(), signal.clone()).map_err(|error| {
+            Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
+        })
+    }
+}
+
+/// A demo that is being shown.
+struct Show<'a> {
+    demo: &'a Demo<'a>,
+    relay: Relay,
+    face: Face,
+    signal: watch::Receiver<bool>,
+    clock: &'a Clock,
+    started: Moment,
+}
+
+/// What is left when the miners have finished.
+struct Result_ {
+    ending: Ending,
+    summary: Summary,
+    samples: Vec<(SampleWhen, String)>,
+}
+
+impl Show<'_> {
+    async fn until_the_end(&mut self, mut session: Session) -> Result<Result_, Failure> {
+        let mut samples = Vec::new();
+        let mut ends = session.take_ends();
+        let before = self.sample(&session, SampleWhen::Before).await;
+        samples.extend(self.tell_sample(SampleWhen::Before, before)?);
+        let training_since = self.clock.now();
+        let ending = self.watch(&session, &mut ends).await?;
+        let training = self.clock.now().since(training_since);
+        if !matches!(ending, Ending::Interrupted) {
+            session.stop(&mut ends, self.clock).await;
+        }
+        for event in self.relay.rest() {
+            let _ = self.face.event(&event);
+        }
+        if matches!(ending, Ending::Done) {
+            let after = self.sample(&session, SampleWhen::After).await;
+            samples.extend(self.tell_sample(SampleWhen::After, after)?);
+        }
+        let rest = self.rest(&session, training, &ending).await;
+        session.practice.shutdown().await;
+        Ok(Result_ { ending, summary: self.relay.tally.summary(&rest), samples })
+    }
+
+    /// Relays events until something ends the demo.
+    async fn watch(&mut self, session: &Session, ends: &mut Ends) -> Result<Ending, Failure> {
+        let finished = session.practice.finished();
+        tokio::pin!(finished);
+        let limit = match self.demo.plan.end {
+            End::Epochs(_) => None,
+            End::Minutes(minutes) => Some(Duration::from_secs_f64(minutes * 60.0)),
+        };
+        let clock = self.clock.clone();
+        let over = async move {
+            match limit {
+                Some(limit) => clock.sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                event = self.relay.next() => {
+                    if self.face.event(&event).is_err() {
+                        return Ok(Ending::Asked);
+                    }
+                }
+                done = &mut finished => {
+                    return done.map(|()| Ending::Done).map_err(|error| swarm_failure(&error));
+                }
+                () = &mut over => return Ok(Ending::Done),
+                () = turned_true(self.signal.clone()) => return Ok(Ending::Asked),
+                Some((name, end)) = ends.next() => match end {
+                    // Your own miner stops when you ask it to; then so does the demo.
+                    Ok(()) if name == "m0" => return Ok(Ending::Asked),
+                    Ok(()) => {}
+                    Err(error) => return Err(miner_failure(&name, &error)),
+                },
+                left = self.face.left() => return match left {
+                    Ok(Left::Interrupted) => Ok(Ending::Interrupted),
+                    Ok(_) => Ok(Ending::Asked),
+                    Err(error) => Err(Failure::new(Exit::Failed, error)),
+                },
+            }
+        }
+    }
+
+    /// What the model writes now. Relays events meanwhile.
+    async fn sample(
+        &mut self,
+        session: &Session,
+        when: SampleWhen,
+    ) -> Result<String, NewcomerError> {
+        let weights = newcomer::download(&session.practice, &session.config, self.clock).await?;
+        let (config, device) = (session.config.clone(), Arc::clone(&self.demo.device));
+        let (feed, seed) = (Arc::clone(&self.demo.feed), self.demo.seed);
+        let writing = tokio::task::spawn_blocking(move || {
+            newcomer::write(&weights, &config, &device, &feed, seed)
+        });
+        tokio::pin!(writing);
+        loop {
+            tokio::select! {
+                written = &mut writing => {
+                    return written.unwrap_or(Err(NewcomerError::Stopped));
+                }
+                event = self.relay.next(), if when == SampleWhen::Before => {
+                    let _ = self.face.event(&event);
+                }
+            }
+        }
+    }
+
+    /// Shows a sample. One that could not be had is no reason to end: it is said.
+    fn tell_sample(
+        &mut self,
+        when: SampleWhen,
+        text: Result<String, NewcomerError>,
+    ) -> Result<Option<(SampleWhen, String)>, Failure> {
+        match text {
+            Ok(text) => {
+                let event = Event::Sample { when, text: text.clone() };
+                let _ = self.face.event(&event);
+                Ok(Some((when, text)))
+            }
+            Err(error) => {
+                tracing::warn!("no sample of the model's writing: {error}");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn rest(&self, session: &Session, training: Duration, ending: &Ending) -> Rest {
+        let mut swarm = session.practice.snapshot();
+        if matches!(ending, Ending::Done) {
+            let fitted = swarm.wait_for(|snapshot| snapshot.baselines.is_some());
+            let _ = self.clock.timeout(BASELINES_LIMIT, fitted).await;
+        }
+        let swarm = swarm.borrow().clone();
+        let work: Vec<_> = session.snapshots().into_iter().map(|s| s.work).collect();
+        let info = self.demo.device.info();
+        Rest {
+            epochs: swarm.epochs_done,
+            stages: self.demo.plan.stages,
+            miners: session.miners.len(),
+            backend: info.backend.to_owned(),
+            device: info.name.clone(),
+            forwards: work.iter().map(|w| w.forwards).sum(),
+            backwards: work.iter().map(|w| w.backwards).sum(),
+            baselines: swarm.baselines.unwrap_or_default(),
+            tokens: swarm.tokens,
+            training_seconds: training.as_secs_f64(),
+            seconds: self.clock.now().since(self.started).as_secs_f64(),
+        }
+    }
+
+    /// The summary, and on a screen the wait until the user leaves.
+    async fn conclude(
+        mut self,
+        ended: Result<Result_, Failure>,
+        progress: &watch::Sender<Progress>,
+    ) -> Result<Exit, Failure> {
+        let result = match ended {
+            Ok(result) => result,
+            Err(failure) => {
+                let _ = progress.send(Progress::Failed(failure.line.clone()));
+                self.until_left().await;
+                return Err(failure);
+            }
+        };
+        let _ = self.face.event(&Event::Summary(Box::new(result.summary.clone())));
+        match result.ending {
+            Ending::Interrupted => return Ok(Exit::Interrupted),
+            Ending::Asked => {}
+            Ending::Done => {
+                let _ = progress.send(Progress::Finished(ending_text(&result)));
+                if matches!(self.until_left().await, Some(Left::Interrupted)) {
+                    return Ok(Exit::Interrupted);
+                }
+            }
+        }
+        if let Face::Screen(_) = self.face {
+            println!("{}", summary_lines(&result.summary));
+        }
+        Ok(Exit::Done)
+    }
+
+    /// On a screen, waits until the user leaves it.
+    async fn until_left(&mut self) -> Option<Left> {
+        if let Face::Lines(_) = self.face {
+            return None;
+        }
+        tokio::select! {
+            left = self.face.left() => left.ok(),
+            () = turned_true(self.signal.clone()) => {
+                // The screen sees the same signal and gives the terminal back.
+                self.face.left().await.ok()
+            }
+        }
+    }
+}
+
+fn ending_text(result: &Result_) -> String {
+    let mut text = summary_lines(&result.summary);
+    for (when, sample) in &result.samples {
+        let title = match when {
+            SampleWhen::Before => "Before training, the model wrote:",
+            SampleWhen::After => "After training, the model writes:",
+        };
+        text.push_str(&format!("\n\n{title}\n{sample}"));
+    }
+    text
+}
+
+async fn turned_true(mut watched: watch::Receiver<bool>) {
+    if watched.wait_for(|on| *on).await.is_err() {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,67 @@
+//! What a person or a script sees of a demo: the screen on its own thread, or lines.
+
+use std::io::{self, IsTerminal as _, Stdout};
+
+use tokio::sync::oneshot;
+
+use crate::cli::print::{Printer, Style};
+use crate::clock::Clock;
+use crate::control::Control;
+use crate::telemetry::Event;
+use crate::telemetry::logs::Ring;
+use crate::tui::{self, Left, TuiError};
+
+/// Lines in this style, or a screen.
+pub fn style(headless: bool, json: bool) -> Option<Style> {
+    match (json, headless || !io::stdout().is_terminal() || !io::stdin().is_terminal()) {
+        (true, _) => Some(Style::Json),
+        (false, true) => Some(Style::Readable),
+        (false, false) => None,
+    }
+}
+
+/// One of the two.
+pub enum Face {
+    /// Lines on standard output.
+    Lines(Printer<Stdout>),
+    /// The dashboard; the receiver resolves when it is left.
+    Screen(oneshot::Receiver<Result<Left, TuiError>>),
+}
+
+impl Face {
+    /// Lines.
+    pub fn lines(style: Style, clock: &Clock) -> Self {
+        Self::Lines(Printer::new(style, io::stdout(), clock.clone()))
+    }
+
+    /// The dashboard, on a thread of its own.
+    pub fn screen(
+        control: Control,
+        log: Ring,
+        clock: Clock,
+        stop: tokio::sync::watch::Receiver<bool>,
+    ) -> io::Result<Self> {
+        let (left, when_left) = oneshot::channel();
+        std::thread::Builder::new().name("screen".into()).spawn(move || {
+            // The receiver is gone only when the program ends anyway.
+            let _ = left.send(tui::run(&control, &log, &clock, &stop));
+        })?;
+        Ok(Self::Screen(when_left))
+    }
+
+    /// Shows an event. An error means that nobody reads any more.
+    pub fn event(&mut self, event: &Event) -> io::Result<()> {
+        match self {
+            Self::Lines(printer) => printer.event(event),
+            Self::Screen(_) => Ok(()),
+        }
+    }
+
+    /// Waits until the user leaves the screen; for ever, where there is none.
+    pub async fn left(&mut self) -> Result<Left, TuiError> {
+        match self {
+            Self::Lines(_) => std::future::pending().await,
+            Self::Screen(left) => left.await.unwrap_or(Ok(Left::Asked)),
+        }
+    }
+}

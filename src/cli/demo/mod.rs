@@ -1,0 +1,79 @@
+//! `hearth demo`: the whole system on this machine, always fresh. Puts a practice swarm and miners
+//! together, shows them on a screen or as lines, and ends with a summary.
+
+mod arguments;
+mod drive;
+mod face;
+mod folder;
+mod newcomer;
+mod session;
+mod tally;
+
+use std::sync::Arc;
+
+use super::{Exit, Failure, device};
+use crate::clock::{Clock, Entropy};
+use crate::config::folders::Folders;
+use crate::swarm::feed::{Feed, FeedError};
+use crate::telemetry::logs;
+use crate::training::record::Recorder;
+
+pub use arguments::{DemoArguments, DemoPlan, End};
+
+use drive::Demo;
+use folder::DemoFolder;
+
+/// Runs the command.
+pub fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
+    let plan = arguments.check()?;
+    let style = face::style(arguments.headless, arguments.json);
+    let log = match style {
+        None => Some(logs::to_ring()),
+        Some(_) => {
+            logs::to_stderr();
+            None
+        }
+    };
+    let feed = open_feed(&plan)?;
+    let device = device::open(arguments.backend)?;
+    let folders = Folders::find().map_err(|error| Failure::new(Exit::Disk, error))?;
+    let folder = DemoFolder::make(&folders, &mut Entropy::system())
+        .map_err(|error| Failure::new(Exit::Disk, error))?;
+    let recorder = match &arguments.record {
+        None => Recorder::off(),
+        Some(path) => Recorder::to_file(path).map_err(|error| {
+            Failure::new(
+                Exit::Disk,
+                format!("cannot write {}: {error}; name another file", path.display()),
+            )
+        })?,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("no threads: {error}")))?;
+    let demo = Demo {
+        plan: &plan,
+        seed: arguments.seed,
+        port: arguments.port,
+        folder: folder.path(),
+        device,
+        feed,
+        recorder,
+        style,
+        log,
+    };
+    let ended = runtime.block_on(demo.run(&Clock::system()));
+    // Whatever still sleeps or serves is of no use any more.
+    runtime.shutdown_background();
+    ended
+}
+
+fn open_feed(plan: &DemoPlan) -> Result<Arc<Feed>, Failure> {
+    let wrong = |error: FeedError| Failure::new(Exit::Configuration, error);
+    let tokenizer = plan.tokenizer.load(&plan.source, plan.preset.vocab_size).map_err(wrong)?;
+    let tokens = plan.preset.seq * plan.preset.batch;
+    let feed = Feed::new(plan.source.clone(), Arc::new(tokenizer), tokens).map_err(wrong)?;
+    Ok(Arc::new(feed))
+}

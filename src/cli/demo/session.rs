@@ -1,0 +1,219 @@
+//! A practice swarm and its miners, put together in one process.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::task::JoinHandle;
+use url::Url;
+
+use super::arguments::{DemoPlan, End};
+use crate::cli::{Exit, Failure};
+use crate::clock::{Clock, Entropy};
+use crate::compute::Device;
+use crate::config::constants::Constants;
+use crate::miner::{
+    Command, DeviceWorker, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot,
+};
+use crate::network::http::Route;
+use crate::network::peers::PeerReach;
+use crate::swarm::feed::Feed;
+use crate::swarm::practice::{Practice, PracticeConfig, PracticeError, Trouble};
+use crate::telemetry::Events;
+use crate::training::record::Recorder;
+use crate::training::terms::LearningRateRule;
+use crate::wallet::HotkeyPair;
+
+/// How long miners may take to finish what they have in hand.
+const FAREWELL: Duration = Duration::from_secs(8);
+
+/// Activations under way in a miner when nobody says otherwise.
+const IN_FLIGHT: usize = 4;
+
+/// What a session is made of.
+pub struct Ingredients<'a> {
+    /// The checked command line.
+    pub plan: &'a DemoPlan,
+    /// Fixes data, weights and choices.
+    pub seed: u64,
+    /// Port of the orchestrator.
+    pub port: u16,
+    /// Where it keeps its files.
+    pub folder: &'a Path,
+    /// What computes.
+    pub device: Arc<dyn Device>,
+    /// The text.
+    pub feed: Arc<Feed>,
+    /// Every deed is written down here.
+    pub recorder: Recorder,
+    /// What the swarm tells.
+    pub swarm_events: Events,
+    /// What the miners tell.
+    pub miner_events: Events,
+}
+
+/// A running swarm with its miners.
+pub struct Session {
+    /// The other side.
+    pub practice: Practice,
+    /// `m0` first.
+    pub miners: Vec<MinerHandle>,
+    /// Short names by address.
+    pub names: Arc<BTreeMap<String, String>>,
+    /// The stages as they were planned.
+    pub config: PracticeConfig,
+}
+
+/// The configuration of the practice swarm of a plan.
+fn practice_config(from: &Ingredients<'_>, keys: &[(String, HotkeyPair)]) -> PracticeConfig {
+    let plan = from.plan;
+    let names = keys.iter().map(|(name, key)| (key.address().clone(), name.clone())).collect();
+    PracticeConfig {
+        stages: plan.stages,
+        miners_per_stage: plan.miners_per_stage,
+        epochs: match plan.end {
+            End::Epochs(epochs) => Some(epochs),
+            End::Minutes(_) => None,
+        },
+        in_flight: plan.in_flight.unwrap_or(IN_FLIGHT),
+        seed: from.seed,
+        port: from.port,
+        names,
+        ..PracticeConfig::new(*plan.preset, Arc::clone(&from.feed), from.folder.join("swarm"))
+    }
+}
+
+impl Session {
+    /// Starts the swarm, then the miners one after the other, so that `m0` holds stage 0.
+    pub async fn start(from: Ingredients<'_>, clock: &Clock) -> Result<Self, Failure> {
+        let keys: Vec<(String, HotkeyPair)> = (0..from.plan.stages * from.plan.miners_per_stage)
+            .map(|i| (format!("m{i}"), HotkeyPair::generate(&mut Entropy::system())))
+            .collect();
+        let names: BTreeMap<String, String> = keys
+            .iter()
+            .map(|(name, key)| (key.address().as_str().to_owned(), name.clone()))
+            .collect();
+        let config = practice_config(&from, &keys);
+        let practice = Practice::start(config.clone(), clock.clone(), from.swarm_events.clone())
+            .await
+            .map_err(|error| swarm_failure(&error))?;
+        let worker = DeviceWorker::start(Arc::clone(&from.device)).map_err(|error| {
+            Failure::new(Exit::Failed, format!("no thread for the device: {error}"))
+        })?;
+        let mut session = Self { practice, miners: Vec::new(), names: Arc::new(names), config };
+        for (index, (name, key)) in keys.into_iter().enumerate() {
+            let settings = session.settings(&from, name, key)?;
+            let entropy = Entropy::seeded(from.seed, &format!("choices of m{index}"));
+            let miner = Miner::start(
+                settings,
+                worker.clone(),
+                clock.clone(),
+                entropy,
+                from.miner_events.clone(),
+            );
+            let mut snapshot = miner.snapshot.clone();
+            session.miners.push(miner);
+            // Placed before the next one asks; its end is noticed by whoever drives the session.
+            let _ = snapshot.wait_for(|s| s.stage.is_some() || has_ended(s)).await;
+        }
+        Ok(session)
+    }
+
+    fn settings(
+        &self,
+        from: &Ingredients<'_>,
+        name: String,
+        key: HotkeyPair,
+    ) -> Result<MinerSettings, Failure> {
+        let url = |text: String| {
+            Url::parse(&text)
+                .map_err(|error| Failure::new(Exit::Failed, format!("{text}: {error}")))
+        };
+        Ok(MinerSettings {
+            orchestrator: url(self.practice.orchestrator_url())?,
+            bridge: url(self.practice.bridge_url())?,
+            route: Route::Loopback,
+            reach: PeerReach::Loopback,
+            hotkey: Arc::new(key),
+            constants: Arc::new(Constants::practice()),
+            learning_rate: LearningRateRule::FromRun,
+            data: from.folder.join("miners").join(&name),
+            tokenizer: Arc::clone(from.feed.tokenizer()),
+            in_flight: from.plan.in_flight,
+            recorder: from.recorder.clone(),
+            weights_seed: from.seed,
+            name,
+        })
+    }
+
+    /// The miners' last words, in their order.
+    pub fn snapshots(&self) -> Vec<MinerSnapshot> {
+        self.miners.iter().map(|miner| miner.snapshot.borrow().clone()).collect()
+    }
+
+    /// Takes the ends of all miners out of the session, to be waited for.
+    pub fn take_ends(&mut self) -> Ends {
+        self.miners
+            .iter_mut()
+            .enumerate()
+            .map(|(index, miner)| {
+                let join = std::mem::replace(&mut miner.join, tokio::spawn(async { Ok(()) }));
+                end_of(format!("m{index}"), join)
+            })
+            .collect()
+    }
+
+    /// Asks every miner to finish, and waits a while.
+    pub async fn stop(&self, ends: &mut Ends, clock: &Clock) {
+        for miner in &self.miners {
+            let _ = miner.commands.send(Command::Stop);
+        }
+        let all = async { while ends.next().await.is_some() {} };
+        if clock.timeout(FAREWELL, all).await.is_err() {
+            tracing::warn!("some miners did not finish in time; what they had in hand is dropped");
+        }
+    }
+}
+
+/// The ends of miners, in the order they come.
+pub type Ends = FuturesUnordered<
+    std::pin::Pin<Box<dyn Future<Output = (String, Result<(), MinerError>)> + Send>>,
+>;
+
+fn end_of(
+    name: String,
+    join: JoinHandle<Result<(), MinerError>>,
+) -> std::pin::Pin<Box<dyn Future<Output = (String, Result<(), MinerError>)> + Send>> {
+    Box::pin(async move {
+        let end = join.await.unwrap_or_else(|error| Err(MinerError::Broken(error.to_string())));
+        (name, end)
+    })
+}
+
+fn has_ended(snapshot: &MinerSnapshot) -> bool {
+    use crate::miner::State;
+    matches!(snapshot.status.state, State::Fault | State::Stopped)
+}
+
+/// The line and exit code for a swarm that cannot start or go on.
+pub fn swarm_failure(error: &PracticeError) -> Failure {
+    let exit = match error.trouble() {
+        Trouble::Configuration => Exit::Configuration,
+        Trouble::Disk => Exit::Disk,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, error)
+}
+
+/// The line and exit code for a miner that ended by an error.
+pub fn miner_failure(name: &str, error: &MinerError) -> Failure {
+    let exit = match error {
+        MinerError::Version(_) => Exit::Version,
+        MinerError::Disk(_) => Exit::Disk,
+        MinerError::Device(_) => Exit::NoDevice,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, format!("{name}: {error}"))
+}

@@ -1,0 +1,260 @@
+//! Finding the hardware: which adapters there are, which can be used, and which one is taken.
+
+use crate::compute::device::{DeviceInfo, DeviceKind};
+
+/// Which adapter to open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdapterChoice {
+    /// The best GPU: discrete before integrated; never a software adapter.
+    Best,
+    /// The same, and a software adapter where there is no GPU.
+    AllowSoftware,
+    /// The first usable adapter whose name contains this, in any case; software adapters too.
+    Named(String),
+}
+
+/// Why an adapter cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// It has no compute shaders.
+    #[error("it has no compute shaders")]
+    NoCompute,
+    /// A limit is too low for the kernels.
+    #[error("its limit {limit} is {has}, but {needs} are needed")]
+    LimitTooLow {
+        /// Name of the limit.
+        limit: &'static str,
+        /// Its value.
+        has: u64,
+        /// What the kernels need.
+        needs: u64,
+    },
+}
+
+/// One adapter of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdapterReport {
+    /// Name as the driver gives it.
+    pub name: String,
+    /// `vulkan`, `metal` or `dx12`.
+    pub interface: &'static str,
+    /// Driver name and version.
+    pub driver: String,
+    /// A GPU, or a processor that plays one.
+    pub kind: DeviceKind,
+    /// Why it cannot be used, if it cannot.
+    pub refusal: Option<Unusable>,
+}
+
+/// No adapter could be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is none of the kind asked for.
+    #[error(
+        "no usable GPU: looked for {looked_for} and found {found}. {remedy} `--backend cpu` works without a GPU"
+    )]
+    NoAdapter {
+        /// What was looked for.
+        looked_for: String,
+        /// What there is instead.
+        found: String,
+        /// What to install.
+        remedy: &'static str,
+    },
+    /// The driver refused to open it.
+    #[error(
+        "{name} could not be opened: {why}. Close other programs that use it or update its driver; `--backend cpu` works without a GPU"
+    )]
+    Refused {
+        /// The adapter.
+        name: String,
+        /// The driver's words.
+        why: String,
+    },
+}
+
+/// An open adapter.
+pub(super) struct Opened {
+    pub(super) instance: ::wgpu::Instance,
+    pub(super) device: ::wgpu::Device,
+    pub(super) queue: ::wgpu::Queue,
+    pub(super) info: DeviceInfo,
+    /// Size of a subgroup, if it is always the same and subgroup operations are there.
+    pub(super) subgroup: Option<u32>,
+}
+
+/// OpenGL is left out: it lists the same hardware again, with fewer abilities.
+const INTERFACES: ::wgpu::Backends =
+    ::wgpu::Backends::VULKAN.union(::wgpu::Backends::METAL).union(::wgpu::Backends::DX12);
+
+/// Every adapter of this machine, best first, with the reason where one cannot be used.
+pub fn adapters() -> Vec<AdapterReport> {
+    list(&instance()).iter().map(report).collect()
+}
+
+/// Opens the adapter that the choice names.
+pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
+    let instance = instance();
+    let all = list(&instance);
+    let fits = |adapter: &&::wgpu::Adapter| {
+        let report = report(adapter);
+        report.refusal.is_none()
+            && match choice {
+                AdapterChoice::Best => report.kind == DeviceKind::Gpu,
+                AdapterChoice::AllowSoftware => true,
+                AdapterChoice::Named(name) => {
+                    report.name.to_lowercase().contains(&name.to_lowercase())
+                }
+            }
+    };
+    let Some(adapter) = all.iter().find(fits) else {
+        return Err(no_adapter(choice, &all.iter().map(report).collect::<Vec<_>>()));
+    };
+    let report = report(adapter);
+    let features = adapter.features() & ::wgpu::Features::SUBGROUP;
+    let (least, most) = {
+        let info = adapter.get_info();
+        (info.subgroup_min_size, info.subgroup_max_size)
+    };
+    let subgroup = (!features.is_empty() && least == most).then_some(least);
+    let request = adapter.request_device(&::wgpu::DeviceDescriptor {
+        label: Some("hearth"),
+        required_features: features,
+        required_limits: adapter.limits(),
+        memory_hints: ::wgpu::MemoryHints::Performance,
+        ..Default::default()
+    });
+    let (device, queue) = pollster::block_on(request).map_err(|error| OpenError::Refused {
+        name: report.name.clone(),
+        why: super::fault::first_line(&error),
+    })?;
+    let info = DeviceInfo {
+        kind: report.kind,
+        backend: "wgpu",
+        name: report.name,
+        driver: report.driver,
+        memory: None,
+    };
+    Ok(Opened { instance, device, queue, info, subgroup })
+}
+
+fn instance() -> ::wgpu::Instance {
+    let mut descriptor = ::wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = INTERFACES;
+    // No validation layers: they print to the terminal.
+    descriptor.flags = ::wgpu::InstanceFlags::empty();
+    ::wgpu::Instance::new(descriptor)
+}
+
+/// Adapters, best first.
+fn list(instance: &::wgpu::Instance) -> Vec<::wgpu::Adapter> {
+    let mut all = pollster::block_on(instance.enumerate_adapters(INTERFACES));
+    all.sort_by_key(|adapter| {
+        let info = adapter.get_info();
+        let class = match info.device_type {
+            ::wgpu::DeviceType::DiscreteGpu => 0,
+            ::wgpu::DeviceType::IntegratedGpu => 1,
+            ::wgpu::DeviceType::VirtualGpu => 2,
+            ::wgpu::DeviceType::Other => 3,
+            ::wgpu::DeviceType::Cpu => 4,
+        };
+        // On Windows the same GPU comes twice; Vulkan's larger buffers decide.
+        (class, info.backend == ::wgpu::Backend::Dx12)
+    });
+    all
+}
+
+fn report(adapter: &::wgpu::Adapter) -> AdapterReport {
+    let info = adapter.get_info();
+    let driver = format!("{} {}", info.driver, info.driver_info).trim().to_owned();
+    let kind = match info.device_type {
+        ::wgpu::DeviceType::Cpu => DeviceKind::SoftwareGpu,
+        _ => DeviceKind::Gpu,
+    };
+    let compute = adapter.get_downlevel_capabilities().flags;
+    let refusal = if compute.contains(::wgpu::DownlevelFlags::COMPUTE_SHADERS) {
+        too_low(&adapter.limits())
+    } else {
+        Some(Unusable::NoCompute)
+    };
+    AdapterReport { name: info.name, interface: info.backend.to_str(), driver, kind, refusal }
+}
+
+/// The first limit that the kernels cannot live with.
+fn too_low(limits: &::wgpu::Limits) -> Option<Unusable> {
+    let needs = [
+        ("storage buffers per shader", u64::from(limits.max_storage_buffers_per_shader_stage), 8),
+        ("workgroup size", u64::from(limits.max_compute_invocations_per_workgroup), 256),
+        ("workgroup memory", u64::from(limits.max_compute_workgroup_storage_size), 16_384),
+        ("storage binding size", limits.max_storage_buffer_binding_size, 1 << 27),
+    ];
+    let low = needs.into_iter().find(|(_, has, needs)| has < needs)?;
+    Some(Unusable::LimitTooLow { limit: low.0, has: low.1, needs: low.2 })
+}
+
+fn no_adapter(choice: &AdapterChoice, all: &[AdapterReport]) -> OpenError {
+    let interface = if cfg!(target_os = "macos") {
+        "Metal"
+    } else if cfg!(windows) {
+        "Vulkan or Direct3D 12"
+    } else {
+        "Vulkan"
+    };
+    let looked_for = match choice {
+        AdapterChoice::Best => format!("a GPU with {interface}"),
+        AdapterChoice::AllowSoftware => format!("any adapter with {interface}"),
+        AdapterChoice::Named(name) => format!("an adapter named `{name}` with {interface}"),
+    };
+    let words: Vec<String> = all
+        .iter()
+        .map(|adapter| match (&adapter.refusal, adapter.kind) {
+            (Some(why), _) => format!("{} ({why})", adapter.name),
+            (None, DeviceKind::SoftwareGpu) => format!("{} (software only)", adapter.name),
+            (None, _) => adapter.name.clone(),
+        })
+        .collect();
+    let found = if words.is_empty() { "none".to_owned() } else { words.join(", ") };
+    OpenError::NoAdapter { looked_for, found, remedy: remedy() }
+}
+
+/// Which driver brings a GPU to life on this system.
+fn remedy() -> &'static str {
+    if cfg!(target_os = "macos") {
+        "Every Mac since macOS 12 has Metal: update macOS."
+    } else if cfg!(windows) {
+        "Install the driver from the GPU's maker (NVIDIA, AMD or Intel), then restart."
+    } else {
+        "Install the Vulkan driver: on Debian or Ubuntu `apt install mesa-vulkan-drivers` (AMD, Intel) or `nvidia-driver`; on Fedora `dnf install mesa-vulkan-drivers` or `akmod-nvidia`."
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_adapter_says_what_was_sought_what_there_is_and_what_to_do() {
+        let soft = AdapterReport {
+            name: "llvmpipe".to_owned(),
+            interface: "vulkan",
+            driver: String::new(),
+            kind: DeviceKind::SoftwareGpu,
+            refusal: None,
+        };
+        let text = no_adapter(&AdapterChoice::Best, &[soft]).to_string();
+        for part in ["a GPU with", "llvmpipe (software only)", "nstall", "--backend cpu"] {
+            assert!(text.contains(part) || cfg!(target_os = "macos"), "{part} in {text}");
+        }
+        let none = no_adapter(&AdapterChoice::Named("rtx".to_owned()), &[]).to_string();
+        assert!(none.contains("`rtx`") && none.contains("found none"), "{none}");
+    }
+
+    #[test]
+    fn a_low_limit_is_named() {
+        let mut limits = ::wgpu::Limits::default();
+        assert_eq!(too_low(&limits), None);
+        limits.max_storage_buffers_per_shader_stage = 4;
+        let low = Unusable::LimitTooLow { limit: "storage buffers per shader", has: 4, needs: 8 };
+        assert_eq!(too_low(&limits), Some(low));
+    }
+}

@@ -1,0 +1,50 @@
+//! Tests of the wgpu backend: the shaders by naga for every target, the splitting of large
+//! operands, and both forms of the kernels on whatever adapter there is.
+
+mod conformance;
+mod gemm;
+mod shaders;
+
+use std::sync::Arc;
+
+use super::lower::{Bounds, Class};
+use super::{AdapterChoice, Shared, WgpuDevice};
+
+/// Any adapter. Without one the caller's test is skipped, unless the environment says that there
+/// must be one (as the project's own checks do).
+pub(super) fn device() -> Option<WgpuDevice> {
+    match WgpuDevice::open(&AdapterChoice::AllowSoftware) {
+        Ok(device) => Some(device),
+        Err(error) => {
+            assert!(std::env::var_os("HEARTH_REQUIRE_WGPU").is_none(), "{error}");
+            eprintln!("skipped: {error}");
+            None
+        }
+    }
+}
+
+impl WgpuDevice {
+    /// The same adapter with tighter bounds, or with the other form of the kernels.
+    pub(super) fn bounded(self, change: impl FnOnce(&mut Bounds)) -> Self {
+        let mut shared = Arc::into_inner(self.shared).expect("a device of its own");
+        change(&mut shared.bounds);
+        Self { shared: Arc::<Shared>::new(shared) }
+    }
+
+    /// With the kernels for real GPUs, whatever it is.
+    pub(super) fn as_gpu(self) -> Self {
+        self.bounded(|bounds| bounds.class = Class::Gpu)
+    }
+}
+
+/// Numbers between -1 and 1 that look random and are the same every time.
+pub(super) fn numbers(seed: u32, len: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
