@@ -10,7 +10,7 @@ use hearth::clock::{Clock, Entropy};
 use hearth::compute::Device;
 use hearth::compute::cpu::CpuDevice;
 use hearth::config::Constants;
-use hearth::miner::{Command, DeviceWorker, LossEvents, Miner, MinerHandle, MinerSettings, State};
+use hearth::miner::{Command, DeviceWorker, Miner, MinerHandle, MinerSettings, State};
 use hearth::model::presets::Preset;
 use hearth::model::tokenizer::Tokenizer;
 use hearth::network::Route;
@@ -28,7 +28,10 @@ struct World {
     practice: Practice,
     miners: Vec<MinerHandle>,
     recorder: Recorder,
+    /// What the swarm says.
     seen: tokio::sync::mpsc::UnboundedReceiver<Event>,
+    /// What the miners say.
+    told: tokio::sync::mpsc::UnboundedReceiver<Event>,
 }
 
 /// What a world is made of.
@@ -42,8 +45,8 @@ struct Plan {
 
 async fn start(plan: &Plan, folder: &Path) -> World {
     let clock = Clock::system();
-    let events = Events::new();
-    let seen = events.subscribe();
+    let (events, own) = (Events::new(), Events::new());
+    let (seen, told) = (events.subscribe(), own.subscribe());
     let preset = *Preset::named("nano").unwrap();
     let tokenizer = Arc::new(Tokenizer::shipped().unwrap());
     let tokens = preset.seq * preset.batch;
@@ -57,7 +60,7 @@ async fn start(plan: &Plan, folder: &Path) -> World {
         seed: plan.seed,
         ..PracticeConfig::new(preset, feed, folder.join("swarm"))
     };
-    let practice = Practice::start(config, clock.clone(), events.clone()).await.unwrap();
+    let practice = Practice::start(config, clock.clone(), events).await.unwrap();
     let device: Arc<dyn Device> = Arc::new(CpuDevice::new(None));
     let worker = DeviceWorker::start(device).unwrap();
     let recorder = Recorder::in_memory();
@@ -76,17 +79,16 @@ async fn start(plan: &Plan, folder: &Path) -> World {
             data: folder.join(&name),
             tokenizer: Arc::clone(&tokenizer),
             in_flight: Some(plan.in_flight),
-            loss_events: LossEvents::LeaveToSwarm,
             recorder: recorder.clone(),
             weights_seed: 42,
             name,
         };
-        let miner = Miner::start(settings, worker.clone(), clock.clone(), entropy, events.clone());
+        let miner = Miner::start(settings, worker.clone(), clock.clone(), entropy, own.clone());
         // One after the other, so that the stages are assigned in the same order each time.
         registered(&miner).await;
         miners.push(miner);
     }
-    World { practice, miners, recorder, seen }
+    World { practice, miners, recorder, seen, told }
 }
 
 async fn registered(miner: &MinerHandle) {
@@ -125,6 +127,12 @@ impl World {
         let mut events = Vec::new();
         while let Ok(event) = self.seen.try_recv() {
             events.push(event);
+        }
+        while let Ok(event) = self.told.try_recv() {
+            // The swarm repeats what is reported to it.
+            if !matches!(event, Event::Loss { .. }) {
+                events.push(event);
+            }
         }
         (self.recorder, events)
     }
@@ -173,8 +181,8 @@ async fn six_miners_train_two_epochs_and_replicas_end_equal() {
     let goal = Preset::named("nano").unwrap().backwards_per_epoch * 2 * 2;
     let losses = events.iter().filter(|e| matches!(e, Event::Loss { .. })).count();
     assert!(losses >= goal, "{losses} losses");
-    let warnings: Vec<_> =
-        events.iter().filter(|event| matches!(event, Event::Finding { .. })).collect();
+    let warning = |event: &&Event| matches!(event, Event::Finding { .. } | Event::Evidence { .. });
+    let warnings: Vec<_> = events.iter().filter(warning).collect();
     assert!(warnings.is_empty(), "{warnings:?}");
 }
 

@@ -468,7 +468,6 @@ impl Life {
             epoch: stage.epoch(),
             learning_rate: stage.terms().hyper.learning_rate,
             tokens_per_activation: stage.terms().tokens() as u64,
-            loss_events: self.settings.loss_events,
         };
         let pipeline = Pipeline {
             services: &self.services,

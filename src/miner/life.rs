@@ -43,15 +43,6 @@ use crate::wallet::HotkeyPair;
 /// Activations served to pulls until the run says how many.
 const SERVED_AT_FIRST: usize = 16;
 
-/// Who tells the losses of a last stage to the faces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LossEvents {
-    /// This miner.
-    Emit,
-    /// The practice swarm of the same process, to which they are reported: not twice.
-    LeaveToSwarm,
-}
-
 /// What makes one miner different from another.
 #[derive(Clone, Debug)]
 pub struct MinerSettings {
@@ -77,8 +68,6 @@ pub struct MinerSettings {
     pub tokenizer: Arc<Tokenizer>,
     /// Most activations of a first stage under way; the run's cache size if not set.
     pub in_flight: Option<usize>,
-    /// Who tells the losses.
-    pub loss_events: LossEvents,
     /// Where every deed is written down.
     pub recorder: Recorder,
     /// Seed of weights that nobody has merged yet (spec 8.7).

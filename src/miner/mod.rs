@@ -11,7 +11,7 @@ pub mod snapshot;
 mod view;
 
 pub use error::MinerError;
-pub use life::{DeviceWorker, LossEvents, Miner, MinerHandle, MinerSettings};
+pub use life::{DeviceWorker, Miner, MinerHandle, MinerSettings};
 pub use snapshot::{
     Command, DeviceView, Eta, MinerSnapshot, NeighbourView, Reason, State, Status, Who, Work,
 };

@@ -1,7 +1,6 @@
 //! Turns the news of the training phase into what faces see: counters, reasons, events.
 
 use super::board::Board;
-use super::life::LossEvents;
 use super::snapshot::{Reason, State, Who};
 use crate::protocol::messages::MinerStatus;
 use crate::protocol::{Epoch, Phase, StageIndex};
@@ -20,7 +19,6 @@ pub(super) struct TrainingView<'a> {
     pub(super) epoch: Epoch,
     pub(super) learning_rate: f64,
     pub(super) tokens_per_activation: u64,
-    pub(super) loss_events: LossEvents,
 }
 
 impl TrainingView<'_> {
@@ -88,9 +86,6 @@ impl Observer for TrainingView<'_> {
             }
             News::Loss(activation, loss) => {
                 board.add_loss(loss);
-                if self.loss_events == LossEvents::LeaveToSwarm {
-                    return;
-                }
                 let (epoch, activation) = (self.epoch.0, activation.to_string());
                 board.events().emit(Event::Loss { epoch, activation, loss });
             }

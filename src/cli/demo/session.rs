@@ -15,7 +15,7 @@ use crate::clock::{Clock, Entropy};
 use crate::compute::Device;
 use crate::config::constants::Constants;
 use crate::miner::{
-    Command, DeviceWorker, LossEvents, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot,
+    Command, DeviceWorker, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot,
 };
 use crate::network::http::Route;
 use crate::network::peers::PeerReach;
@@ -142,7 +142,6 @@ impl Session {
             data: from.folder.join("miners").join(&name),
             tokenizer: Arc::clone(from.feed.tokenizer()),
             in_flight: from.plan.in_flight,
-            loss_events: LossEvents::LeaveToSwarm,
             recorder: from.recorder.clone(),
             weights_seed: from.seed,
             name,
