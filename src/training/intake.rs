@@ -32,10 +32,7 @@ enum Unusable {
 }
 
 /// Puts pushed forwards into the queue, in the order they came. Never returns while pushes may come.
-pub(super) async fn take_forwards(
-    floor: &Floor<'_>,
-    pushes: &mut mpsc::Receiver<InboundPush>,
-) {
+pub(super) async fn take_forwards(floor: &Floor<'_>, pushes: &mut mpsc::Receiver<InboundPush>) {
     let at_a_time = floor.services.constants.training.parallel_materialisations.max(1);
     let arriving = stream::poll_fn(|context| pushes.poll_recv(context));
     let mut made = arriving
@@ -55,10 +52,7 @@ pub(super) async fn take_forwards(
 }
 
 /// Puts pushed gradients into the queue.
-pub(super) async fn take_backwards(
-    floor: &Floor<'_>,
-    pushes: &mut mpsc::Receiver<InboundPush>,
-) {
+pub(super) async fn take_backwards(floor: &Floor<'_>, pushes: &mut mpsc::Receiver<InboundPush>) {
     while let Some(push) = pushes.recv().await {
         let id = push.activation.clone();
         match backward_work(floor, &push) {
@@ -70,7 +64,9 @@ pub(super) async fn take_backwards(
 }
 
 fn lose(floor: &Floor<'_>, what: &str, id: &ActivationId, why: &Unusable) {
-    floor.observer.tell(News::WorkLost(format!("The {what} of activation {id} is dropped: {why}.")));
+    floor
+        .observer
+        .tell(News::WorkLost(format!("The {what} of activation {id} is dropped: {why}.")));
 }
 
 async fn forward_work(floor: &Floor<'_>, push: InboundPush) -> Result<ForwardWork, Unusable> {
@@ -138,7 +134,7 @@ async fn fetch_once(floor: &Floor<'_>, in_flight: Option<usize>) {
         Some(most) => (most, 0),
         None => (load.capacity, rules.min_forward_activations_in_queue),
     };
-    let held = load.cached + load.backwards;
+    let held = load.cached;
     let measuring = floor.terms.flags.is_on(Flag::AutoMaxCache) && load.capacity == usize::MAX;
     let most = if measuring { held + rules.max_forward_activations_in_queue } else { most };
     let wanted =
