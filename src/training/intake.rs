@@ -7,7 +7,7 @@ use futures::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 
 use super::floor::{Floor, News};
-use super::queue::{BackwardWork, ForwardWork, Input, Offer, Source, SpotCheck, fetch_amount};
+use super::queue::{BackwardWork, ForwardWork, Input, Source, SpotCheck, fetch_amount};
 use crate::model::tokenizer::TokenizerError;
 use crate::network::peers::InboundPush;
 use crate::network::storage::DownloadError;
@@ -180,8 +180,6 @@ async fn take_sample(floor: &Floor<'_>, answer: ActivationResponse) {
         sample: Some(sample),
         spot_check: spot_check.map(|(upload_url, path)| SpotCheck { upload_url, path }),
     };
-    let id = work.id.clone();
-    if floor.desk.offer_forward(work) == Offer::Full {
-        tracing::warn!("activation {id} was served, but there is no room for it");
-    }
+    // It was asked for, so it counts on this miner: it waits for its place.
+    floor.desk.bring_forward(work).await;
 }

@@ -254,6 +254,15 @@ impl Run {
         Ok(self.stages[stage].chunks.iter().enumerate().filter_map(mine).collect())
     }
 
+    /// The newest merged objects of a stage, by chunk; empty for a stage that does not exist.
+    pub fn published(&self, stage: usize) -> Vec<(ChunkNumber, String)> {
+        let chunks = self.stages.get(stage).into_iter().flat_map(|stage| stage.merged.iter());
+        let object = |(chunk, merged): (usize, &Option<MergedPartition>)| {
+            Some((ChunkNumber(chunk), merged.as_ref()?.object.clone()))
+        };
+        chunks.enumerate().filter_map(object).collect()
+    }
+
     /// The newest merged partitions of the stage of `hotkey`.
     ///
     /// # Errors
