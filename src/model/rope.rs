@@ -12,39 +12,39 @@ pub fn effective_base(config: &LlamaConfig) -> f64 {
     config.rope_base * ratio
 }
 
-/// inv_freq\[i\] = base^(-2i / head_dim) in f32, stretched if the configuration asks for it.
+/// inv_freq\[i\] = base^(-2i / head_dim), stretched if the configuration asks for it. Every operation
+/// is rounded to f32, as the reference does it: one unit in the last place of a frequency is a
+/// visible angle at position 8,000.
 pub fn inverse_frequencies(config: &LlamaConfig) -> Vec<f32> {
     let base = effective_base(config);
     let head_dim = config.head_dim();
     let frequency = |i: usize| {
         #[allow(clippy::cast_precision_loss)]
-        let exponent = (2 * i) as f64 / head_dim as f64;
+        let exponent = (2 * i) as f32 / head_dim as f32;
         #[allow(clippy::cast_possible_truncation)]
-        let plain = base.powf(-exponent) as f32;
+        let plain = 1.0 / base.powf(f64::from(exponent)) as f32;
         config.rope_scaling.map_or(plain, |scaling| stretched(plain, scaling))
     };
     (0..head_dim / 2).map(frequency).collect()
 }
 
 /// Slow frequencies divided by the factor, fast ones as they are, a straight blend between.
-fn stretched(frequency: f32, scaling: RopeScaling) -> f32 {
-    let plain = f64::from(frequency);
+fn stretched(plain: f32, scaling: RopeScaling) -> f32 {
+    #[allow(clippy::cast_possible_truncation)]
+    let [factor, low, high] =
+        [scaling.factor, scaling.low_freq_factor, scaling.high_freq_factor].map(|x| x as f32);
     #[allow(clippy::cast_precision_loss)]
-    let context = scaling.original_context_length as f64;
-    let wavelength = std::f64::consts::TAU / plain;
-    let (low, high) = (scaling.low_freq_factor, scaling.high_freq_factor);
-    let slow = plain / scaling.factor;
-    let result = if wavelength > context / low {
+    let context = scaling.original_context_length as f32;
+    let wavelength = std::f32::consts::TAU / plain;
+    let slow = plain / factor;
+    if wavelength > context / low {
         slow
     } else if wavelength < context / high {
         plain
     } else {
         let blend = (context / wavelength - low) / (high - low);
         (1.0 - blend) * slow + blend * plain
-    };
-    #[allow(clippy::cast_possible_truncation)]
-    let rounded = result as f32;
-    rounded
+    }
 }
 
 /// The table of [`Op::Rope`](crate::compute::Op::Rope): `positions` rows of `head_dim` columns, the

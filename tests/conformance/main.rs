@@ -8,6 +8,9 @@
 
 mod geometry;
 mod merging;
+mod model;
+mod numbers;
+mod optimizer;
 mod peers;
 mod storage;
 mod text;
@@ -21,12 +24,14 @@ use libtest_mimic::{Arguments, Trial};
 use vector::{Check, Json};
 
 /// Every vector file and what checks it.
-const AREAS: [&[(&str, Check)]; 6] = [
+const AREAS: [&[(&str, Check)]; 8] = [
     text::CHECKS,
     geometry::CHECKS,
     storage::CHECKS,
     peers::CHECKS,
     merging::CHECKS,
+    model::CHECKS,
+    optimizer::CHECKS,
     timing::CHECKS,
 ];
 

@@ -1,5 +1,6 @@
 //! A stage at work: a plan on a device, fed with activations, gradients and tokens.
 
+mod boundary;
 mod error;
 mod state;
 
@@ -13,6 +14,8 @@ use super::parameters::StageKind;
 use super::plan::{Purpose, StagePlan};
 use super::rope;
 use super::targets::{Packing, next_tokens};
+
+use boundary::{Out, fill_beyond, first, piece};
 
 pub use error::{BackwardReport, StageError, StepReport};
 pub use state::OptimizerSnapshot;
@@ -427,66 +430,6 @@ impl Stage {
     fn read_slot(&mut self, slot: SlotId, out: DataMut<'_>) -> Result<(), StageError> {
         Ok(self.executor.read(slot, 0, out)?)
     }
-}
-
-/// Room for what crosses the boundary.
-enum Out<'a> {
-    Wire(&'a mut [bf16]),
-    Exact(&'a mut [f64]),
-}
-
-impl Out<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Out::Wire(out) => out.len(),
-            Out::Exact(out) => out.len(),
-        }
-    }
-
-    /// The room of one slice of `len` numbers.
-    fn piece(&mut self, slice: usize, len: usize) -> DataMut<'_> {
-        let range = slice * len..(slice + 1) * len;
-        match self {
-            Out::Wire(out) => DataMut::Bf16(&mut out[range]),
-            Out::Exact(out) => DataMut::Wide(&mut out[range]),
-        }
-    }
-
-    fn is_finite(&self) -> bool {
-        match self {
-            Out::Wire(out) => out.iter().all(|x| x.is_finite()),
-            Out::Exact(out) => out.iter().all(|x| x.is_finite()),
-        }
-    }
-}
-
-/// Sets everything from element `from` on to zero.
-fn fill_beyond(room: &mut DataMut<'_>, from: usize) {
-    match room {
-        DataMut::Bf16(out) => out.iter_mut().skip(from).for_each(|x| *x = bf16::ZERO),
-        DataMut::Wide(out) => out.iter_mut().skip(from).for_each(|x| *x = 0.0),
-        DataMut::Real(_) | DataMut::Index(_) => {}
-    }
-}
-
-/// At most the first `len` elements.
-fn first(room: DataMut<'_>, len: usize) -> DataMut<'_> {
-    match room {
-        DataMut::Bf16(out) => {
-            let len = len.min(out.len());
-            DataMut::Bf16(&mut out[..len])
-        }
-        DataMut::Wide(out) => {
-            let len = len.min(out.len());
-            DataMut::Wide(&mut out[..len])
-        }
-        other => other,
-    }
-}
-
-fn piece<T>(all: &[T], slice: usize, slices: usize) -> &[T] {
-    let len = all.len() / slices;
-    &all[slice * len..(slice + 1) * len]
 }
 
 fn check_len(what: &'static str, have: usize, want: usize) -> Result<(), StageError> {
