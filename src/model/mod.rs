@@ -15,6 +15,9 @@ pub mod stage;
 pub mod targets;
 pub mod tokenizer;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{ConfigError, LlamaConfig, RopeScaling};
 pub use optimizer::OptimizerKind;
 pub use parameters::{Parameter, ParameterKind, StageKind};

@@ -150,8 +150,8 @@ impl Stage {
     /// for a whole model.
     ///
     /// # Errors
-    /// As [`Stage::forward`]. If the loss is not finite the summed gradients are dropped, since they
-    /// are spoiled.
+    /// As [`Stage::forward`]. If the loss or `input_gradient` is not finite the summed gradients are
+    /// dropped, since they are spoiled.
     pub fn backward(
         &mut self,
         input: StageInput<'_>,
@@ -201,12 +201,14 @@ impl Stage {
             }
             loss += self.read_loss()?.unwrap_or(0.0);
         }
-        if !loss.is_finite() {
+        let spoiled = match (loss.is_finite(), out.is_finite()) {
+            (false, _) => Some("the loss"),
+            (_, false) => Some("the gradient for the stage before"),
+            _ => None,
+        };
+        if let Some(what) = spoiled {
             self.zero_gradients()?;
-            return Err(not_finite("the loss"));
-        }
-        if !out.is_finite() {
-            return Err(not_finite("the gradient for the stage before"));
+            return Err(not_finite(what));
         }
         #[allow(clippy::cast_precision_loss)]
         let mean = loss / slices as f64;

@@ -204,6 +204,7 @@ impl Run {
             }
         }
         self.stages[stage].chunks = chunks;
+        self.stages[stage].built_on = self.stages[stage].merged.clone();
     }
 
     fn contributed(&self, stage: usize, hotkey: &Hotkey) -> bool {
@@ -253,24 +254,6 @@ impl Run {
         Ok(self.stages[stage].chunks.iter().enumerate().filter_map(mine).collect())
     }
 
-    /// The newest merged partitions of the stage of `hotkey`: of the chunks in `only`, or of all.
-    ///
-    /// # Errors
-    /// Not registered.
-    pub fn merged_partitions(
-        &self,
-        hotkey: &Hotkey,
-        only: Option<&[ChunkNumber]>,
-    ) -> Result<Vec<(StageIndex, ChunkNumber, MergedPartition)>, ServerError> {
-        let (stage, ..) = self.place(hotkey)?;
-        let wanted = |chunk| only.is_none_or(|only| only.contains(&ChunkNumber(chunk)));
-        let chunks = self.stages[stage.0].merged.iter().enumerate();
-        let listed = chunks
-            .filter(|(chunk, _)| wanted(*chunk))
-            .filter_map(|(chunk, merged)| Some((stage, ChunkNumber(chunk), merged.clone()?)));
-        Ok(listed.collect())
-    }
-
     /// The newest merged objects of a stage, by chunk; empty for a stage that does not exist.
     pub fn published(&self, stage: usize) -> Vec<(ChunkNumber, String)> {
         let chunks = self.stages.get(stage).into_iter().flat_map(|stage| stage.merged.iter());
@@ -278,6 +261,34 @@ impl Run {
             Some((ChunkNumber(chunk), merged.as_ref()?.object.clone()))
         };
         chunks.enumerate().filter_map(object).collect()
+    }
+
+    /// The newest merged partitions of the stage of `hotkey`.
+    ///
+    /// # Errors
+    /// Not registered.
+    pub fn merged_partitions(
+        &self,
+        hotkey: &Hotkey,
+    ) -> Result<Vec<(StageIndex, ChunkNumber, MergedPartition)>, ServerError> {
+        let (stage, ..) = self.place(hotkey)?;
+        Ok(listed(stage, &self.stages[stage.0].merged, None))
+    }
+
+    /// The merged partitions that the merge of these chunks builds on.
+    ///
+    /// # Errors
+    /// Not registered.
+    pub fn previous_partitions(
+        &self,
+        hotkey: &Hotkey,
+        chunks: &[ChunkNumber],
+    ) -> Result<Vec<(StageIndex, ChunkNumber, MergedPartition)>, ServerError> {
+        let (stage, phase, _) = self.place(hotkey)?;
+        let state = &self.stages[stage.0];
+        let merging = phase == Phase::MergingPartitions;
+        let partitions = if merging { &state.built_on } else { &state.merged };
+        Ok(listed(stage, partitions, Some(chunks)))
     }
 
     /// The epoch of the stage of `hotkey` and the objects in `partitions`, if it may submit them.
@@ -368,6 +379,17 @@ impl Run {
         listed.into_iter().for_each(|(chunk, partition)| self.set_merged(stage, chunk, partition));
         count
     }
+}
+
+/// The partitions there are, of the chunks in `only`, or of all.
+fn listed(
+    stage: StageIndex,
+    partitions: &[Option<MergedPartition>],
+    only: Option<&[ChunkNumber]>,
+) -> Vec<(StageIndex, ChunkNumber, MergedPartition)> {
+    let wanted = |chunk| only.is_none_or(|only| only.contains(&ChunkNumber(chunk)));
+    let chunks = partitions.iter().enumerate().filter(|(chunk, _)| wanted(*chunk));
+    chunks.filter_map(|(chunk, p)| Some((stage, ChunkNumber(chunk), p.clone()?))).collect()
 }
 
 /// Fisher and Yates.
