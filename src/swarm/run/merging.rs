@@ -336,19 +336,19 @@ impl Run {
         Ok(())
     }
 
+    /// Notes a copy. Submitted copies stand first, in the order they came.
     fn take_copy(&mut self, stage: usize, chunk: usize, hotkey: &Hotkey, object: String) {
         let epoch = self.stages[stage].epoch;
         let copies = &mut self.stages[stage].chunks[chunk];
-        let Some(place) = copies.iter_mut().find(|c| c.hotkey == *hotkey) else { return };
-        let new = place.object.replace(object.clone()).is_none();
+        let Some(at) = copies.iter().position(|c| c.hotkey == *hotkey) else { return };
+        let new = copies[at].object.replace(object.clone()).is_none();
+        if new {
+            let copy = copies.remove(at);
+            let earlier = copies.iter().filter(|c| c.object.is_some()).count();
+            copies.insert(earlier, copy);
+        }
         let ready = |copy: &Copy| Some((copy.hotkey.clone(), copy.object.clone()?));
         let both: Vec<(Hotkey, String)> = copies.iter().filter_map(ready).collect();
-        // The first copy that came is the listed one.
-        let first = self.stages[stage].merged[chunk].as_ref().is_none_or(|m| m.epoch != epoch);
-        if first {
-            let (hotkey, object) = (Some(hotkey.clone()), object.clone());
-            self.set_merged(stage, chunk, MergedPartition { hotkey, object, epoch });
-        }
         if new {
             if let Some(miner) = self.miners.get_mut(hotkey) {
                 miner.partitions += 1;
@@ -361,6 +361,23 @@ impl Run {
         }
         let (hotkey, object) = (hotkey.clone(), Some(object));
         self.note(Entry::Copy { epoch, stage, chunk, hotkey, object });
+    }
+
+    /// Lists the first copy of every chunk as its weights for the next epoch. Not before the merge is
+    /// over, because until then everybody merges onto the weights there were. A chunk without a copy
+    /// keeps what it has. Returns how many chunks were merged.
+    pub(super) fn list_copies(&mut self, stage: usize) -> usize {
+        let epoch = self.stages[stage].epoch;
+        let first = |(chunk, copies): (usize, &Vec<Copy>)| {
+            let copy = copies.iter().find(|copy| copy.object.is_some())?;
+            let (hotkey, object) = (Some(copy.hotkey.clone()), copy.object.clone()?);
+            Some((chunk, MergedPartition { hotkey, object, epoch }))
+        };
+        let listed: Vec<(usize, MergedPartition)> =
+            self.stages[stage].chunks.iter().enumerate().filter_map(first).collect();
+        let count = listed.len();
+        listed.into_iter().for_each(|(chunk, partition)| self.set_merged(stage, chunk, partition));
+        count
     }
 }
 

@@ -107,7 +107,7 @@ pub struct Comparison {
     pub epoch: Epoch,
     /// The chunk.
     pub chunk: usize,
-    /// Who submitted which object; the first of them is the listed one.
+    /// Who submitted which object, in the order they came.
     pub copies: [(Hotkey, String); 2],
 }
 

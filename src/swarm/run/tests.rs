@@ -521,6 +521,27 @@ fn old_objects_are_pruned_and_the_newest_weights_are_not() {
 }
 
 #[test]
+fn until_the_merge_is_over_the_previous_weights_are_listed() {
+    let mut world = World::new(plan(1, 2, 2), 9);
+    let chunk = crate::protocol::ChunkNumber;
+    (0..4).for_each(|c| world.run.publish_first(StageIndex(0), chunk(c), format!("g{c}")));
+    while world.run.stages[0].phase != Phase::MergingPartitions {
+        world.step();
+    }
+    let listed = |world: &World| -> Vec<String> {
+        let merged = world.run.merged_partitions(&world.alive[0], None).unwrap();
+        merged.into_iter().map(|(.., merged)| merged.object).collect()
+    };
+    let (first, second) = (world.alive[1].clone(), world.alive[0].clone());
+    world.merge(&first);
+    assert_eq!(listed(&world), ["g0", "g1", "g2", "g3"]);
+    world.merge(&second);
+    world.run.advance(world.now);
+    let expected: Vec<String> = (0..4).map(|c| format!("partition/1/{c}/{first}")).collect();
+    assert_eq!(listed(&world), expected, "the copy that came first");
+}
+
+#[test]
 fn a_run_that_reached_its_epochs_hands_out_nothing() {
     let mut world = World::new(RunPlan { epochs: Some(1), ..plan(2, 1, 2) }, 3);
     world.run_to(1);

@@ -99,8 +99,9 @@ async fn merge(miner: &Signer, content: &[u8]) -> usize {
 async fn an_epoch_goes_through_all_phases_by_work_alone() {
     let (_folder, orchestrator, miners, events) = swarm().await;
     let mut told = events.subscribe();
-    let unknown = miners[0].post("/miner/submit_activation", &report("x", 0, Direction::Forward));
-    assert_eq!(unknown.await["error_name"], "UnknownActivationError");
+    let strange = report("x", 0, Direction::Forward);
+    let unknown = miners[0].post("/miner/submit_activation", &strange).await;
+    assert_eq!(unknown["error_name"], "UnknownActivationError");
     for _ in 0..2 {
         train(&miners[0], &miners[1]).await;
         train(&miners[2], &miners[3]).await;
