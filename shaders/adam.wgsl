@@ -1,7 +1,7 @@
 // One NAdam (or AdamW) step with decoupled weight decay, clipping, and a zeroed gradient.
 //
 // Shapes: param, grad, m, v alike; clip is [norm, coef]; scalars are
-// [decay, beta1, beta2, bias2, eps, step_g, step_m]. Per element 18 FLOPs, one root, two
+// [decay, beta1, beta2, bias2, eps, step_g, step_m]. Per element 17 FLOPs, one root, two
 // divisions, 32 bytes (four reads, four writes).
 
 //#kernel adam
@@ -35,7 +35,7 @@ fn main(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) gs: vec3<u
         let v1 = beta2 * v[vi] + (1.0 - beta2) * gr * gr;
         let d = sqrt(v1 / bias2) + $T(eps);
         let w = param[pi] * decay;
-        param[pi] = w - step_g * gr / d - step_m * m1 / d;
+        param[pi] = w - (step_g * gr + step_m * m1) / d;
         m[mi] = m1;
         v[vi] = v1;
         grad[gi] = $T(0.0);

@@ -14,9 +14,38 @@ struct P {
     scale: f32,
 }
 @group(0) @binding(0) var<uniform> p: P;
-@group(0) @binding(1) var<storage, read_write> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> x: array<$T>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
 @group(0) @binding(3) var<storage, read_write> losses: array<f32>;
+
+// A $T holds UNIT columns: four where rows start and end at multiples of four.
+const UNIT: u32 = $UNITu;
+
+//#if VEC
+fn highest(v: vec4<f32>) -> f32 {
+    return max(max(v.x, v.y), max(v.z, v.w));
+}
+
+fn total_of(v: vec4<f32>) -> f32 {
+    return (v.x + v.y) + (v.z + v.w);
+}
+
+fn columns(c: u32) -> vec4<u32> {
+    return 4u * c + vec4<u32>(0u, 1u, 2u, 3u);
+}
+//#else
+fn highest(v: f32) -> f32 {
+    return v;
+}
+
+fn total_of(v: f32) -> f32 {
+    return v;
+}
+
+fn columns(c: u32) -> u32 {
+    return c;
+}
+//#end
 
 const LOWEST: f32 = -3.402823e38;
 
@@ -30,10 +59,10 @@ fn main(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) gs: vec3<u
     let xs = p.x_off + row * p.x_stride;
     var top = LOWEST;
     var sum = 0.0;
-    for (var c = lane; c < p.cols; c += LANES) {
+    for (var c = lane; c < p.cols / UNIT; c += LANES) {
         let v = x[xs + c];
-        let higher = max(top, v);
-        sum = sum * exp(top - higher) + exp(v - higher);
+        let higher = max(top, highest(v));
+        sum = sum * exp(top - higher) + total_of(exp(v - higher));
         top = higher;
     }
     let peak = max_lanes(top, lane);
@@ -42,14 +71,14 @@ fn main(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) gs: vec3<u
     let counted = t < p.cols;
     let lse = peak + log(total);
     if lane == 0u {
-        losses[p.l_off + row * p.l_stride] = select(0.0, lse - x[xs + min(t, p.cols - 1u)], counted);
+        losses[p.l_off + row * p.l_stride] = select(0.0, lse - $LOGIT, counted);
     }
     // Lane 0 has read the target's logit before any lane overwrites it.
     $BARRIER
     let factor = select(0.0, p.scale, counted);
     let share = factor / total;
-    for (var c = lane; c < p.cols; c += LANES) {
-        let hit = select(0.0, factor, c == t);
+    for (var c = lane; c < p.cols / UNIT; c += LANES) {
+        let hit = select($T(0.0), $T(factor), columns(c) == $INDEX(t));
         x[xs + c] = exp(x[xs + c] - peak) * share - hit;
     }
 }

@@ -97,22 +97,24 @@ fn main(
 //#if TN
     // Sum (b, i) is of row 4 i + b.
     let last = (p.m + 3u) / 4u - 1u;
-    for (var k = 0u; k < p.k; k += 1u) {
+    for (var k = 0u; k < p.k; k += $STEPu) {
+//#unroll t STEP
 //#unroll j GROUPS
-        let y$j = load_b(k, four$j, p.n);
+        let y$j_$t = load_b(k + $tu, four$j, p.n);
 //#end
 //#if SHARE
-        let x = load_a(k, min(row0 / 4u + lane, last), p.m);
+        let x$t = load_a(k + $tu, min(row0 / 4u + lane, last), p.m);
 //#end
 //#unroll i SUB
 //#if SHARE
-        let z$i = subgroupBroadcast(x, $iu);
+        let z$t_$i = subgroupBroadcast(x$t, $iu);
 //#else
-        let z$i = load_a(k, min(row0 / 4u + $iu, last), p.m);
+        let z$t_$i = load_a(k + $tu, min(row0 / 4u + $iu, last), p.m);
 //#end
 //#unroll b 4
 //#unroll j GROUPS
-        sum$b_$i_$j = fma(vec4<f32>(z$i[$b]), y$j, sum$b_$i_$j);
+        sum$b_$i_$j = fma(vec4<f32>(z$t_$i[$b]), y$j_$t, sum$b_$i_$j);
+//#end
 //#end
 //#end
 //#end

@@ -130,7 +130,10 @@ impl Announcer {
                 snapshot.work.bytes_received = traffic.received();
             });
             // Whether by the bell or by time: it is told again.
-            drop(self.clock.timeout(every, self.bell.notified()).await);
+            tokio::select! {
+                () = self.bell.notified() => {}
+                () = self.clock.sleep(every) => {}
+            }
         }
     }
 }

@@ -152,8 +152,7 @@ impl Board {
     /// Recomputes the rates, so that they fall when nothing happens.
     pub fn refresh_rates(&self) {
         let now = self.clock.now();
-        let rates =
-            self.pace.lock().unwrap_or_else(PoisonError::into_inner).tokens.rates(now);
+        let rates = self.pace.lock().unwrap_or_else(PoisonError::into_inner).tokens.rates(now);
         self.update(|snapshot| snapshot.tokens_per_second = rates);
     }
 

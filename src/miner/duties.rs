@@ -3,19 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::MinerError;
 use super::life::{Life, until_stop};
 use super::machine::{Duty, Outcome};
 use super::register::{RegisterError, register};
 use super::snapshot::{Reason, State, Who};
 use super::view::{TrainingView, show_wish};
-use super::MinerError;
+use crate::model::OptimizerSnapshot;
 use crate::network::CallError;
 use crate::network::registry::{Registry, RegistrySetup};
 use crate::network::storage::UploadError;
 use crate::protocol::bf16::widen;
-use crate::protocol::messages::{
-    ChipInfo, Flag, MinerStatus, RegisterMinerRequest, SystemData,
-};
+use crate::protocol::messages::{ChipInfo, Flag, MinerStatus, RegisterMinerRequest, SystemData};
 use crate::protocol::{ChunkNumber, Phase};
 use crate::telemetry::{Event, Severity};
 use crate::training::cache::{Capacity, lifetime};
@@ -28,7 +27,6 @@ use crate::training::phase::{Pipeline, train};
 use crate::training::pseudo_gradient::{HandIn, HandInError, PseudoGradientError, hand_in};
 use crate::training::snapshot::{Found, Snapshot, SnapshotMeta, SnapshotStore};
 use crate::training::terms::Terms;
-use crate::model::OptimizerSnapshot;
 
 /// How long a stopping miner may go on with a duty that others wait for.
 const STOP_GRACE: Duration = Duration::from_secs(30);
@@ -129,12 +127,9 @@ impl Life {
                 Who::Machine,
                 "the pseudo-gradient must be uploaded",
             ),
-            Duty::AwaitMerging => (
-                State::Waiting,
-                Reason::OthersUploading,
-                Who::Peer,
-                "the other miners must upload",
-            ),
+            Duty::AwaitMerging => {
+                (State::Waiting, Reason::OthersUploading, Who::Peer, "the other miners must upload")
+            }
             Duty::Merge => (
                 State::Merging,
                 Reason::MergingPartitions,
@@ -158,8 +153,7 @@ impl Life {
             board.status(State::Registering, Reason::AskingForStage, Who::Network, &next);
         };
         let (orchestrator, clock) = (self.services.orchestrator.clone(), self.clock.clone());
-        let answer =
-            register(&orchestrator, &request, &clock, &mut self.entropy, told).await;
+        let answer = register(&orchestrator, &request, &clock, &mut self.entropy, told).await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(RegisterError::Call(error)) => return of_call(&error),
@@ -177,11 +171,8 @@ impl Life {
             snapshot.stages = terms.stages;
             snapshot.epoch = terms.epoch.0;
         });
-        let benched = answer.status.as_ref().is_some_and(MinerStatus::is_benched);
-        self.announcer.say(
-            Phase::Training,
-            if benched { MinerStatus::Frozen } else { MinerStatus::Initializing },
-        );
+        self.benched = answer.status.as_ref().is_some_and(MinerStatus::is_benched);
+        self.announcer.say(Phase::Training, MinerStatus::Initializing);
         self.terms = Some(terms);
         Outcome::Done
     }
@@ -452,14 +443,19 @@ impl Life {
                 return Outcome::Hopeless(what);
             }
             // The runtime is shutting down, or the write panicked and was reported.
-            Err(error) => return Outcome::Trouble(format!("The snapshot was not written: {error}.")),
+            Err(error) => {
+                return Outcome::Trouble(format!("The snapshot was not written: {error}."));
+            }
         }
         Outcome::Done
     }
 
     async fn train(&mut self) -> Outcome {
         self.note_phase(Phase::Training);
-        self.announcer.say(Phase::Training, MinerStatus::Training);
+        // A benched newcomer says so until a heartbeat tells otherwise (spec 1.7, 1.8).
+        let benched = std::mem::take(&mut self.benched);
+        let status = if benched { MinerStatus::Initializing } else { MinerStatus::Training };
+        self.announcer.say(Phase::Training, status);
         let (Some(stage), Some(desk)) = (&mut self.stage, &self.desk) else {
             return out_of_order("a stage");
         };

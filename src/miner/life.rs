@@ -227,6 +227,8 @@ pub(super) struct Life {
     pub(super) synced: Synced,
     /// Whether the optimizer state of others is still to be asked for.
     pub(super) new_here: bool,
+    /// Whether the registration put this miner on the bench.
+    pub(super) benched: bool,
     /// Whether a snapshot was ever written.
     pub(super) saved: bool,
     /// Resets since the last training phase that ended as it should.
@@ -258,12 +260,8 @@ impl Life {
             entropy.split("requests"),
         );
         let storage = Storage::new(http.clone(), constants.storage.clone(), clock.clone());
-        let bridge = Bridge::new(
-            http,
-            settings.bridge.clone(),
-            constants.registry.clone(),
-            clock.clone(),
-        );
+        let bridge =
+            Bridge::new(http, settings.bridge.clone(), constants.registry.clone(), clock.clone());
         let sent = SentForwards::new();
         let door = Arc::new(Door::new(sent.clone()));
         let setup = PeerSetup {
@@ -311,6 +309,7 @@ impl Life {
             desk: None,
             synced: Synced::Never,
             new_here: true,
+            benched: false,
             saved: false,
             resets: 0,
             failure: None,
@@ -382,12 +381,13 @@ impl Life {
         let board = &self.board;
         match outcome {
             Outcome::Trouble(what) | Outcome::Reset(what) | Outcome::StageLost(what) => {
-                let (reason, next) = (
-                    Reason::NetworkTrouble { what: what.clone() },
-                    "it must work at the next try",
-                );
-                let who =
-                    if matches!(outcome, Outcome::StageLost(_)) { Who::Machine } else { Who::Network };
+                let (reason, next) =
+                    (Reason::NetworkTrouble { what: what.clone() }, "it must work at the next try");
+                let who = if matches!(outcome, Outcome::StageLost(_)) {
+                    Who::Machine
+                } else {
+                    Who::Network
+                };
                 let state = board.read(|snapshot| snapshot.status.state);
                 board.status(state, reason, who, next);
             }

@@ -257,7 +257,17 @@ mod tests {
         use Duty::{AwaitMerging, AwaitTraining, Build, Load, Merge, Register, Train, Upload};
         assert_eq!(
             path,
-            [Register, Build, AwaitTraining, Load, Train, Upload, AwaitMerging, Merge, AwaitTraining]
+            [
+                Register,
+                Build,
+                AwaitTraining,
+                Load,
+                Train,
+                Upload,
+                AwaitMerging,
+                Merge,
+                AwaitTraining
+            ]
         );
     }
 
@@ -326,8 +336,7 @@ mod tests {
         );
         let frozen = Outcome::of(&ServerError::MinerFrozen { message: text() });
         assert_eq!(next(Duty::Train, &frozen, 0).pause, Pause::Benched);
-        let version =
-            ServerError::SpecVersion { expected: 2, actual: "1".into(), message: text() };
+        let version = ServerError::SpecVersion { expected: 2, actual: "1".into(), message: text() };
         assert_eq!(next(Duty::Register, &Outcome::of(&version), 0).duty, Duty::Fault);
     }
 

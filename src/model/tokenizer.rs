@@ -157,7 +157,7 @@ impl Tokenizer {
     /// The tokenizer as the text of a `tokenizer.json`.
     pub fn to_json(&self) -> Result<String, TokenizerError> {
         self.inner
-            .to_string(true)
+            .to_string(false)
             .map_err(|error| TokenizerError::Failed { action: "save", reason: error.to_string() })
     }
 

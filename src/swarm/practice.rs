@@ -256,14 +256,15 @@ impl Practice {
     ) -> Result<Self, PracticeError> {
         check(&config)?;
         let specs = config.stage_specs()?;
+        let preset = config.preset;
         // First what fails most easily and leaves nothing behind.
         let listener = listen(config.port).await?;
         make_writable(&config.folder)
             .map_err(|source| PracticeError::Folder { folder: config.folder.clone(), source })?;
-        let plan = config.plan(RunId(format!("practice-{}", config.preset.name)));
+        let plan = config.plan(RunId(format!("practice-{}", preset.name)));
         let facts = config.facts(&plan, specs.iter().map(|spec| spec.split).collect());
         let mut books = Books::open(&Shelf::File(config.folder.join("books.sqlite"))).await?;
-        let model = serde_json::to_string(&facts.model_cfg).unwrap_or_default();
+        let model = format!("{} ({} parameters)", preset.name, preset.total_params());
         let restored = books.begin(&plan, &model, clock.unix_seconds()).await?;
         let folder = config.folder.join("objects");
         let store = Store::start(&folder, clock.clone(), &mut Entropy::system()).await?;
@@ -417,3 +418,6 @@ fn wire_config(name: &str, config: &LlamaConfig, total_params: u64) -> ModelConf
         ..ModelConfig::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

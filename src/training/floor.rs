@@ -161,7 +161,9 @@ impl<'a> Floor<'a> {
     /// phase; anything else is the caller's business.
     pub(super) fn heed(&self, error: &CallError) {
         match error.server() {
-            Some(ServerError::LayerState { actual: Phase::Training, .. } | ServerError::Other { .. })
+            Some(
+                ServerError::LayerState { actual: Phase::Training, .. } | ServerError::Other { .. },
+            )
             | None => {}
             Some(error) => self.finish(TrainingEnd::Server(error.clone())),
         }
@@ -178,7 +180,12 @@ impl<'a> Floor<'a> {
     }
 
     /// Keeps a report until its push is through.
-    pub(super) fn report_after_push(&self, id: &ActivationId, direction: Direction, report: Report) {
+    pub(super) fn report_after_push(
+        &self,
+        id: &ActivationId,
+        direction: Direction,
+        report: Report,
+    ) {
         let mut awaiting = self.awaiting.lock().unwrap_or_else(PoisonError::into_inner);
         if awaiting.insert((id.clone(), direction), report).is_none() {
             self.unreported.fetch_add(1, Ordering::AcqRel);

@@ -7,7 +7,7 @@ use futures::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 
 use super::floor::{Floor, News};
-use super::queue::{BackwardWork, ForwardWork, Input, Offer, Source, SpotCheck, fetch_amount};
+use super::queue::{BackwardWork, ForwardWork, Input, Source, SpotCheck, fetch_amount};
 use crate::model::tokenizer::TokenizerError;
 use crate::network::peers::InboundPush;
 use crate::network::storage::DownloadError;
@@ -32,10 +32,7 @@ enum Unusable {
 }
 
 /// Puts pushed forwards into the queue, in the order they came. Never returns while pushes may come.
-pub(super) async fn take_forwards(
-    floor: &Floor<'_>,
-    pushes: &mut mpsc::Receiver<InboundPush>,
-) {
+pub(super) async fn take_forwards(floor: &Floor<'_>, pushes: &mut mpsc::Receiver<InboundPush>) {
     let at_a_time = floor.services.constants.training.parallel_materialisations.max(1);
     let arriving = stream::poll_fn(|context| pushes.poll_recv(context));
     let mut made = arriving
@@ -55,10 +52,7 @@ pub(super) async fn take_forwards(
 }
 
 /// Puts pushed gradients into the queue.
-pub(super) async fn take_backwards(
-    floor: &Floor<'_>,
-    pushes: &mut mpsc::Receiver<InboundPush>,
-) {
+pub(super) async fn take_backwards(floor: &Floor<'_>, pushes: &mut mpsc::Receiver<InboundPush>) {
     while let Some(push) = pushes.recv().await {
         let id = push.activation.clone();
         match backward_work(floor, &push) {
@@ -70,7 +64,9 @@ pub(super) async fn take_backwards(
 }
 
 fn lose(floor: &Floor<'_>, what: &str, id: &ActivationId, why: &Unusable) {
-    floor.observer.tell(News::WorkLost(format!("The {what} of activation {id} is dropped: {why}.")));
+    floor
+        .observer
+        .tell(News::WorkLost(format!("The {what} of activation {id} is dropped: {why}.")));
 }
 
 async fn forward_work(floor: &Floor<'_>, push: InboundPush) -> Result<ForwardWork, Unusable> {
@@ -138,7 +134,7 @@ async fn fetch_once(floor: &Floor<'_>, in_flight: Option<usize>) {
         Some(most) => (most, 0),
         None => (load.capacity, rules.min_forward_activations_in_queue),
     };
-    let held = load.cached + load.backwards;
+    let held = load.cached;
     let measuring = floor.terms.flags.is_on(Flag::AutoMaxCache) && load.capacity == usize::MAX;
     let most = if measuring { held + rules.max_forward_activations_in_queue } else { most };
     let wanted =
@@ -184,8 +180,6 @@ async fn take_sample(floor: &Floor<'_>, answer: ActivationResponse) {
         sample: Some(sample),
         spot_check: spot_check.map(|(upload_url, path)| SpotCheck { upload_url, path }),
     };
-    let id = work.id.clone();
-    if floor.desk.offer_forward(work) == Offer::Full {
-        tracing::warn!("activation {id} was served, but there is no room for it");
-    }
+    // It was asked for, so it counts on this miner: it waits for its place.
+    floor.desk.bring_forward(work).await;
 }

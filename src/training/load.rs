@@ -131,9 +131,7 @@ pub async fn load_merged(
     }
     let gate = match synced {
         Synced::Never => Gate::Open,
-        Synced::Before => {
-            Gate::Cosine(services.constants.training.min_cosine_similarity_download)
-        }
+        Synced::Before => Gate::Cosine(services.constants.training.min_cosine_similarity_download),
     };
     let mut weights = stage.weights().await?;
     let mut coverage =

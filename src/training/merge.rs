@@ -87,8 +87,7 @@ pub async fn merge_partitions(
     if submitted.is_empty() {
         return Ok(MergeDone::NotYet);
     }
-    let chunks: Vec<ChunkNumber> =
-        partitions.iter().filter_map(Partition::chunk_number).collect();
+    let chunks: Vec<ChunkNumber> = partitions.iter().filter_map(Partition::chunk_number).collect();
     let merger = Merger {
         services,
         sources: usable_sources(services, stage, &submitted, previous.len()).await,
@@ -97,10 +96,8 @@ pub async fn merge_partitions(
         stage,
         epoch: stage.epoch(),
     };
-    let batches = partition_batches(
-        partitions.len(),
-        services.constants.training.partition_batches.max(1),
-    );
+    let batches =
+        partition_batches(partitions.len(), services.constants.training.partition_batches.max(1));
     let mut done = 0;
     for batch in batches {
         done += merger.merge_batch(&partitions[batch]).await?;
@@ -292,13 +289,4 @@ fn object_of(url: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_objects_name_carries_no_signature() {
-        let name = object_of("http://127.0.0.1:9/bucket/run/a.bin?X-Amz-Signature=secret");
-        assert_eq!(name, "/bucket/run/a.bin");
-        assert_eq!(object_of("not an address"), "");
-    }
-}
+mod tests;

@@ -10,9 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::cache::CachedForward;
 use super::desk::{Desk, Intake};
-use super::floor::{
-    Floor, FloorParts, Idle, News, Observer, Report, TrainingEnd, Wish,
-};
+use super::floor::{Floor, FloorParts, Idle, News, Observer, Report, TrainingEnd, Wish};
 use super::intake;
 use super::local::{BackwardDone, Gradient, LocalError, LocalStage};
 use super::queue::{BackwardWork, ForwardWork, Source, Work};
@@ -65,6 +63,8 @@ pub struct Pipeline<'a> {
 /// is lost. What was under way then is gone.
 pub async fn train(pipeline: Pipeline<'_>, stage: &mut LocalStage) -> TrainingEnd {
     let Pipeline { services, desk, publisher, published, peers, inbox, tokenizer, .. } = pipeline;
+    // The desk was shut until now: whatever lies here belongs to an earlier phase.
+    drain(inbox, published);
     let (floor, reports) = Floor::new(FloorParts {
         services,
         desk,
@@ -102,7 +102,15 @@ pub async fn train(pipeline: Pipeline<'_>, stage: &mut LocalStage) -> TrainingEn
     desk.clear();
     publisher.clear();
     peers.clear_served();
+    drain(inbox, published);
     end
+}
+
+/// Forgets what came for a phase that is over.
+fn drain(inbox: &mut PeerInbox, published: &mut mpsc::UnboundedReceiver<Published>) {
+    while inbox.forwards.try_recv().is_ok() {}
+    while inbox.backwards.try_recv().is_ok() {}
+    while published.try_recv().is_ok() {}
 }
 
 /// The work itself.
@@ -213,8 +221,7 @@ async fn last_stage(
 ) -> Result<(), LocalError> {
     let id = work.id.clone();
     let sender = work.source.as_ref().map(|source| source.hotkey.clone());
-    let done =
-        stage.backward(&id, work.input, Gradient::Targets(targets), sender.as_ref()).await?;
+    let done = stage.backward(&id, work.input, Gradient::Targets(targets), sender.as_ref()).await?;
     floor.observer.tell(News::Forward);
     if let Some(loss) = done.loss {
         floor.observer.tell(News::Loss(id.clone(), loss));
@@ -285,7 +292,10 @@ async fn step(floor: &Floor<'_>, stage: &mut LocalStage) -> Result<(), LocalErro
 fn tensor_file(floor: &Floor<'_>, numbers: &[bf16]) -> Option<Arc<Vec<u8>>> {
     let written: Result<Vec<u8>, TorchError> =
         torch::write_bf16(numbers, &floor.terms.activation_shape());
-    written.inspect_err(|error| tracing::error!("an activation cannot be written: {error}")).ok().map(Arc::new)
+    written
+        .inspect_err(|error| tracing::error!("an activation cannot be written: {error}"))
+        .ok()
+        .map(Arc::new)
 }
 
 fn publish(

@@ -86,10 +86,7 @@ pub fn pseudo_gradient(
 }
 
 /// Uploads and submits what the stage learned since the start of the epoch.
-pub async fn hand_in(
-    services: &Services,
-    stage: &mut LocalStage,
-) -> Result<HandIn, HandInError> {
+pub async fn hand_in(services: &Services, stage: &mut LocalStage) -> Result<HandIn, HandInError> {
     let count = stage.count();
     let Some(previous) = stage.previous().cloned().filter(|_| count.backwards > 0) else {
         stage.end_epoch().await?;
@@ -111,8 +108,7 @@ pub async fn hand_in(
     drop(current);
     let blob = blob::encode_weights(&gradient, terms.partitions, count.steps)?;
     drop(gradient);
-    let object =
-        services.storage.upload(&services.orchestrator, FileType::Weights, &blob).await?;
+    let object = services.storage.upload(&services.orchestrator, FileType::Weights, &blob).await?;
     let update = WeightUpdate { weights_path: object.clone(), attestation: None };
     let answer = services.orchestrator.submit_weights(&update).await?;
     stage.note(Deed::Upload { object, steps: count.steps });

@@ -66,9 +66,7 @@ pub enum SaveError {
         bytes: u64,
     },
     /// Not allowed to write.
-    #[error(
-        "{folder} cannot be written ({why}); make it writable or choose another data folder"
-    )]
+    #[error("{folder} cannot be written ({why}); make it writable or choose another data folder")]
     ReadOnly {
         /// Where.
         folder: PathBuf,
@@ -292,8 +290,10 @@ fn read(path: &Path) -> Result<Snapshot, Damage> {
         Err(why) => return Err(Damage::Unreadable { path: path.to_owned(), why }),
     };
     let length = file.metadata().map_or(0, |meta| meta.len());
-    let mut reader =
-        HashingReader { file: BufReader::with_capacity(BLOCK, file), hasher: blake3::Hasher::new() };
+    let mut reader = HashingReader {
+        file: BufReader::with_capacity(BLOCK, file),
+        hasher: blake3::Hasher::new(),
+    };
     parse(&mut reader, length).map_err(|error| match error {
         ParseError::Corrupt(what) => Damage::Corrupt { path: path.to_owned(), what },
         ParseError::Io(why) if why.kind() == io::ErrorKind::UnexpectedEof => {
@@ -333,7 +333,8 @@ impl HashingReader {
             let part = &mut block[..(4 * (count - numbers.len())).min(BLOCK)];
             self.file.read_exact(part)?;
             self.hasher.update(part);
-            numbers.extend(part.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+            numbers
+                .extend(part.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
         }
         Ok(numbers)
     }

@@ -135,9 +135,8 @@ impl Terms {
         let hyper = HyperParameters::default().with(metadata, rule);
         let splits = metadata.and_then(|m| m.model_splits.clone());
         let splits = splits.ok_or(TermsError::Missing("model_splits"))?;
-        let split = *splits
-            .get(stage.0)
-            .ok_or(TermsError::NoSuchStage { stage, stages: splits.len() })?;
+        let split =
+            *splits.get(stage.0).ok_or(TermsError::NoSuchStage { stage, stages: splits.len() })?;
         let config = llama_config(model, hyper.sequence)?;
         let spec = StageSpec {
             config,
@@ -276,9 +275,7 @@ pub(crate) mod tests {
         assert!(without(|a| a.num_partitions = None).contains("num_partitions"));
         assert!(without(|a| a.model_cfg = None).contains("model_cfg"));
         assert!(without(|a| a.layer = Some(StageIndex(7))).contains("stage 7"));
-        assert!(
-            without(|a| a.model_cfg.as_mut().unwrap().emb_dim = None).contains("emb_dim")
-        );
+        assert!(without(|a| a.model_cfg.as_mut().unwrap().emb_dim = None).contains("emb_dim"));
     }
 
     #[test]

@@ -119,8 +119,7 @@ impl<S> std::fmt::Debug for Worker<S> {
 impl<S: Send + 'static> Worker<S> {
     /// Starts the thread. Fails if the system gives no thread.
     pub fn start(name: &str) -> std::io::Result<Self> {
-        let lanes =
-            Lanes { lanes: BTreeMap::new(), next_lane: 0, served: 0, closed: false };
+        let lanes = Lanes { lanes: BTreeMap::new(), next_lane: 0, served: 0, closed: false };
         let shared = Arc::new(Shared { lanes: Mutex::new(lanes), wake: Condvar::new() });
         let thread = Arc::clone(&shared);
         std::thread::Builder::new().name(format!("device {name}")).spawn(move || serve(&thread))?;

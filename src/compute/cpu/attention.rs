@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::gemm::gemm_here;
 use super::matrix::{Mat, MatMut, Tiles, over_grid};
 use super::real::Real;
-use super::rows::{exp_in_place, largest, sum2};
+use super::vector::{LANES, exp_in_place, fast, largest, sum2};
 use crate::compute::op::{AttentionShape, Form, Op, Write};
 
 /// Query rows worked on at once.
@@ -110,16 +110,23 @@ fn forward_block<T: Real>(
     let target = MatMut::new(scores, rows, keys, keys);
     gemm_here(Form::NT, inputs.scale(), q, k, Write::Set, target);
     for (r, row) in scores.chunks_exact_mut(keys).enumerate() {
-        let (seen, hidden) = row.split_at_mut(first + r + 1);
-        let most = largest(seen);
-        let sum = exp_in_place(seen, most);
-        let factor = T::one() / sum;
-        seen.iter_mut().for_each(|p| *p *= factor);
-        hidden.fill(T::zero());
-        lse.row(r)[0] = most + sum.ln();
+        lse.row(r)[0] = fast!({ softmax(row, first + r + 1) });
     }
     let weights = Mat::dense(scores, rows, keys);
     gemm_here(Form::NN, T::one(), weights, v, Write::Set, out);
+}
+
+/// Softmax over the first `seen` scores, zero for the rest; returns the log of the sum.
+#[inline(always)]
+fn softmax<T: Real>(row: &mut [T], seen: usize) -> T {
+    let most = largest(&row[..seen]);
+    let sum = exp_in_place(&mut row[..seen], most);
+    let factor = T::one() / sum;
+    for p in &mut row[..seen] {
+        *p *= factor;
+    }
+    row[seen..].fill(T::zero());
+    most + sum.ln()
 }
 
 /// What the backward reads besides.
@@ -190,6 +197,20 @@ fn backward_group<T: Real>(
     }
 }
 
+/// weights := exp(scores - lse) and slopes := weights * (slopes - delta) for the first `seen`
+/// columns, zero for the rest.
+#[inline(always)]
+fn slope_scores<T: Real>(weights: &mut [T], slopes: &mut [T], seen: usize, lse: T, delta: T) {
+    // Up to a whole block: a scalar exp costs as much as a vector of them.
+    let whole = seen.next_multiple_of(LANES).min(weights.len());
+    for (p, slope) in weights[..whole].iter_mut().zip(&mut slopes[..whole]) {
+        *p = (*p - lse).exp();
+        *slope = *p * (*slope - delta);
+    }
+    weights[seen..].fill(T::zero());
+    slopes[seen..].fill(T::zero());
+}
+
 /// Which block of rows of which head.
 #[derive(Clone, Copy)]
 struct Place {
@@ -220,17 +241,13 @@ fn backward_block<T: Real>(
     gemm_here(Form::NT, one, dout, v, Write::Set, MatMut::new(slopes, rows, keys, keys));
     let lines = weights.chunks_exact_mut(keys).zip(slopes.chunks_exact_mut(keys));
     for (r, (weights, slopes)) in lines.enumerate() {
-        let (seen, hidden) = weights.split_at_mut(at.first + r + 1);
-        let (slopes, unused) = slopes.split_at_mut(at.first + r + 1);
         let lse = upstream.lse.row(row + r)[at.head];
-        let delta = sum2(dout.row(r), out.row(r), |a, b| a * b);
-        gradients.delta.row(at.first + r)[at.within] = delta;
-        for (p, slope) in seen.iter_mut().zip(slopes) {
-            *p = (*p - lse).exp();
-            *slope = *p * (*slope - delta);
-        }
-        hidden.fill(T::zero());
-        unused.fill(T::zero());
+        let (dout, out, seen) = (dout.row(r), out.row(r), at.first + r + 1);
+        gradients.delta.row(at.first + r)[at.within] = fast!({
+            let delta = sum2(dout, out, |a, b| a * b);
+            slope_scores(weights, slopes, seen, lse, delta);
+            delta
+        });
     }
     let (weights, slopes) = (Mat::dense(weights, rows, keys), Mat::dense(slopes, rows, keys));
     let dq = gradients.dq.block(at.first, at.within * head_dim, rows, head_dim);

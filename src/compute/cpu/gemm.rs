@@ -1,6 +1,7 @@
 //! Matrix products: `matrixmultiply`'s kernels (it picks AVX2, FMA, NEON... at run time) through
-//! ndarray's checked interface, cut into tiles of C. The sum over k is never cut, so the number of
-//! threads never changes a result.
+//! ndarray's checked interface, cut into tiles of C. The sum over k is never cut, and tiles begin at
+//! multiples of the kernels' own, so that an element is computed by the same instructions however C
+//! is cut: the number of threads never changes a result.
 
 use ndarray::ArrayView2;
 use ndarray::linalg::general_mat_mul;
@@ -10,11 +11,11 @@ use super::real::Real;
 use crate::compute::op::{Form, Write};
 
 /// Multiplications of a task below which cutting costs more than it gains.
-const TASK_MIN: usize = 1 << 22;
-/// Most tasks per product: enough for any PC's cores, few enough that packing operands once per
-/// task stays cheap.
-const TASKS_MAX: usize = 64;
-/// Tiles are cut at multiples of the kernels' own tiles.
+const TASK_MIN: usize = 1 << 20;
+/// Tasks per thread: enough to level out threads of different speed, few because each task packs
+/// its operands anew.
+const TASKS: usize = 4;
+/// Tiles are cut at multiples of this; every kernel's own tile divides it.
 const ALIGN: usize = 16;
 
 /// C (+)= factor * product of A and B.
@@ -27,9 +28,12 @@ pub fn gemm<T: Real>(
     c: MatMut<'_, T>,
 ) {
     let (a, b) = operands(form, a, b);
+    let threads = rayon::current_thread_index().map_or(1, |_| rayon::current_num_threads());
+    if threads == 1 {
+        return multiply(factor, a, b, write, c);
+    }
     let multiplications = c.rows() * c.cols() * a.ncols();
-    let task = TASK_MIN.max(multiplications / TASKS_MAX);
-    cut(task, factor, a, b, write, c);
+    cut(TASK_MIN.max(multiplications / (threads * TASKS)), factor, a, b, write, c);
 }
 
 /// The same on the calling thread alone: for kernels that are already one task of many.
@@ -69,7 +73,7 @@ fn cut<T: Real>(
 ) {
     let (m, n, k) = (c.rows(), c.cols(), a.ncols());
     let half = |len: usize| (len / 2).next_multiple_of(ALIGN);
-    if m * n * k <= task || m.max(n) < 2 * ALIGN {
+    if m * n * k <= task || m.max(n) <= 4 * ALIGN {
         multiply(factor, a, b, write, c);
     } else if m >= n {
         let at = half(m);

@@ -12,6 +12,7 @@ mod matrix;
 mod pointwise;
 mod real;
 mod rows;
+mod vector;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -4,13 +4,14 @@ use half::bf16;
 
 use super::matrix::{Mat, MatMut, over_elements};
 use super::real::Real;
+use super::vector::fast;
 
-/// dst = f(dst), element by element.
-fn each1<T: Real>(dst: MatMut<'_, T>, f: impl Fn(&mut T) + Sync) {
+/// dst = value.
+pub fn fill<T: Real>(dst: MatMut<'_, T>, value: T) {
     let shape = (dst.rows(), dst.cols());
     over_elements(shape, dst, &|mut dst: MatMut<'_, T>| {
         for r in 0..dst.rows() {
-            dst.row(r).iter_mut().for_each(&f);
+            dst.row(r).fill(value);
         }
     });
 }
@@ -19,11 +20,13 @@ fn each1<T: Real>(dst: MatMut<'_, T>, f: impl Fn(&mut T) + Sync) {
 fn each2<D: Send, A: Copy + Sync>(dst: MatMut<'_, D>, a: Mat<'_, A>, f: impl Fn(&mut D, A) + Sync) {
     let shape = (dst.rows(), dst.cols());
     over_elements(shape, (dst, a), &|(mut dst, a): (MatMut<'_, D>, Mat<'_, A>)| {
-        for r in 0..dst.rows() {
-            for (d, &a) in dst.row(r).iter_mut().zip(a.row(r)) {
-                f(d, a);
+        fast!({
+            for r in 0..dst.rows() {
+                for (d, &a) in dst.row(r).iter_mut().zip(a.row(r)) {
+                    f(d, a);
+                }
             }
-        }
+        });
     });
 }
 
@@ -35,17 +38,14 @@ fn each3<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>, f: impl Fn(T
         Mat<'_, T>,
         Mat<'_, T>,
     )| {
-        for r in 0..dst.rows() {
-            for ((d, &a), &b) in dst.row(r).iter_mut().zip(a.row(r)).zip(b.row(r)) {
-                *d = f(a, b);
+        fast!({
+            for r in 0..dst.rows() {
+                for ((d, &a), &b) in dst.row(r).iter_mut().zip(a.row(r)).zip(b.row(r)) {
+                    *d = f(a, b);
+                }
             }
-        }
+        });
     });
-}
-
-/// dst = value.
-pub fn fill<T: Real>(dst: MatMut<'_, T>, value: T) {
-    each1(dst, |d| *d = value);
 }
 
 /// dst = src.
@@ -71,15 +71,17 @@ pub fn swiglu_backward<T: Real>(
     type Parts<'o, 'i, T> = (MatMut<'o, T>, MatMut<'o, T>, Mat<'i, T>, Mat<'i, T>, Mat<'i, T>);
     let shape = (dgate.rows(), dgate.cols());
     let work = |(mut dgate, mut dup, gate, up, dout): Parts<'_, '_, T>| {
-        for r in 0..dgate.rows() {
-            let outputs = dgate.row(r).iter_mut().zip(dup.row(r));
-            let inputs = gate.row(r).iter().zip(up.row(r)).zip(dout.row(r));
-            for ((dgate, dup), ((&gate, &up), &dout)) in outputs.zip(inputs) {
-                let s = gate.sigmoid();
-                *dgate = dout * up * silu_slope(gate, s);
-                *dup = dout * gate * s;
+        fast!({
+            for r in 0..dgate.rows() {
+                let outputs = dgate.row(r).iter_mut().zip(dup.row(r));
+                let inputs = gate.row(r).iter().zip(up.row(r)).zip(dout.row(r));
+                for ((dgate, dup), ((&gate, &up), &dout)) in outputs.zip(inputs) {
+                    let s = gate.sigmoid();
+                    *dgate = dout * up * silu_slope(gate, s);
+                    *dup = dout * gate * s;
+                }
             }
-        }
+        });
     };
     over_elements(shape, (dgate, dup, gate, up, dout), &work);
 }
@@ -132,19 +134,21 @@ pub fn adam<T: Real>(
     let one = T::one();
     let shape = (param.rows(), param.cols());
     let work = |(mut param, mut grad, mut m, mut v): Parts<'_, T>| {
-        for r in 0..param.rows() {
-            let weights = param.row(r).iter_mut().zip(grad.row(r));
-            let moments = m.row(r).iter_mut().zip(v.row(r));
-            for ((p, grad), (m, v)) in weights.zip(moments) {
-                // Also where the gradient is infinite or NaN, which no factor would take away.
-                let g = if clip == T::zero() { T::zero() } else { *grad * clip };
-                *m += (g - *m) * (one - beta1);
-                *v = beta2 * *v + (one - beta2) * g * g;
-                let d = (*v / bias2).sqrt() + eps;
-                *p = *p * decay - step_g * g / d - step_m * *m / d;
-                *grad = T::zero();
+        fast!({
+            for r in 0..param.rows() {
+                let weights = param.row(r).iter_mut().zip(grad.row(r));
+                let moments = m.row(r).iter_mut().zip(v.row(r));
+                for ((p, grad), (m, v)) in weights.zip(moments) {
+                    // Also where the gradient is infinite or NaN, which no factor would take away.
+                    let g = if clip == T::zero() { T::zero() } else { *grad * clip };
+                    *m += (g - *m) * (one - beta1);
+                    *v = beta2 * *v + (one - beta2) * g * g;
+                    let d = (*v / bias2).sqrt() + eps;
+                    *p = *p * decay - step_g * g / d - step_m * *m / d;
+                    *grad = T::zero();
+                }
             }
-        }
+        });
     };
     over_elements(shape, (param, grad, m, v), &work);
 }

@@ -3,83 +3,17 @@
 
 use super::matrix::{GRAIN, Mat, MatMut, Tiles, join, over_grid};
 use super::real::Real;
+use super::vector::{LANES, exp_in_place, fast, fold, largest, sum2};
 use crate::compute::op::Rotation;
 
 /// Added to the mean square (spec 8.3).
 const NORM_EPSILON: f64 = 1e-5;
 /// Rows of one partial sum of a norm's weight gradient, as `Op::RmsNormBackward` says.
 const NORM_ROWS: usize = 64;
-/// Partial sums kept side by side, so that a sum is vector code and its error stays small.
-const LANES: usize = 16;
 
 /// Rows of this many columns that make one task.
 fn task_rows(cols: usize) -> usize {
     (GRAIN / cols).max(1)
-}
-
-/// Sum of f over two rows, in [`LANES`] lanes.
-#[inline(always)]
-pub fn sum2<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
-    let mut lanes = [T::zero(); LANES];
-    let (a_blocks, b_blocks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = a_blocks.remainder().iter().zip(b_blocks.remainder());
-    for (a, b) in a_blocks.zip(b_blocks) {
-        for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += f(a, b);
-        }
-    }
-    for (lane, (&a, &b)) in lanes.iter_mut().zip(rest) {
-        *lane += f(a, b);
-    }
-    fold(lanes)
-}
-
-/// Sum of the lanes, as a tree.
-#[inline(always)]
-pub fn fold<T: Real>(mut lanes: [T; LANES]) -> T {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
-}
-
-/// The largest element; NaNs are passed over.
-#[inline(always)]
-pub fn largest<T: Real>(row: &[T]) -> T {
-    let mut lanes = [row[0]; LANES];
-    let blocks = row.chunks_exact(LANES);
-    let rest = blocks.remainder();
-    for block in blocks {
-        for (lane, &x) in lanes.iter_mut().zip(block) {
-            *lane = lane.larger(x);
-        }
-    }
-    for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane = lane.larger(x);
-    }
-    lanes.into_iter().fold(row[0], T::larger)
-}
-
-/// Replaces each x by exp(x - shift) and returns their sum.
-#[inline(always)]
-pub fn exp_in_place<T: Real>(row: &mut [T], shift: T) -> T {
-    let mut lanes = [T::zero(); LANES];
-    let mut blocks = row.chunks_exact_mut(LANES);
-    for block in &mut blocks {
-        for (lane, x) in lanes.iter_mut().zip(block) {
-            *x = (*x - shift).exp();
-            *lane += *x;
-        }
-    }
-    for (lane, x) in lanes.iter_mut().zip(blocks.into_remainder()) {
-        *x = (*x - shift).exp();
-        *lane += *x;
-    }
-    fold(lanes)
 }
 
 /// out\[m,:\] = table\[tokens\[m\],:\], or zeros.
@@ -129,15 +63,17 @@ pub fn rms_norm<T: Real>(x: Mat<'_, T>, weight: &[T], y: MatMut<'_, T>, rstd: Ma
     let outputs = (Tiles::new(y, unit, cols), Tiles::new(rstd, unit, 1));
     over_grid((x.rows().div_ceil(unit), 1), outputs, &|block, _, (y, rstd)| {
         let (mut y, mut rstd) = (y.into_matrix(), rstd.into_matrix());
-        for r in 0..y.rows() {
-            let x = x.row(block * unit + r);
-            let mean = sum2(x, x, |a, b| a * b) / count;
-            let inverse = T::one() / (mean + T::from_f64(NORM_EPSILON)).sqrt();
-            rstd.row(r)[0] = inverse;
-            for ((y, &x), &w) in y.row(r).iter_mut().zip(x).zip(weight) {
-                *y = x * inverse * w;
+        fast!({
+            for r in 0..y.rows() {
+                let x = x.row(block * unit + r);
+                let mean = sum2(x, x, |a, b| a * b) / count;
+                let inverse = T::one() / (mean + T::from_f64(NORM_EPSILON)).sqrt();
+                rstd.row(r)[0] = inverse;
+                for ((y, &x), &w) in y.row(r).iter_mut().zip(x).zip(weight) {
+                    *y = x * inverse * w;
+                }
             }
-        }
+        });
     });
 }
 
@@ -168,7 +104,8 @@ pub fn rms_norm_backward<T: Real>(
     let sums = partial.block(0, 0, blocks, cols);
     let outputs = (Tiles::new(dx, NORM_ROWS, cols), Tiles::new(sums, 1, cols));
     over_grid((blocks, 1), outputs, &|block, _, (dx, sums)| {
-        norm_block(inputs, block * NORM_ROWS, keep, dx.into_matrix(), sums.into_matrix());
+        let (dx, sums) = (dx.into_matrix(), sums.into_matrix());
+        fast!({ norm_block(inputs, block * NORM_ROWS, keep, dx, sums) });
     });
     let dweight = dweight.row(0);
     for block in 0..blocks {
@@ -178,6 +115,7 @@ pub fn rms_norm_backward<T: Real>(
     }
 }
 
+#[inline(always)]
 fn norm_block<T: Real>(
     NormGradient { x, weight, rstd, dy }: NormGradient<'_, T>,
     first: usize,
@@ -221,25 +159,25 @@ pub fn rope<T: Real>(x: MatMut<'_, T>, table: Mat<'_, T>, head_dim: usize, rotat
     let unit = task_rows(cols);
     let grid = (x.rows().div_ceil(unit), 1);
     let half = head_dim / 2;
+    let sign = if rotation == Rotation::Forward { T::one() } else { -T::one() };
     over_grid(grid, Tiles::new(x, unit, cols), &|block, _, tile| {
         let mut x = tile.into_matrix();
-        for r in 0..x.rows() {
-            let (cos, sin) = table.row((block * unit + r) % table.rows()).split_at(half);
-            for head in x.row(r).chunks_exact_mut(head_dim) {
-                let (low, high) = head.split_at_mut(half);
-                match rotation {
-                    Rotation::Forward => rotate(low, high, cos, sin, |s| s),
-                    Rotation::Backward => rotate(low, high, cos, sin, |s| -s),
+        fast!({
+            for r in 0..x.rows() {
+                let (cos, sin) = table.row((block * unit + r) % table.rows()).split_at(half);
+                for head in x.row(r).chunks_exact_mut(head_dim) {
+                    let (low, high) = head.split_at_mut(half);
+                    rotate(low, high, cos, sin, sign);
                 }
             }
-        }
+        });
     });
 }
 
 #[inline(always)]
-fn rotate<T: Real>(low: &mut [T], high: &mut [T], cos: &[T], sin: &[T], sign: impl Fn(T) -> T) {
+fn rotate<T: Real>(low: &mut [T], high: &mut [T], cos: &[T], sin: &[T], sign: T) {
     for (((low, high), &c), &s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
-        let (a, b, s) = (*low, *high, sign(s));
+        let (a, b, s) = (*low, *high, s * sign);
         *low = a * c - b * s;
         *high = b * c + a * s;
     }
@@ -259,12 +197,14 @@ pub fn cross_entropy<T: Real>(
         let (mut logits, mut losses) = (logits.into_matrix(), losses.into_matrix());
         for r in 0..logits.rows() {
             let target = targets.row(block * unit + r)[0] as usize;
-            losses.row(r)[0] = loss_row(logits.row(r), target, scale);
+            let row = logits.row(r);
+            losses.row(r)[0] = fast!({ loss_row(row, target, scale) });
         }
     });
 }
 
 /// One row's loss; the row becomes its gradient. A target outside the row is none.
+#[inline(always)]
 fn loss_row<T: Real>(row: &mut [T], target: usize, scale: T) -> T {
     let Some(&right) = row.get(target) else {
         row.fill(T::zero());
@@ -285,7 +225,13 @@ fn loss_row<T: Real>(row: &mut [T], target: usize, scale: T) -> T {
 pub fn sum_of<T: Real>(src: Mat<'_, T>, f: &(impl Fn(T) -> T + Sync)) -> T {
     let (rows, cols) = (src.rows(), src.cols());
     if rows * cols <= GRAIN {
-        return (0..rows).fold(T::zero(), |sum, r| sum + sum2(src.row(r), src.row(r), |x, _| f(x)));
+        return fast!({
+            let mut sum = T::zero();
+            for r in 0..rows {
+                sum += sum2(src.row(r), src.row(r), |x, _| f(x));
+            }
+            sum
+        });
     }
     let (first, second) = if rows > 1 {
         let half = rows / 2;

@@ -7,7 +7,7 @@ use crate::compute::op::{AttentionShape, Form, Op, View, Write};
 
 /// A program of products and attention over slots filled with numbers in \[-1, 1\].
 fn bits(threads: usize) -> Vec<u32> {
-    let (m, k, n) = (700, 96, 520);
+    let (m, k, n) = (700, 330, 523);
     let mut layout = Layout::default();
     let mut slot = |name: &str, len| layout.add(name, Element::Real, len, Role::Scratch);
     let (a, b, c) = (slot("a", m * k), slot("b", n * k), slot("c", m * n));

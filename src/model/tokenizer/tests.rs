@@ -3,35 +3,18 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::swarm::stories::Stories;
 
-/// What the shipped tokenizer is trained on.
-const TRAINED_ON_SEED: u64 = 20_000;
-const TRAINED_ON_STORIES: usize = 4_000;
-
+/// Enough text to learn a few hundred merges from.
 fn training_texts() -> Vec<String> {
-    let mut stream = Stories::new(TRAINED_ON_SEED).stream("tokenizer");
-    (0..TRAINED_ON_STORIES).map(|_| stream.next_text()).collect()
+    let people = ["the baker", "a gardener", "my aunt", "the children", "nobody", "the old king"];
+    let acts =
+        ["went home", "slept late", "carried the bread", "sang again", "were here and there"];
+    let told = |person: &str, act: &str| format!("{person} {act}, and then {person} slept.\n");
+    people.iter().flat_map(|person| acts.iter().map(|act| told(person, act))).collect()
 }
 
 fn shipped() -> Tokenizer {
     Tokenizer::shipped().unwrap()
-}
-
-/// Retrains the shipped file. After a change to the stories, `HEARTH_WRITE_TOKENIZER=1` with this
-/// test's name writes the new one.
-#[test]
-fn retraining_gives_the_shipped_file() {
-    let again = Tokenizer::train_bpe(training_texts(), 4096).unwrap().to_json().unwrap();
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/tokenizer.json");
-    if std::env::var_os("HEARTH_WRITE_TOKENIZER").is_some() {
-        std::fs::write(path, format!("{again}\n")).unwrap();
-    }
-    let shipped = std::fs::read_to_string(path).unwrap();
-    assert!(
-        shipped.replace("\r\n", "\n").trim_end() == again,
-        "assets/tokenizer.json is not what training gives"
-    );
 }
 
 #[test]
@@ -105,12 +88,12 @@ fn every_known_character_has_the_class_the_crate_gives_it() {
 
 #[test]
 fn training_is_deterministic_and_respects_the_size() {
-    let texts: Vec<String> = training_texts().into_iter().take(100).collect();
-    let one = Tokenizer::train_bpe(texts.clone(), 600).unwrap();
+    let texts = training_texts();
+    let one = Tokenizer::train_bpe(texts.clone(), 300).unwrap();
     let mut reversed = texts;
     reversed.reverse();
-    let two = Tokenizer::train_bpe(reversed, 600).unwrap();
-    assert_eq!(one.vocab_size(), 600);
+    let two = Tokenizer::train_bpe(reversed, 300).unwrap();
+    assert_eq!(one.vocab_size(), 300);
     assert_eq!(one.to_json().unwrap(), two.to_json().unwrap());
 }
 
@@ -124,10 +107,7 @@ fn training_on_nothing_or_into_nothing_is_refused() {
 
 #[test]
 fn special_tokens_of_a_users_file_are_added_and_not_decoded() {
-    let json = Tokenizer::train_bpe(training_texts().into_iter().take(20), 300)
-        .unwrap()
-        .to_json()
-        .unwrap();
+    let json = Tokenizer::train_bpe(training_texts(), 300).unwrap().to_json().unwrap();
     let mut value: serde_json::Value = serde_json::from_str(&json).unwrap();
     value["added_tokens"] = serde_json::json!([{
         "id": 300, "content": "<begin>", "single_word": false, "lstrip": false,

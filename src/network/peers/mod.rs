@@ -9,6 +9,8 @@ mod link;
 mod outbound;
 mod served;
 #[cfg(test)]
+pub(crate) mod test_nodes;
+#[cfg(test)]
 mod tests;
 
 use std::fmt;

@@ -7,6 +7,7 @@ mod error;
 mod tests;
 mod upload;
 
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
@@ -30,6 +31,9 @@ struct Shared {
     clock: Clock,
     trailers: Mutex<blob::TrailerCache>,
 }
+
+/// The store's own words about a failure are read up to this size, however little was asked for.
+const ERROR_BODY: usize = 4096;
 
 /// Which part of an object is wanted, and what a right answer looks like.
 enum Wanted {
@@ -102,7 +106,12 @@ impl Storage {
         };
         let request =
             request.build().map_err(|error| DownloadError::Address(chain(&error.without_url())))?;
-        let answer = match self.0.http.exchange(request, limit, self.0.rules.timeout).await {
+        let answer = match self
+            .0
+            .http
+            .exchange(request, limit.max(ERROR_BODY), self.0.rules.timeout)
+            .await
+        {
             Ok(answer) => answer,
             Err(ExchangeError::Timeout(after)) => return Err(DownloadError::Timeout(after)),
             Err(ExchangeError::Transport(why)) => return Err(DownloadError::Transport(why)),
@@ -120,13 +129,18 @@ fn check(wanted: &Wanted, answer: Answer) -> Result<Vec<u8>, DownloadError> {
     }
     let ranged = status == StatusCode::PARTIAL_CONTENT;
     match wanted {
+        Wanted::Whole(limit) | Wanted::From(_, limit) if answer.body.len() > *limit => {
+            Err(DownloadError::TooLarge(*limit))
+        }
         Wanted::Whole(_) if status == StatusCode::OK => Ok(answer.body),
         Wanted::Exactly(range) if ranged => {
             let (expected, got) = (range.end - range.start, answer.body.len() as u64);
-            if got == expected {
-                Ok(answer.body)
-            } else {
-                Err(DownloadError::Truncated { expected, got })
+            match got.cmp(&expected) {
+                Ordering::Equal => Ok(answer.body),
+                Ordering::Less => Err(DownloadError::Truncated { expected, got }),
+                Ordering::Greater => {
+                    Err(DownloadError::TooLarge(usize::try_from(expected).unwrap_or(usize::MAX)))
+                }
             }
         }
         Wanted::From(..) if ranged => Ok(answer.body),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::swarm::stories::Stories;
 
 const SAMPLE: usize = 256;
 
@@ -28,6 +29,21 @@ fn numbered(lines: std::ops::Range<usize>) -> String {
 
 fn corpus_feed(path: &Path) -> Feed {
     Feed::new(Source::Corpus(Corpus::open(path).unwrap()), shipped(), SAMPLE).unwrap()
+}
+
+/// Trains the shipped tokenizer again, on stories that no feed tells. After a change to the
+/// stories, `HEARTH_WRITE_TOKENIZER=1` with this test's name writes the new file.
+#[test]
+fn retraining_the_tokenizer_gives_the_shipped_file() {
+    let mut stream = Stories::new(20_000).stream("tokenizer");
+    let texts: Vec<String> = (0..4000).map(|_| stream.next_text()).collect();
+    let again = Tokenizer::train_bpe(texts, 4096).unwrap().to_json().unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/tokenizer.json");
+    if std::env::var_os("HEARTH_WRITE_TOKENIZER").is_some() {
+        std::fs::write(path, format!("{again}\n")).unwrap();
+    }
+    let shipped = std::fs::read_to_string(path).unwrap();
+    assert!(shipped.trim_end() == again, "assets/tokenizer.json is not what training gives");
 }
 
 #[test]
@@ -76,8 +92,8 @@ fn story_baselines_are_where_language_models_can_beat_them() {
     let base = Baselines::fit(&feed, Baselines::FITTED, Baselines::HELD_OUT).unwrap();
     println!("{base:?} in {:?}", start.elapsed());
     assert_eq!(base.fitted_tokens, Baselines::FITTED);
-    assert!((4.8..5.8).contains(&base.unigram), "{base:?}");
-    assert!((2.6..3.3).contains(&base.bigram), "{base:?}");
+    assert!((5.0..5.75).contains(&base.unigram), "{base:?}");
+    assert!((2.75..3.3).contains(&base.bigram), "{base:?}");
 }
 
 /// The choices behind a story, spread over its tokens, leave room far below the bigram.
@@ -85,7 +101,7 @@ fn story_baselines_are_where_language_models_can_beat_them() {
 fn a_perfect_reader_needs_far_less_than_the_bigram() {
     let tokenizer = shipped();
     let (mut nats, mut tokens) = (0.0, 0);
-    for story in crate::swarm::stories::Stories::new(1).stream("training").take(2000) {
+    for story in Stories::new(1).stream("training").take(2000) {
         nats += story.nats;
         tokens += tokenizer.encode(&story.text).unwrap().len();
     }

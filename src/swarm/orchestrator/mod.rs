@@ -34,7 +34,7 @@ mod schema;
 mod transfer;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub(super) use answer::{Refused, respond};
 pub use books::{Books, BooksError, Shelf};

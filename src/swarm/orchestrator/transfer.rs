@@ -15,7 +15,7 @@ use crate::protocol::messages::{
     FileUploadResponse, LayerOptimizerStateResponse, Partition, SubmitMergedPartitionsRequest,
     SubmitOptimizerStateRequest, SubmitWeightsResponse, SubmittedWeights, WeightUpdate,
 };
-use crate::protocol::{ChunkNumber, Hotkey, ServerError};
+use crate::protocol::{ChunkNumber, ServerError, StageIndex};
 use crate::swarm::run::MergedPartition;
 
 /// Does one call.
@@ -146,19 +146,19 @@ async fn previous_partitions(desk: &Arc<Desk>, call: &Signed) -> Result<Value, R
         Chunks::Listed(chunks) => chunks,
         Chunks::None {} => Vec::new(),
     };
-    list_merged(desk, &call.hotkey, Some(&chunks)).await
+    let merged = desk.with(|run, _| run.previous_partitions(&call.hotkey, &chunks)).await??;
+    describe(desk, merged)
 }
 
 async fn merged_partitions(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
-    list_merged(desk, &call.hotkey, None).await
+    let merged = desk.with(|run, _| run.merged_partitions(&call.hotkey)).await??;
+    describe(desk, merged)
 }
 
-async fn list_merged(
-    desk: &Arc<Desk>,
-    hotkey: &Hotkey,
-    only: Option<&[ChunkNumber]>,
+fn describe(
+    desk: &Desk,
+    merged: Vec<(StageIndex, ChunkNumber, MergedPartition)>,
 ) -> Result<Value, Refused> {
-    let merged = desk.with(|run, _| run.merged_partitions(hotkey, only)).await??;
     let described: Vec<Partition> = merged
         .into_iter()
         .map(|(stage, chunk, MergedPartition { hotkey, object, .. })| {

@@ -15,6 +15,7 @@ impl Run {
     pub fn advance(&mut self, now: Moment) {
         self.drop_silent(now);
         self.give_up_stale(now);
+        self.muster(now);
         if self.all_training() {
             self.advance_training(now);
         }
@@ -88,10 +89,8 @@ impl Run {
 
     /// The merge of a stage is over: tells what came of it and starts its next epoch.
     fn end_epoch(&mut self, index: usize, now: Moment) {
-        let stage = &self.stages[index];
-        let epoch = stage.epoch;
-        let merged = |copies: &&Vec<super::Copy>| copies.iter().any(|copy| copy.object.is_some());
-        let partitions = stage.chunks.iter().filter(merged).count();
+        let epoch = self.stages[index].epoch;
+        let partitions = self.list_copies(index);
         self.tell(Event::Merge { stage: index, epoch, partitions });
         self.settle(index, epoch);
         let stage = &mut self.stages[index];

@@ -204,6 +204,7 @@ impl Run {
             }
         }
         self.stages[stage].chunks = chunks;
+        self.stages[stage].built_on = self.stages[stage].merged.clone();
     }
 
     fn contributed(&self, stage: usize, hotkey: &Hotkey) -> bool {
@@ -253,24 +254,6 @@ impl Run {
         Ok(self.stages[stage].chunks.iter().enumerate().filter_map(mine).collect())
     }
 
-    /// The newest merged partitions of the stage of `hotkey`: of the chunks in `only`, or of all.
-    ///
-    /// # Errors
-    /// Not registered.
-    pub fn merged_partitions(
-        &self,
-        hotkey: &Hotkey,
-        only: Option<&[ChunkNumber]>,
-    ) -> Result<Vec<(StageIndex, ChunkNumber, MergedPartition)>, ServerError> {
-        let (stage, ..) = self.place(hotkey)?;
-        let wanted = |chunk| only.is_none_or(|only| only.contains(&ChunkNumber(chunk)));
-        let chunks = self.stages[stage.0].merged.iter().enumerate();
-        let listed = chunks
-            .filter(|(chunk, _)| wanted(*chunk))
-            .filter_map(|(chunk, merged)| Some((stage, ChunkNumber(chunk), merged.clone()?)));
-        Ok(listed.collect())
-    }
-
     /// The newest merged objects of a stage, by chunk; empty for a stage that does not exist.
     pub fn published(&self, stage: usize) -> Vec<(ChunkNumber, String)> {
         let chunks = self.stages.get(stage).into_iter().flat_map(|stage| stage.merged.iter());
@@ -278,6 +261,34 @@ impl Run {
             Some((ChunkNumber(chunk), merged.as_ref()?.object.clone()))
         };
         chunks.enumerate().filter_map(object).collect()
+    }
+
+    /// The newest merged partitions of the stage of `hotkey`.
+    ///
+    /// # Errors
+    /// Not registered.
+    pub fn merged_partitions(
+        &self,
+        hotkey: &Hotkey,
+    ) -> Result<Vec<(StageIndex, ChunkNumber, MergedPartition)>, ServerError> {
+        let (stage, ..) = self.place(hotkey)?;
+        Ok(listed(stage, &self.stages[stage.0].merged, None))
+    }
+
+    /// The merged partitions that the merge of these chunks builds on.
+    ///
+    /// # Errors
+    /// Not registered.
+    pub fn previous_partitions(
+        &self,
+        hotkey: &Hotkey,
+        chunks: &[ChunkNumber],
+    ) -> Result<Vec<(StageIndex, ChunkNumber, MergedPartition)>, ServerError> {
+        let (stage, phase, _) = self.place(hotkey)?;
+        let state = &self.stages[stage.0];
+        let merging = phase == Phase::MergingPartitions;
+        let partitions = if merging { &state.built_on } else { &state.merged };
+        Ok(listed(stage, partitions, Some(chunks)))
     }
 
     /// The epoch of the stage of `hotkey` and the objects in `partitions`, if it may submit them.
@@ -325,19 +336,19 @@ impl Run {
         Ok(())
     }
 
+    /// Notes a copy. Submitted copies stand first, in the order they came.
     fn take_copy(&mut self, stage: usize, chunk: usize, hotkey: &Hotkey, object: String) {
         let epoch = self.stages[stage].epoch;
         let copies = &mut self.stages[stage].chunks[chunk];
-        let Some(place) = copies.iter_mut().find(|c| c.hotkey == *hotkey) else { return };
-        let new = place.object.replace(object.clone()).is_none();
+        let Some(at) = copies.iter().position(|c| c.hotkey == *hotkey) else { return };
+        let new = copies[at].object.replace(object.clone()).is_none();
+        if new {
+            let copy = copies.remove(at);
+            let earlier = copies.iter().filter(|c| c.object.is_some()).count();
+            copies.insert(earlier, copy);
+        }
         let ready = |copy: &Copy| Some((copy.hotkey.clone(), copy.object.clone()?));
         let both: Vec<(Hotkey, String)> = copies.iter().filter_map(ready).collect();
-        // The first copy that came is the listed one.
-        let first = self.stages[stage].merged[chunk].as_ref().is_none_or(|m| m.epoch != epoch);
-        if first {
-            let (hotkey, object) = (Some(hotkey.clone()), object.clone());
-            self.set_merged(stage, chunk, MergedPartition { hotkey, object, epoch });
-        }
         if new {
             if let Some(miner) = self.miners.get_mut(hotkey) {
                 miner.partitions += 1;
@@ -351,6 +362,34 @@ impl Run {
         let (hotkey, object) = (hotkey.clone(), Some(object));
         self.note(Entry::Copy { epoch, stage, chunk, hotkey, object });
     }
+
+    /// Lists the first copy of every chunk as its weights for the next epoch. Not before the merge is
+    /// over, because until then everybody merges onto the weights there were. A chunk without a copy
+    /// keeps what it has. Returns how many chunks were merged.
+    pub(super) fn list_copies(&mut self, stage: usize) -> usize {
+        let epoch = self.stages[stage].epoch;
+        let first = |(chunk, copies): (usize, &Vec<Copy>)| {
+            let copy = copies.iter().find(|copy| copy.object.is_some())?;
+            let (hotkey, object) = (Some(copy.hotkey.clone()), copy.object.clone()?);
+            Some((chunk, MergedPartition { hotkey, object, epoch }))
+        };
+        let listed: Vec<(usize, MergedPartition)> =
+            self.stages[stage].chunks.iter().enumerate().filter_map(first).collect();
+        let count = listed.len();
+        listed.into_iter().for_each(|(chunk, partition)| self.set_merged(stage, chunk, partition));
+        count
+    }
+}
+
+/// The partitions there are, of the chunks in `only`, or of all.
+fn listed(
+    stage: StageIndex,
+    partitions: &[Option<MergedPartition>],
+    only: Option<&[ChunkNumber]>,
+) -> Vec<(StageIndex, ChunkNumber, MergedPartition)> {
+    let wanted = |chunk| only.is_none_or(|only| only.contains(&ChunkNumber(chunk)));
+    let chunks = partitions.iter().enumerate().filter(|(chunk, _)| wanted(*chunk));
+    chunks.filter_map(|(chunk, p)| Some((stage, ChunkNumber(chunk), p.clone()?))).collect()
 }
 
 /// Fisher and Yates.

@@ -46,7 +46,16 @@ impl Run {
         };
         self.miners.insert(hotkey.clone(), miner);
         self.note_miner(hotkey);
+        self.muster(now);
         Ok(StageIndex(stage))
+    }
+
+    /// Once the planned miners are there, or have been waited for, work may begin.
+    pub(super) fn muster(&mut self, now: Moment) {
+        let planned = self.plan.miners_per_stage;
+        let complete = (0..self.stages.len()).all(|s| self.living_in(s).count() >= planned);
+        let waited = now.since(self.started) > self.plan.limits.muster;
+        self.mustered = self.mustered || complete || waited;
     }
 
     fn emptiest_stage(&self) -> usize {

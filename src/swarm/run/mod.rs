@@ -58,6 +58,8 @@ pub struct Limits {
     pub activation: Duration,
     /// The same, for one that was under way when a miner was lost: it may have been there.
     pub stranded: Duration,
+    /// The first work waits so long for the planned miners, so that they start together.
+    pub muster: Duration,
     /// Longest training phase.
     pub training: Duration,
     /// Longest uploading phase.
@@ -74,6 +76,7 @@ impl Default for Limits {
             silence: Duration::from_secs(20),
             activation: Duration::from_secs(300),
             stranded: Duration::from_secs(30),
+            muster: Duration::from_secs(15),
             training: Duration::from_secs(3 * 3600),
             uploading: Duration::from_secs(600),
             merging: Duration::from_secs(1200),
@@ -104,7 +107,7 @@ pub struct Comparison {
     pub epoch: Epoch,
     /// The chunk.
     pub chunk: usize,
-    /// Who submitted which object; the first of them is the listed one.
+    /// Who submitted which object, in the order they came.
     pub copies: [(Hotkey, String); 2],
 }
 
@@ -142,6 +145,9 @@ pub(super) struct Stage {
     pub(super) chunks: Vec<Vec<Copy>>,
     /// The newest merged partition of each chunk.
     pub(super) merged: Vec<Option<MergedPartition>>,
+    /// What the merge under way builds on: `merged` as it was when merging began. A twin that comes
+    /// second must not build on what the first has just submitted.
+    pub(super) built_on: Vec<Option<MergedPartition>>,
     /// Object of the newest inner optimizer state.
     pub(super) optimizer_state: Option<String>,
 }
@@ -155,6 +161,9 @@ pub struct Run {
     next_order: u64,
     /// Activations of this epoch, finished ones included.
     pub(super) activations: HashMap<ActivationId, Open>,
+    started: Moment,
+    /// Whether the first work may be handed out.
+    mustered: bool,
     /// When work was last lost with a miner.
     lost_at: Option<Moment>,
     /// Uploads that may still be submitted or fetched, by object.
@@ -180,6 +189,7 @@ impl Run {
             submissions: Vec::new(),
             chunks: Vec::new(),
             merged: vec![None; partitions],
+            built_on: vec![None; partitions],
             optimizer_state: None,
         };
         let mut run = Self {
@@ -187,6 +197,8 @@ impl Run {
             miners: BTreeMap::new(),
             next_order: 0,
             activations: HashMap::new(),
+            started: now,
+            mustered: false,
             lost_at: None,
             uploads: HashMap::new(),
             samples: Vec::new(),

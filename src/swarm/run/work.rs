@@ -61,13 +61,15 @@ impl State {
 
 impl Run {
     /// How many activations `hotkey` may have now, if it asks for `wanted`: none unless it is in the
-    /// first stage, every stage trains and has a miner, and the epoch needs more work.
+    /// first stage, every stage trains and has a miner, the planned ones have come (or were waited
+    /// for), and the epoch needs more work.
     ///
     /// # Errors
     /// [`ServerError::LayerState`] when its stage is not in training.
     pub fn allowance(&self, hotkey: &Hotkey, wanted: usize) -> Result<usize, ServerError> {
         let stage = self.stage_in(hotkey, Phase::Training)?;
-        let manned = (0..self.stages.len()).all(|s| self.living_in(s).next().is_some());
+        let manned =
+            self.mustered && (0..self.stages.len()).all(|s| self.living_in(s).next().is_some());
         if stage != 0 || !self.in_step() || !manned || self.is_finished() {
             return Ok(0);
         }

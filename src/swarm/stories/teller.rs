@@ -14,6 +14,10 @@ use crate::clock::Entropy;
 const PRONOUNS_IN_A_ROW: usize = 3;
 /// A grammar that calls itself for ever is cut off here; the tests see that none does.
 const DEEPEST: usize = 24;
+/// How even the choice among common and rare words is, from 0 to 1.
+const EVENNESS: f64 = 0.06;
+/// So many new words of a class in a row differ from each other.
+const APART: usize = 3;
 /// Chance that a noun whose number is open is several.
 const SEVERAL: f64 = 0.5;
 
@@ -28,6 +32,7 @@ pub(super) fn tell(grammar: &Grammar, lexicon: &Lexicon, entropy: &mut Entropy) 
         cast,
         raw: String::new(),
         words: HashMap::new(),
+        recent: HashMap::new(),
         several: HashMap::new(),
         numbers: HashMap::new(),
         clear: HashMap::new(),
@@ -51,12 +56,11 @@ impl Chooser<'_> {
         self.entropy.below(n)
     }
 
-    /// In `0..n`, the first ones much more often: the density falls with the power -3/4, so that
-    /// common words are common and rare ones do come.
+    /// In `0..n`, the first ones much more often, so that common words are common and rare ones
+    /// do come (see [`stretched`]).
     fn common(&mut self, n: usize) -> usize {
-        let unit = self.entropy.unit();
-        let at = ((n as f64) * unit * unit * unit * unit) as usize;
-        let share = |upto: usize| (upto as f64 / n as f64).sqrt().sqrt();
+        let at = ((n as f64) * stretched(self.entropy.unit())) as usize;
+        let share = |upto: usize| unstretched(upto as f64 / n as f64);
         self.nats -= (share(at + 1) - share(at)).ln();
         at.min(n.saturating_sub(1))
     }
@@ -73,6 +77,27 @@ impl Chooser<'_> {
         }
         words.get(self.common(words.len()))
     }
+}
+
+/// Maps an even draw in [0, 1) to a skewed one: mostly near 0, but no word is more than
+/// `1 / EVENNESS` times as likely as in an even draw.
+fn stretched(unit: f64) -> f64 {
+    let square = unit * unit;
+    EVENNESS * unit + (1.0 - EVENNESS) * square * square
+}
+
+/// The draw that [`stretched`] maps to `value`, by bisection.
+fn unstretched(value: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..30 {
+        let middle = 0.5 * (low + high);
+        if stretched(middle) < value {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    if value >= 1.0 { 1.0 } else { high }
 }
 
 /// Draws hero, friend and elder, all with different names.
@@ -133,6 +158,8 @@ struct Teller<'t> {
     cast: [Character; 3],
     raw: String,
     words: HashMap<WordRef, &'t Word>,
+    /// The last new words of each class, newest first.
+    recent: HashMap<usize, Vec<&'t Word>>,
     several: HashMap<WordRef, bool>,
     numbers: HashMap<u8, usize>,
     /// Whom each pronoun means now.
@@ -146,6 +173,10 @@ impl<'t> Teller<'t> {
         let templates = &grammar.groups[group];
         if templates.is_empty() || depth > DEEPEST {
             return;
+        }
+        // A sentence starts here, also after a quote that ends with `!` or `?`.
+        if self.raw.trim_end().ends_with('"') {
+            self.raw.push('^');
         }
         for part in &templates[self.chooser.even(templates.len())] {
             self.part(part, depth);
@@ -202,10 +233,12 @@ impl<'t> Teller<'t> {
         }
     }
 
-    /// Whether the character's pronoun can only mean this character.
+    /// Whether the character's pronoun can only mean this character. A sentence that comes after
+    /// many pronouns starts with the name.
     fn is_clear(&self, role: Role) -> bool {
         let pronoun = self.cast[role as usize].pronoun.subject();
-        self.clear.get(pronoun) == Some(&role) && self.pronouns < PRONOUNS_IN_A_ROW
+        let starts = self.raw.trim_end_matches([' ', '^']).ends_with(['.', '!', '?', '"']);
+        self.clear.get(pronoun) == Some(&role) && !(starts && self.pronouns >= PRONOUNS_IN_A_ROW)
     }
 
     fn chosen(&mut self, wanted: WordRef) -> Option<&'t Word> {
@@ -215,18 +248,32 @@ impl<'t> Teller<'t> {
         let lexicon = self.lexicon;
         let words = &lexicon.classes[wanted.class].words;
         let mut word = self.chooser.word(words)?;
-        // Two remembered words of one class differ.
         for _ in 0..words.len() {
-            if !self.words.iter().any(|(known, used)| known.class == wanted.class && *used == word)
-            {
+            if !self.is_used(wanted, word) {
                 break;
             }
             word = self.chooser.word(words)?;
         }
         if wanted.remembered.is_some() {
             self.words.insert(wanted, word);
+        } else {
+            let recent = self.recent.entry(wanted.class).or_default();
+            recent.truncate(APART - 1);
+            recent.insert(0, word);
         }
         Some(word)
+    }
+
+    /// Whether another choice would read better: two remembered words of a class differ, and so do
+    /// a few words of a class in a row.
+    fn is_used(&self, wanted: WordRef, word: &Word) -> bool {
+        let remembered =
+            self.words.iter().any(|(known, used)| known.class == wanted.class && *used == word);
+        let recent = self
+            .recent
+            .get(&wanted.class)
+            .is_some_and(|recent| recent.iter().any(|used| *used == word));
+        remembered || recent
     }
 
     fn word(&mut self, wanted: WordRef, form: Form) {

@@ -125,13 +125,20 @@ impl Lowering<'_> {
             Some(size @ (4 | 8 | 16)) => (true, size as usize),
             _ => (false, 8),
         };
-        let vectors = if n >= 8 * lanes { 2 } else { 1 };
+        // Three vectors of columns reuse A best; a product as narrow as its tile gains nothing.
+        let vectors = match n / (4 * lanes) {
+            0 | 1 => 1,
+            9.. if form != Form::TN => 3,
+            _ => 2,
+        };
         constants.extend([
             ("VEC", constant(by_four)),
             ("T", constant(if by_four { "vec4<f32>" } else { "f32" })),
             ("SHARE", constant(share)),
             ("SUB", constant(lanes)),
             ("GROUPS", constant(vectors)),
+            // Steps along k at a time in TN, where k is not along rows.
+            ("STEP", constant(if k.is_multiple_of(4) { 4 } else { 1 })),
         ]);
         let across = n.div_ceil(4 * lanes * vectors);
         let params = gemm_params([m, n, k, across], &operands, if by_four { 4 } else { 1 });

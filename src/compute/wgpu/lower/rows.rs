@@ -203,9 +203,24 @@ impl Lowering<'_> {
                 self.operand(cut(targets))?,
                 self.operand(cut(losses))?,
             ];
-            let mut params = params(&[n, logits.cols], &operands);
+            let by_four = logits.cols.is_multiple_of(4) && operands[0].is_by_four();
+            let mut params = vec![word(n), word(logits.cols)];
+            params.extend(operands[0].place(if by_four { 4 } else { 1 }));
+            params.extend(operands[1..].iter().flat_map(|o| o.place(1)));
             params.push(scale.to_bits());
             let mut constants = self.row_form();
+            let [unit, number, index, logit] = if by_four {
+                ["4", "vec4<f32>", "vec4<u32>", "x[xs + min(t, p.cols - 1u) / 4u][t % 4u]"]
+            } else {
+                ["1", "f32", "u32", "x[xs + min(t, p.cols - 1u)]"]
+            };
+            constants.extend([
+                ("VEC", constant(by_four)),
+                ("UNIT", constant(unit)),
+                ("T", constant(number)),
+                ("INDEX", constant(index)),
+                ("LOGIT", constant(logit)),
+            ]);
             let barrier = if self.bounds.class == Class::Gpu { "storageBarrier();" } else { "" };
             constants.push(("BARRIER", constant(barrier)));
             let size = Size { groups: self.row_groups(n), cost: n * logits.cols * 80 };

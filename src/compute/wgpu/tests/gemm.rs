@@ -1,6 +1,4 @@
-//! Matrix products against sums in f64, and their speed.
-
-use std::time::Instant;
+//! Matrix products against sums in f64.
 
 use super::{device, numbers};
 use crate::compute::device::{Data, DataMut, Device};
@@ -11,7 +9,7 @@ use crate::compute::wgpu::WgpuDevice;
 /// (m, n, k), gap after each row, first element.
 type Shape = ((usize, usize, usize), usize, usize);
 
-fn stored(form: Form, (m, n, k): (usize, usize, usize)) -> [(usize, usize); 3] {
+pub(super) fn stored(form: Form, (m, n, k): (usize, usize, usize)) -> [(usize, usize); 3] {
     match form {
         Form::NN => [(m, k), (k, n), (m, n)],
         Form::NT => [(m, k), (n, k), (m, n)],
@@ -102,39 +100,4 @@ fn products_are_right_when_nothing_fits_one_binding_or_one_dispatch() {
     check_all(&device.bounded(|bounds| bounds.binding = 4096));
     let Some(device) = super::device() else { return };
     check_all(&device.bounded(|bounds| bounds.cost = 1000));
-}
-
-/// Prints GFLOP/s at the practice model's shapes; run it alone, with `--nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn speed() {
-    let Some(device) = device() else { return };
-    println!("{:?}", device.info());
-    let shapes = [(512, 128, 128), (512, 384, 128), (512, 128, 384), (512, 4096, 128)];
-    for (m, n, k) in shapes {
-        for form in [Form::NN, Form::NT, Form::TN] {
-            // The weight's gradient sums over the 512 rows.
-            let (m, n, k) = if form == Form::TN { (n, k, m) } else { (m, n, k) };
-            let mut layout = Layout::default();
-            let [a, b, c] = stored(form, (m, n, k)).map(|(rows, cols)| {
-                View::matrix(layout.add("x", Element::Real, rows * cols, Role::Scratch), rows, cols)
-            });
-            let ops = vec![Op::Gemm { form, a, b, c, write: Write::Set }];
-            let program = Program { name: "gemm".to_owned(), ops };
-            let mut executor = device.build(&layout, &[program]).unwrap();
-            for view in [a, b] {
-                executor.write(view.slot, 0, Data::Real(&numbers(1, view.len()))).unwrap();
-            }
-            let mut one = [0.0];
-            let mut best = f64::INFINITY;
-            for _ in 0..8 {
-                let start = Instant::now();
-                executor.run(0).unwrap();
-                executor.read(c.slot, 0, DataMut::Real(&mut one)).unwrap();
-                best = best.min(start.elapsed().as_secs_f64());
-            }
-            let rate = 2.0 * (m * n * k) as f64 / best / 1e9;
-            println!("{form:?} {m:4} {n:4} {k:4}: {:7.2} ms {rate:6.2} GFLOP/s", best * 1e3);
-        }
-    }
 }

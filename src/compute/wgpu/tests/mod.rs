@@ -3,7 +3,10 @@
 
 mod conformance;
 mod gemm;
+mod large;
+mod memory;
 mod shaders;
+mod speed;
 
 use std::sync::Arc;
 
