@@ -30,7 +30,7 @@ use crate::wallet::HotkeyPair;
 const FAREWELL: Duration = Duration::from_secs(8);
 
 /// Activations under way in a miner when nobody says otherwise.
-const IN_FLIGHT: usize = 4;
+const IN_FLIGHT: usize = 2;
 
 /// What a session is made of.
 pub struct Ingredients<'a> {
