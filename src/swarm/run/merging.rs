@@ -204,7 +204,6 @@ impl Run {
             }
         }
         self.stages[stage].chunks = chunks;
-        self.stages[stage].built_on = self.stages[stage].merged.clone();
     }
 
     fn contributed(&self, stage: usize, hotkey: &Hotkey) -> bool {
@@ -275,7 +274,7 @@ impl Run {
         Ok(listed(stage, &self.stages[stage.0].merged, None))
     }
 
-    /// The merged partitions that the merge of these chunks builds on.
+    /// The merged partitions that the merge of these chunks builds on: those of the epoch before.
     ///
     /// # Errors
     /// Not registered.
@@ -284,11 +283,8 @@ impl Run {
         hotkey: &Hotkey,
         chunks: &[ChunkNumber],
     ) -> Result<Vec<(StageIndex, ChunkNumber, MergedPartition)>, ServerError> {
-        let (stage, phase, _) = self.place(hotkey)?;
-        let state = &self.stages[stage.0];
-        let merging = phase == Phase::MergingPartitions;
-        let partitions = if merging { &state.built_on } else { &state.merged };
-        Ok(listed(stage, partitions, Some(chunks)))
+        let (stage, ..) = self.place(hotkey)?;
+        Ok(listed(stage, &self.stages[stage.0].merged, Some(chunks)))
     }
 
     /// The epoch of the stage of `hotkey` and the objects in `partitions`, if it may submit them.

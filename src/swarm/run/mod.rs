@@ -143,11 +143,9 @@ pub(super) struct Stage {
     pub(super) submissions: Vec<Submission>,
     /// The copies of each chunk that are being merged.
     pub(super) chunks: Vec<Vec<Copy>>,
-    /// The newest merged partition of each chunk.
+    /// The newest merged partition of each chunk. Stays as it is until a merge is over, so that twins
+    /// build on the same.
     pub(super) merged: Vec<Option<MergedPartition>>,
-    /// What the merge under way builds on: `merged` as it was when merging began. A twin that comes
-    /// second must not build on what the first has just submitted.
-    pub(super) built_on: Vec<Option<MergedPartition>>,
     /// Object of the newest inner optimizer state.
     pub(super) optimizer_state: Option<String>,
 }
@@ -189,7 +187,6 @@ impl Run {
             submissions: Vec::new(),
             chunks: Vec::new(),
             merged: vec![None; partitions],
-            built_on: vec![None; partitions],
             optimizer_state: None,
         };
         let mut run = Self {

@@ -515,7 +515,7 @@ fn old_objects_are_pruned_and_the_newest_weights_are_not() {
     assert!(pruned.contains(&"g0".to_owned()));
     assert!(pruned.iter().any(|object| object.starts_with("weights/1")), "{pruned:?}");
     assert!(!pruned.iter().any(|object| object.starts_with("weights/3")));
-    let listed = world.run.merged_partitions(&world.alive[0], None).unwrap();
+    let listed = world.run.merged_partitions(&world.alive[0]).unwrap();
     assert!(listed.iter().all(|(.., merged)| !pruned.contains(&merged.object)));
     assert!(listed.iter().all(|(.., merged)| merged.epoch == 3));
 }
@@ -529,7 +529,7 @@ fn until_the_merge_is_over_the_previous_weights_are_listed() {
         world.step();
     }
     let listed = |world: &World| -> Vec<String> {
-        let merged = world.run.merged_partitions(&world.alive[0], None).unwrap();
+        let merged = world.run.merged_partitions(&world.alive[0]).unwrap();
         merged.into_iter().map(|(.., merged)| merged.object).collect()
     };
     let (first, second) = (world.alive[1].clone(), world.alive[0].clone());
