@@ -311,16 +311,16 @@ fn apart(a: View, b: View) -> bool {
 /// Conditions on the sizes of an op that are not the shape of one operand.
 fn sizes(op: &Op) -> Result<(), String> {
     match *op {
-        Op::Rope { x, head_dim, .. } => {
-            if head_dim == 0 || head_dim % 2 == 1 || x.cols % head_dim != 0 {
-                return Err(format!("{} columns are not heads of even size {head_dim}", x.cols));
-            }
+        Op::Rope { x, head_dim, .. }
+            if (head_dim == 0 || head_dim % 2 == 1 || x.cols % head_dim != 0) =>
+        {
+            return Err(format!("{} columns are not heads of even size {head_dim}", x.cols));
         }
-        Op::Attention { shape, .. } | Op::AttentionBackward { shape, .. } => {
-            if shape.groups == 0 || shape.heads % shape.groups != 0 {
-                let AttentionShape { heads, groups, .. } = shape;
-                return Err(format!("{heads} heads are not a multiple of {groups} groups"));
-            }
+        Op::Attention { shape, .. } | Op::AttentionBackward { shape, .. }
+            if (shape.groups == 0 || shape.heads % shape.groups != 0) =>
+        {
+            let AttentionShape { heads, groups, .. } = shape;
+            return Err(format!("{heads} heads are not a multiple of {groups} groups"));
         }
         _ => {}
     }

@@ -132,15 +132,15 @@ impl LlamaConfig {
                 return Err(refuse(field, value, format!("between 1 and {most}")));
             }
         }
-        if self.emb_dim % self.n_heads != 0 {
+        if !self.emb_dim.is_multiple_of(self.n_heads) {
             let must = format!("a multiple of n_heads ({})", self.n_heads);
             return Err(refuse("emb_dim", self.emb_dim, must));
         }
-        if self.head_dim() % 2 != 0 {
+        if !self.head_dim().is_multiple_of(2) {
             let must = format!("an even multiple of n_heads ({}), for rotation", self.n_heads);
             return Err(refuse("emb_dim", self.emb_dim, must));
         }
-        if self.n_heads % self.n_kv_groups != 0 {
+        if !self.n_heads.is_multiple_of(self.n_kv_groups) {
             let must = format!("a divisor of n_heads ({})", self.n_heads);
             return Err(refuse("n_kv_groups", self.n_kv_groups, must));
         }

@@ -197,7 +197,7 @@ pub fn optimizer_kind(flags: &RunFlags) -> OptimizerKind {
 
 /// The largest number of sequences up to [`LOCAL_BATCH`] that divides `batch`.
 fn local_batch(batch: usize) -> usize {
-    (1..=batch.min(LOCAL_BATCH)).rev().find(|n| batch % n == 0).unwrap_or(1)
+    (1..=batch.min(LOCAL_BATCH)).rev().find(|n| batch.is_multiple_of(*n)).unwrap_or(1)
 }
 
 /// The model as the wire describes it. Longer sequences than the context raise the context, and then

@@ -358,7 +358,7 @@ mod tests {
         tokio::spawn(async move {
             on.run(Urgency::Urgent, move |_| {
                 started.send(()).unwrap();
-                drop(receiver.recv());
+                let _ = receiver.recv();
             })
             .await
             .unwrap();

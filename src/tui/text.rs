@@ -58,7 +58,7 @@ pub fn eta(eta: Eta) -> String {
 /// 42 s, 3 min 5 s, 2 h 7 min.
 pub fn duration(seconds: f64) -> String {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let s = seconds.max(0.0).min(1e9) as u64;
+    let s = seconds.clamp(0.0, 1e9) as u64;
     match s {
         0..60 => format!("{s} s"),
         60..3600 => format!("{} min {} s", s / 60, s % 60),

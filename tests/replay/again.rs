@@ -26,7 +26,6 @@ pub enum Fault {
 #[derive(Clone, Debug)]
 pub struct Setting {
     pub sizes: Sizes,
-    pub batch: usize,
     /// (first layer, one past the last) of each stage.
     pub cuts: Vec<(usize, usize)>,
     pub partitions: usize,

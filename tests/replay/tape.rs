@@ -293,9 +293,10 @@ impl Tape {
             let mean: f64 = weights.iter().zip(&dp).map(|(p, d)| p * d).sum();
             for (j, p) in weights.iter().enumerate() {
                 let ds = p * (dp[j] - mean) * scale;
-                for c in 0..d {
-                    grads[v.0].data[kv_at(j, c)] += p * dout[c];
-                    grads[k.0].data[kv_at(j, c)] += ds * q_value.data[row * q_value.cols + head * d + c];
+                for (c, dout) in dout.iter().enumerate() {
+                    grads[v.0].data[kv_at(j, c)] += p * dout;
+                    grads[k.0].data[kv_at(j, c)] +=
+                        ds * q_value.data[row * q_value.cols + head * d + c];
                     grads[q.0].data[row * q_value.cols + head * d + c] +=
                         ds * k_value.data[kv_at(j, c)];
                 }

@@ -48,10 +48,10 @@ impl Tally {
             Event::Loss { loss, .. } => self.losses.push(*loss),
             Event::Step { .. } => self.optimizer_steps += 1,
             Event::Merge { partitions, .. } => self.partitions_merged += *partitions as u64,
-            Event::Evidence { miner, check, .. } if check == "punished" => {
-                if !self.caught.contains(miner) {
-                    self.caught.push(miner.clone());
-                }
+            Event::Evidence { miner, check, .. }
+                if check == "punished" && !self.caught.contains(miner) =>
+            {
+                self.caught.push(miner.clone());
             }
             _ => {}
         }

@@ -279,12 +279,12 @@ impl<T: Real> Memory<T> {
 }
 
 /// The part of a slot that the host reads or writes.
-fn part<'a, E>(
-    slots: &'a mut [Vec<E>],
+fn part<E>(
+    slots: &mut [Vec<E>],
     slot: SlotId,
     offset: usize,
     len: usize,
-) -> Result<&'a mut [E], String> {
+) -> Result<&mut [E], String> {
     let elements = slots.get_mut(slot.0 as usize).ok_or("no such slot")?;
     let held = elements.len();
     let end = offset.checked_add(len).filter(|&end| end <= held);

@@ -202,7 +202,8 @@ impl StageSpec {
             let must = format!("in line with stage {} of {}", self.stage, self.stages);
             return refuse("kind", format!("{kind:?}"), must);
         }
-        if self.local_batch == 0 || self.batch % self.local_batch != 0 || self.batch == 0 {
+        if self.local_batch == 0 || !self.batch.is_multiple_of(self.local_batch) || self.batch == 0
+        {
             let must = format!("a divisor of the batch ({})", self.batch);
             return refuse("local_batch", self.local_batch.to_string(), must);
         }

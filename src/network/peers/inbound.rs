@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use iroh::EndpointId;
 use iroh::endpoint::{Connection, Incoming, RecvStream, SendStream, VarInt};
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -317,10 +316,7 @@ async fn take_push(
 
 /// A place in the queue; `None` if it is full or nobody reads it any more.
 fn reserve(queue: &mpsc::Sender<InboundPush>) -> Option<mpsc::Permit<'_, InboundPush>> {
-    match queue.try_reserve() {
-        Ok(place) => Some(place),
-        Err(TrySendError::Full(()) | TrySendError::Closed(())) => None,
-    }
+    queue.try_reserve().ok()
 }
 
 /// Whether a push may come in, and in whose name; else the counter of the reason.

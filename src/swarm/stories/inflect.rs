@@ -166,9 +166,9 @@ pub(super) fn number(value: usize) -> String {
         ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
     match value {
         0..20 => SMALL[value].to_owned(),
-        20..100 if value % 10 == 0 => TENS[value / 10].to_owned(),
+        20..100 if value.is_multiple_of(10) => TENS[value / 10].to_owned(),
         20..100 => format!("{}-{}", TENS[value / 10], SMALL[value % 10]),
-        100..1000 if value % 100 == 0 => format!("{} hundred", SMALL[value / 100]),
+        100..1000 if value.is_multiple_of(100) => format!("{} hundred", SMALL[value / 100]),
         100..1000 => format!("{} hundred and {}", SMALL[value / 100], number(value % 100)),
         _ => value.to_string(),
     }

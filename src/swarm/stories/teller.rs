@@ -269,10 +269,7 @@ impl<'t> Teller<'t> {
     fn is_used(&self, wanted: WordRef, word: &Word) -> bool {
         let remembered =
             self.words.iter().any(|(known, used)| known.class == wanted.class && *used == word);
-        let recent = self
-            .recent
-            .get(&wanted.class)
-            .is_some_and(|recent| recent.iter().any(|used| *used == word));
+        let recent = self.recent.get(&wanted.class).is_some_and(|recent| recent.contains(&word));
         remembered || recent
     }
 

@@ -22,7 +22,7 @@ fn pass_all(device: &WgpuDevice) {
 #[test]
 fn the_suite_passes_with_the_kernels_for_gpus() {
     let Some(device) = device() else { return };
-    pass_all(&device.as_gpu());
+    pass_all(&device.with_gpu_kernels());
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn products_are_right_in_every_form_and_alignment() {
 #[test]
 fn products_of_the_gpu_kernel_are_right() {
     let Some(device) = device() else { return };
-    check_all(&device.as_gpu());
+    check_all(&device.with_gpu_kernels());
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl WgpuDevice {
     }
 
     /// With the kernels for real GPUs, whatever it is.
-    pub(super) fn as_gpu(self) -> Self {
+    pub(super) fn with_gpu_kernels(self) -> Self {
         self.bounded(|bounds| bounds.class = Class::Gpu)
     }
 }

@@ -1,0 +1,137 @@
+//! A practice swarm at its smallest with its miners, in one process: shared by the tests that need
+//! a whole run.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hearth::clock::{Clock, Entropy};
+use hearth::compute::Device;
+use hearth::compute::cpu::CpuDevice;
+use hearth::config::Constants;
+use hearth::miner::{Command, DeviceWorker, Miner, MinerHandle, MinerSettings, State};
+use hearth::model::presets::Preset;
+use hearth::model::tokenizer::Tokenizer;
+use hearth::network::Route;
+use hearth::network::peers::PeerReach;
+use hearth::swarm::feed::{Feed, Source};
+use hearth::swarm::{Practice, PracticeConfig};
+use hearth::telemetry::{Event, Events};
+use hearth::training::record::Recorder;
+use hearth::training::terms::LearningRateRule;
+use hearth::wallet::HotkeyPair;
+
+/// A swarm with its miners.
+pub struct World {
+    pub practice: Practice,
+    pub miners: Vec<MinerHandle>,
+    pub recorder: Recorder,
+    /// What the swarm says.
+    seen: tokio::sync::mpsc::UnboundedReceiver<Event>,
+    /// What the miners say.
+    told: tokio::sync::mpsc::UnboundedReceiver<Event>,
+}
+
+/// What a world is made of.
+pub struct Plan {
+    pub stages: usize,
+    pub miners_per_stage: usize,
+    pub epochs: u64,
+    pub in_flight: usize,
+    pub seed: u64,
+}
+
+pub async fn start(plan: &Plan, folder: &Path) -> World {
+    let clock = Clock::system();
+    let (events, own) = (Events::new(), Events::new());
+    let (seen, told) = (events.subscribe(), own.subscribe());
+    let preset = *Preset::named("nano").unwrap();
+    let tokenizer = Arc::new(Tokenizer::shipped().unwrap());
+    let tokens = preset.seq * preset.batch;
+    let source = Source::Stories { seed: plan.seed };
+    let feed = Arc::new(Feed::new(source, Arc::clone(&tokenizer), tokens).unwrap());
+    let config = PracticeConfig {
+        stages: plan.stages,
+        miners_per_stage: plan.miners_per_stage,
+        epochs: Some(plan.epochs),
+        in_flight: plan.in_flight,
+        seed: plan.seed,
+        ..PracticeConfig::new(preset, feed, folder.join("swarm"))
+    };
+    let practice = Practice::start(config, clock.clone(), events).await.unwrap();
+    let device: Arc<dyn Device> = Arc::new(CpuDevice::new(None));
+    let worker = DeviceWorker::start(device).unwrap();
+    let recorder = Recorder::in_memory();
+    let mut miners = Vec::new();
+    for number in 0..plan.stages * plan.miners_per_stage {
+        let name = format!("m{number}");
+        let mut entropy = Entropy::seeded(plan.seed, &name);
+        let settings = MinerSettings {
+            orchestrator: practice.orchestrator_url().parse().unwrap(),
+            bridge: practice.bridge_url().parse().unwrap(),
+            route: Route::Loopback,
+            reach: PeerReach::Loopback,
+            hotkey: Arc::new(HotkeyPair::generate(&mut entropy)),
+            constants: Arc::new(Constants::practice()),
+            learning_rate: LearningRateRule::FromRun,
+            data: folder.join(&name),
+            tokenizer: Arc::clone(&tokenizer),
+            in_flight: Some(plan.in_flight),
+            recorder: recorder.clone(),
+            weights_seed: 42,
+            name,
+        };
+        let miner = Miner::start(settings, worker.clone(), clock.clone(), entropy, own.clone());
+        // One after the other, so that the stages are assigned in the same order each time.
+        registered(&miner).await;
+        miners.push(miner);
+    }
+    World { practice, miners, recorder, seen, told }
+}
+
+async fn registered(miner: &MinerHandle) {
+    let mut snapshot = miner.snapshot.clone();
+    let there = snapshot.wait_for(|s| s.stage.is_some() || s.status.state == State::Fault);
+    let there = tokio::time::timeout(Duration::from_secs(60), there).await;
+    assert!(there.unwrap().unwrap().stage.is_some());
+}
+
+impl World {
+    /// Until all epochs are merged and every miner has loaded the result.
+    pub async fn finish(mut self, epochs: u64) -> (Recorder, Vec<Event>) {
+        let limit = Duration::from_secs(240);
+        let finished = self.practice.finished();
+        if tokio::time::timeout(limit, finished).await.is_err() {
+            for miner in &self.miners {
+                eprintln!("{:#?}", miner.snapshot.borrow().status);
+                eprintln!("{:?}", miner.snapshot.borrow().work);
+            }
+            panic!("not finished in {limit:?}; swarm: {:#?}", *self.practice.snapshot().borrow());
+        }
+        for miner in &self.miners {
+            let mut snapshot = miner.snapshot.clone();
+            let loaded =
+                snapshot.wait_for(|s| s.epoch > epochs && s.status.state == State::Training);
+            tokio::time::timeout(Duration::from_secs(30), loaded).await.unwrap().unwrap();
+        }
+        for miner in &self.miners {
+            miner.commands.send(Command::Stop).unwrap();
+        }
+        for miner in std::mem::take(&mut self.miners) {
+            let ended = tokio::time::timeout(Duration::from_secs(40), miner.ended()).await;
+            ended.unwrap().unwrap();
+        }
+        self.practice.shutdown().await;
+        let mut events = Vec::new();
+        while let Ok(event) = self.seen.try_recv() {
+            events.push(event);
+        }
+        while let Ok(event) = self.told.try_recv() {
+            // The swarm repeats what is reported to it.
+            if !matches!(event, Event::Loss { .. }) {
+                events.push(event);
+            }
+        }
+        (self.recorder, events)
+    }
+}
