@@ -154,6 +154,8 @@ pub fn next(duty: Duty, outcome: &Outcome, troubles: u32) -> Next {
         Outcome::StopAsked => go(Duty::Stopped),
         Outcome::WrongVersion(_) | Outcome::Hopeless(_) => go(Duty::Fault),
         Outcome::Done => go(following(duty)),
+        // Told that it trains while loading for it: the server and this miner disagree for a moment.
+        Outcome::PhaseIs(Phase::Training) if duty == Duty::Load => after(Pause::Trouble, duty),
         Outcome::PhaseIs(phase) => go(for_phase(duty, *phase)),
         Outcome::RunFull => after(Pause::RunFull, Duty::Register),
         Outcome::NotYet => after(Pause::NotYet, duty),

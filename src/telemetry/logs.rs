@@ -38,15 +38,16 @@ impl Ring {
     }
 }
 
-/// Writes one log line into a [`Ring`].
+/// Writes one log record into a [`Ring`]; its lines are there when this is dropped.
 #[derive(Debug)]
-pub struct RingWriter(Ring);
+pub struct RingWriter {
+    ring: Ring,
+    record: Vec<u8>,
+}
 
 impl io::Write for RingWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for line in String::from_utf8_lossy(bytes).lines().filter(|line| !line.trim().is_empty()) {
-            self.0.push(line);
-        }
+        self.record.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -55,11 +56,20 @@ impl io::Write for RingWriter {
     }
 }
 
+impl Drop for RingWriter {
+    fn drop(&mut self) {
+        let record = String::from_utf8_lossy(&self.record);
+        for line in record.lines().filter(|line| !line.trim().is_empty()) {
+            self.ring.push(line);
+        }
+    }
+}
+
 impl<'a> MakeWriter<'a> for Ring {
     type Writer = RingWriter;
 
     fn make_writer(&'a self) -> RingWriter {
-        RingWriter(self.clone())
+        RingWriter { ring: self.clone(), record: Vec::new() }
     }
 }
 

@@ -151,7 +151,10 @@ fn trace(device: &dyn Device, vector: &Json) -> Value {
         "weight_decay": WEIGHT_DECAY,
         "beta2": BETA2,
         "eps": EPSILON,
-        "momentum_decay": MOMENTUM_DECAY,
+        "momentum_decay": match kind {
+            OptimizerKind::NAdam => Some(MOMENTUM_DECAY),
+            OptimizerKind::AdamW => None,
+        },
         "initial": echo(vector.get("initial")),
         "grads": echo(vector.get("grads")),
         "state_key_order": match kind {

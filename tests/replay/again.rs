@@ -319,9 +319,12 @@ impl Stage {
             if skipped {
                 continue;
             }
-            let (_, weights, _) = &world.merged[&(self.index, chunk)];
             let range = setting.chunk(self.weights.len(), chunk);
-            self.weights[range].copy_from_slice(weights);
+            match world.merged.get(&(self.index, chunk)) {
+                Some((_, weights, _)) => self.weights[range].copy_from_slice(weights),
+                // Loaded again before anything was merged: the first weights.
+                None => self.weights[range.clone()].copy_from_slice(&self.previous[range]),
+            }
         }
         self.previous.clone_from(&self.weights);
         self.cache.clear();

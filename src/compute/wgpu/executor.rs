@@ -151,7 +151,9 @@ impl WgpuExecutor {
         let wait = ::wgpu::PollType::Wait { submission_index: Some(index), timeout: None };
         device.poll(wait).map_err(|error| lost(error.to_string()))?;
         faults.check(&info.name)?;
-        match receiver.try_recv() {
+        // Another thread's poll may have taken the answer and be about to pass it on; one that is
+        // dropped ends the wait too.
+        match receiver.recv() {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(lost(error.to_string())),
             Err(_) => return Err(lost("a read was never answered".to_owned())),

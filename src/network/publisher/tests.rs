@@ -9,7 +9,7 @@ use crate::network::peers::test_nodes::{Node, introduce};
 
 fn peer_rules() -> PeerConstants {
     PeerConstants {
-        connect_timeout: Duration::from_millis(200),
+        connect_timeout: Duration::from_secs(1),
         first_retry_pause: Duration::from_millis(5),
         attempts: 1,
         ..PeerConstants::default()
