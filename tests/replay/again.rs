@@ -287,10 +287,19 @@ impl Stage {
             None => {}
         }
         let total: f64 = sources.iter().map(|(_, weight)| weight).sum();
+        // A source is known by the address it was read from; an upload by its name in the store.
+        let uploaded: Vec<(&Vec<f64>, f64)> = sources
+            .iter()
+            .map(|(address, weight)| {
+                let named = |(object, _): &(&String, _)| address.ends_with(object.as_str());
+                let (_, pseudo) = world.uploads.iter().find(named).expect("handed in before");
+                (pseudo, *weight)
+            })
+            .collect();
         let mean: Vec<f64> = range
             .clone()
             .map(|i| {
-                let sum: f64 = sources.iter().map(|(o, w)| world.uploads[o][i] * w).sum();
+                let sum: f64 = uploaded.iter().map(|(pseudo, w)| pseudo[i] * w).sum();
                 bf16_of(sum / total)
             })
             .collect();
