@@ -116,7 +116,7 @@ fn impossible_numbers_are_usage_errors() {
     refuse(&["--miners-per-stage", "0"], &["--miners-per-stage 0"]);
     refuse(&["--in-flight", "0"], &["--in-flight 0"]);
     refuse(&["--epochs", "0"], &["--epochs 0"]);
-    refuse(&["--minutes", "-1"], &["--minutes"]);
+    refuse(&["--minutes", "0"], &["--minutes"]);
     refuse(&["--preset", "giant"], &["giant", "demo", "nano"]);
     refuse(&["--miners-per-stage", "1000"], &["3000 miners", "64"]);
 }

@@ -1,7 +1,7 @@
 //! The backend on wgpu: Vulkan, Metal and Direct3D 12 through our own WGSL in `shaders/`.
 //!
-//! The way of an op: [`lower`] turns it into dispatches (pure arithmetic), [`pipeline`] compiles
-//! the kernels they name, [`executor`] lays out buffers, parameters and bind groups once and then
+//! The way of an op: `lower` turns it into dispatches (pure arithmetic), `pipeline` compiles
+//! the kernels they name, `executor` lays out buffers, parameters and bind groups once and then
 //! only replays them. [`adapter`] finds the hardware and says why it cannot be used.
 
 pub mod adapter;
