@@ -123,8 +123,9 @@ impl Demo<'_> {
             () = turned_true(signal.clone()) => return Ok(Exit::Done),
         };
         let (progress, watched) = watch::channel(Progress::Running);
-        let face = self.open_face(&session, watched, &signal, clock)?;
-        let mut show = Show { demo: &self, relay, face, signal, clock, started };
+        let (close, closed) = watch::channel(false);
+        let face = self.open_face(&session, watched, closed, clock)?;
+        let mut show = Show { demo: &self, relay, face, close, signal, clock, started };
         let ended = show.until_the_end(session).await;
         show.conclude(ended, &progress).await
     }
@@ -133,7 +134,7 @@ impl Demo<'_> {
         &self,
         session: &Session,
         progress: watch::Receiver<Progress>,
-        signal: &watch::Receiver<bool>,
+        closed: watch::Receiver<bool>,
         clock: &Clock,
     ) -> Result<Face, Failure> {
         let Some(log) = self.log.clone() else {
@@ -157,7 +158,7 @@ impl Demo<'_> {
                 let _ = commands.send(command);
             }),
         };
-        Face::screen(control, log, clock.clone(), signal.clone()).map_err(|error| {
+        Face::screen(control, log, clock.clone(), closed).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
         })
     }
@@ -168,6 +169,8 @@ struct Show<'a> {
     demo: &'a Demo<'a>,
     relay: Relay,
     face: Face,
+    /// Turns true when the screen must give the terminal back.
+    close: watch::Sender<bool>,
     signal: watch::Receiver<bool>,
     clock: &'a Clock,
     started: Moment,
@@ -341,6 +344,7 @@ impl Show<'_> {
             }
         }
         if let Face::Screen(_) = self.face {
+            self.close_screen().await;
             println!("{}", summary_lines(&result.summary));
         }
         Ok(Exit::Done)
@@ -354,10 +358,16 @@ impl Show<'_> {
         tokio::select! {
             left = self.face.left() => left.ok(),
             () = turned_true(self.signal.clone()) => {
-                // The screen sees the same signal and gives the terminal back.
-                self.face.left().await.ok()
+                self.close_screen().await;
+                None
             }
         }
+    }
+
+    /// The terminal is given back before anything else is printed.
+    async fn close_screen(&mut self) {
+        let _ = self.close.send(true);
+        let _ = self.face.left().await;
     }
 }
 

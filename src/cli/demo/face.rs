@@ -61,6 +61,8 @@ impl Face {
     pub async fn left(&mut self) -> Result<Left, TuiError> {
         match self {
             Self::Lines(_) => std::future::pending().await,
+            // Once it was left it stays so.
+            Self::Screen(left) if left.is_terminated() => Ok(Left::Asked),
             Self::Screen(left) => left.await.unwrap_or(Ok(Left::Asked)),
         }
     }

@@ -1,0 +1,136 @@
+//! The dashboard as a person meets it: the real binary in a real terminal.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "support/pty.rs"]
+mod pty;
+
+use std::path::Path;
+
+use pty::Terminal;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier, Style};
+
+fn demo(home: &Path, rows: u16, cols: u16, flags: &[&str]) -> Terminal {
+    let mut arguments = vec!["demo", "--backend", "cpu"];
+    arguments.extend(flags);
+    Terminal::start(rows, cols, &arguments, &[("HEARTH_HOME", home.to_str().unwrap())])
+}
+
+/// Left as it was found: no alternate screen, the cursor visible.
+fn is_sane(terminal: &Terminal) -> bool {
+    terminal.look(|screen| !screen.alternate_screen() && !screen.hide_cursor())
+}
+
+#[test]
+fn keys_work_and_the_terminal_is_given_back() {
+    for (rows, cols) in [(24, 80), (40, 120)] {
+        let home = tempfile::tempdir().unwrap();
+        let flags = ["--preset", "nano", "--minutes", "20"];
+        let mut terminal = demo(home.path(), rows, cols, &flags);
+        terminal.wait_for("the loss", |text| text.contains("Loss") && text.contains("->"));
+        terminal.wait_for("the stages", |text| text.contains("stage 2") && text.contains("(you)"));
+        terminal.press("?");
+        terminal.wait_for("the help", |text| text.contains("Pause your miner"));
+        terminal.press("?");
+        terminal.wait_for("no help", |text| !text.contains("Pause your miner"));
+        terminal.press("p");
+        terminal.wait_for("the pause", |text| text.contains("PAUSED"));
+        terminal.press("r");
+        terminal.wait_for("work again", |text| !text.contains("PAUSED"));
+        terminal.resize(20, 60);
+        terminal.wait_for("a word on the size", |text| text.contains("80 x 24"));
+        terminal.resize(rows, cols);
+        terminal.wait_for("the screen again", |text| text.contains("Stages and their miners"));
+        terminal.press("q");
+        assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+        assert!(is_sane(&terminal), "{}", terminal.text());
+    }
+}
+
+#[test]
+fn a_finished_demo_stays_on_its_summary_until_q() {
+    let home = tempfile::tempdir().unwrap();
+    let mut terminal = demo(home.path(), 40, 120, &["--preset", "nano", "--epochs", "1"]);
+    terminal.wait_for("the summary", |text| text.contains("Finished: q leaves"));
+    terminal.wait_for("the sample", |text| text.contains("After training, the model writes"));
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+    assert!(is_sane(&terminal));
+    assert!(terminal.text().contains("Done in"), "{}", terminal.text());
+}
+
+#[test]
+fn ctrl_c_stops_in_order() {
+    let home = tempfile::tempdir().unwrap();
+    let mut terminal = demo(home.path(), 24, 80, &["--preset", "nano", "--minutes", "20"]);
+    terminal.wait_for("the loss", |text| text.contains("->"));
+    terminal.press("\u{3}");
+    assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+    assert!(is_sane(&terminal));
+}
+
+/// Keeps pictures of a real demo for the README when `HEARTH_WRITE_SCREENS` names a folder.
+#[test]
+fn a_screen_can_be_kept_as_a_picture() {
+    let folder = std::env::var_os("HEARTH_WRITE_SCREENS");
+    let (flags, until): (&[&str], usize) = match folder {
+        Some(_) => (&["--epochs", "2"], 140),
+        None => (&["--preset", "nano", "--epochs", "2"], 2),
+    };
+    for (rows, cols) in [(24, 80), (40, 120)] {
+        let home = tempfile::tempdir().unwrap();
+        let mut terminal = demo(home.path(), rows, cols, flags);
+        terminal.wait_for("some progress", |text| tokens(text) >= until * 128);
+        let svg = terminal.look(|screen| hearth::tui::svg::to_svg(&picture(screen)));
+        assert!(svg.contains("Hearth") && svg.contains("</svg>"));
+        if let Some(folder) = &folder {
+            let path = Path::new(folder).join(format!("dashboard-{cols}x{rows}.svg"));
+            std::fs::write(path, svg).unwrap();
+        }
+        terminal.press("q");
+        terminal.ended();
+    }
+}
+
+/// The figure at the right end of the loss chart's axis.
+fn tokens(text: &str) -> usize {
+    let Some((before, _)) = text.split_once(" tokens│") else { return 0 };
+    let digits = before.rsplit(' ').next().unwrap_or_default().replace(',', "");
+    digits.parse().unwrap_or(0)
+}
+
+fn picture(screen: &vt100::Screen) -> Buffer {
+    let (rows, cols) = screen.size();
+    let (rows, cols) = (rows.get(), cols.get());
+    let mut buffer = Buffer::empty(Rect::new(0, 0, cols, rows));
+    for y in 0..rows {
+        for x in 0..cols {
+            let Some(cell) = screen.cell(y, x) else { continue };
+            let mut style = Style::new().fg(colour(cell.fgcolor())).bg(colour(cell.bgcolor()));
+            if cell.bold() {
+                style = style.add_modifier(Modifier::BOLD);
+            }
+            let symbol = if cell.has_contents() { cell.contents() } else { " " };
+            buffer[(x, y)].set_symbol(symbol).set_style(style);
+        }
+    }
+    buffer
+}
+
+fn colour(colour: vt100::Color) -> Color {
+    match colour {
+        vt100::Color::Default => Color::Reset,
+        vt100::Color::Idx(0) => Color::Black,
+        vt100::Color::Idx(1 | 9) => Color::Red,
+        vt100::Color::Idx(2 | 10) => Color::Green,
+        vt100::Color::Idx(3) => Color::Yellow,
+        vt100::Color::Idx(11) => Color::LightYellow,
+        vt100::Color::Idx(4 | 12) => Color::Blue,
+        vt100::Color::Idx(5 | 13) => Color::Magenta,
+        vt100::Color::Idx(6 | 14) => Color::Cyan,
+        vt100::Color::Idx(7) => Color::Gray,
+        vt100::Color::Idx(8) => Color::DarkGray,
+        _ => Color::White,
+    }
+}
