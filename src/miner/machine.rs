@@ -154,9 +154,13 @@ pub fn next(duty: Duty, outcome: &Outcome, troubles: u32) -> Next {
         Outcome::StopAsked => go(Duty::Stopped),
         Outcome::WrongVersion(_) | Outcome::Hopeless(_) => go(Duty::Fault),
         Outcome::Done => go(following(duty)),
-        // Told that it trains while loading for it: the server and this miner disagree for a moment.
-        Outcome::PhaseIs(Phase::Training) if duty == Duty::Load => after(Pause::Trouble, duty),
-        Outcome::PhaseIs(phase) => go(for_phase(duty, *phase)),
+        Outcome::PhaseIs(phase) => {
+            let to = for_phase(duty, *phase);
+            // Told to do what it does already: the server and this miner disagree for a moment.
+            let again = to == duty
+                && !matches!(duty, Duty::Train | Duty::AwaitTraining | Duty::Register);
+            if again { after(Pause::Trouble, to) } else { go(to) }
+        }
         Outcome::RunFull => after(Pause::RunFull, Duty::Register),
         Outcome::NotYet => after(Pause::NotYet, duty),
         Outcome::Benched if duty == Duty::Register => after(Pause::Registration, duty),

@@ -78,7 +78,7 @@ fn device<'a>(view: &View, theme: &Theme) -> Line<'a> {
     let device = &view.miner.device;
     let mut line = format!(" device: {} ({})", device.name, device.backend);
     if device.stage_bytes > 0 {
-        line.push_str(&format!(", stage uses {}", text::bytes(device.stage_bytes)));
+        line.push_str(&format!(", stage {}", text::bytes(device.stage_bytes)));
     }
     line.push_str(&format!(", in flight {} of {}", view.miner.cache, view.miner.cache_capacity));
     Line::styled(line, theme.quiet())
