@@ -157,8 +157,8 @@ pub fn next(duty: Duty, outcome: &Outcome, troubles: u32) -> Next {
         Outcome::PhaseIs(phase) => {
             let to = for_phase(duty, *phase);
             // Told to do what it does already: the server and this miner disagree for a moment.
-            let again = to == duty
-                && !matches!(duty, Duty::Train | Duty::AwaitTraining | Duty::Register);
+            let again =
+                to == duty && !matches!(duty, Duty::Train | Duty::AwaitTraining | Duty::Register);
             if again { after(Pause::Trouble, to) } else { go(to) }
         }
         Outcome::RunFull => after(Pause::RunFull, Duty::Register),
