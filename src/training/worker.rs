@@ -203,7 +203,15 @@ impl<S> Placed<S> {
             }
         });
         self.enqueue(urgency, job)?;
-        receiver.await.map_err(|_| WorkerError::Ended)?
+        receiver.await.unwrap_or_else(|_| Err(self.why_dropped()))
+    }
+
+    /// Why a job that was queued was never run: the one before it crashed, or the end.
+    fn why_dropped(&self) -> WorkerError {
+        match self.door.0.lock().lanes.get(&self.lane).map(|lane| &lane.stage) {
+            Some(Resident::Broken(what)) => WorkerError::Crashed(what.clone()),
+            _ => WorkerError::Ended,
+        }
     }
 
     fn enqueue(&self, urgency: Urgency, job: Job<S>) -> Result<(), WorkerError> {
