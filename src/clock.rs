@@ -122,8 +122,12 @@ impl Entropy {
 
     /// A further stream, independent of this one's later draws.
     pub fn split(&mut self, name: &str) -> Self {
-        let next = self.next_u64();
-        Self::seeded(next, name)
+        let mut seed = [0_u8; 32];
+        self.fill(&mut seed);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&seed);
+        hasher.update(name.as_bytes());
+        Self(ChaCha20Rng::from_seed(*hasher.finalize().as_bytes()))
     }
 
     /// The next 64 random bits.

@@ -97,7 +97,7 @@ pub(super) struct Floor<'a> {
     pub(super) desk: &'a Desk,
     pub(super) publisher: &'a Publisher,
     pub(super) peers: &'a Peers,
-    pub(super) tokenizer: &'a Tokenizer,
+    pub(super) tokenizer: Option<&'a Tokenizer>,
     pub(super) observer: &'a dyn Observer,
     /// As they were when the phase began; only what cannot change is read from here.
     pub(super) terms: Terms,
@@ -120,7 +120,7 @@ pub(super) struct FloorParts<'a> {
     pub(super) desk: &'a Desk,
     pub(super) publisher: &'a Publisher,
     pub(super) peers: &'a Peers,
-    pub(super) tokenizer: &'a Tokenizer,
+    pub(super) tokenizer: Option<&'a Tokenizer>,
     pub(super) observer: &'a dyn Observer,
     pub(super) terms: Terms,
 }

@@ -107,7 +107,7 @@ fn tensor(floor: &Floor<'_>, bytes: &[u8]) -> Result<Vec<bf16>, Unusable> {
 /// The sample at `url` as B x S token ids (spec 5.4).
 async fn tokens(floor: &Floor<'_>, url: &str) -> Result<Vec<u32>, Unusable> {
     let text = floor.services.storage.get_text(url).await?;
-    let mut tokens = floor.tokenizer.encode(&text)?;
+    let mut tokens = floor.tokenizer.ok_or(Unusable::NoTokenizer)?.encode(&text)?;
     let need = floor.terms.tokens();
     if tokens.len() < need {
         return Err(Unusable::Short { have: tokens.len(), need });

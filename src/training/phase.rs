@@ -47,8 +47,8 @@ pub struct Pipeline<'a> {
     pub peers: &'a Peers,
     /// Inbound pushes.
     pub inbox: &'a mut PeerInbox,
-    /// For samples.
-    pub tokenizer: &'a Tokenizer,
+    /// For samples; a body stage has none.
+    pub tokenizer: Option<&'a Tokenizer>,
     /// Who is told.
     pub observer: &'a dyn Observer,
     /// What the user wants.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::config::Constants;
 use crate::network::Orchestrator;
+use crate::network::attestation::Attestor;
 use crate::network::storage::Storage;
 
 /// Orchestrator, store, time and the network's constants. Cheap to clone.
@@ -14,6 +15,8 @@ pub struct Services {
     pub orchestrator: Orchestrator,
     /// The object store.
     pub storage: Storage,
+    /// Who answers attestation challenges.
+    pub attestor: Attestor,
     /// The time.
     pub clock: Clock,
     /// The network's numbers.

@@ -15,8 +15,11 @@ use crate::clock::{Clock, Entropy};
 use crate::compute::Device;
 use crate::config::constants::Constants;
 use crate::miner::{
-    Command, DeviceWorker, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot,
+    Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerError, MinerHandle,
+    MinerSettings, MinerSnapshot,
 };
+use crate::miner::text_source::TokenizerSource;
+use crate::network::attestation::Provider;
 use crate::network::http::Route;
 use crate::network::peers::PeerReach;
 use crate::swarm::feed::Feed;
@@ -140,7 +143,12 @@ impl Session {
             constants: Arc::new(Constants::practice()),
             learning_rate: LearningRateRule::FromRun,
             data: from.folder.join("miners").join(&name),
-            tokenizer: Arc::clone(from.feed.tokenizer()),
+            joining: Joining::Metagraph,
+            disclosure: Disclosure::default(),
+            attestation: Provider::Nobody,
+            telemetry: FleetTelemetry::Off,
+            state: from.folder.join("miners").join(&name),
+            tokenizer: TokenizerSource::Given(Arc::clone(from.feed.tokenizer())),
             in_flight: from.plan.in_flight,
             recorder: from.recorder.clone(),
             weights_seed: from.seed,
@@ -213,6 +221,8 @@ pub fn miner_failure(name: &str, error: &MinerError) -> Failure {
         MinerError::Version(_) => Exit::Version,
         MinerError::Disk(_) => Exit::Disk,
         MinerError::Device(_) => Exit::NoDevice,
+        MinerError::Refused(_) => Exit::Refused,
+        MinerError::Settings(_) => Exit::Configuration,
         _ => Exit::Failed,
     };
     Failure::new(exit, format!("{name}: {error}"))

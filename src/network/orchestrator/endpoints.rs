@@ -53,14 +53,20 @@ impl Orchestrator {
         self.get("/miner/register/status", &path, &[], empty_object()).await
     }
 
-    /// Confirms a queued registration. `POST /miner/register/confirm/{queue_id}`.
+    /// Confirms a queued registration. One short attempt: the challenge in it must not be used twice,
+    /// and the window is short, so that who gets no answer looks at the ticket instead.
+    /// `POST /miner/register/confirm/{queue_id}`.
     pub async fn confirm_registration(
         &self,
         queue_id: &str,
         request: &RegisterMinerConfirmationRequest,
     ) -> Result<MinerRegistrationQueueStatusResponse, CallError> {
+        let call = "/miner/register/confirm";
         let path = ["miner", "register", "confirm", queue_id];
-        self.post("/miner/register/confirm", &path, request).await
+        let content = json(call, request)?;
+        let mut request = self.request(reqwest::Method::POST, call, &path, &[], content);
+        (request.attempts, request.timeout) = (1, self.0.rules.confirm_timeout);
+        self.send(request).await
     }
 
     /// Names the address that is paid. `POST /miner/payout_coldkey`.
