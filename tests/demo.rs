@@ -234,6 +234,23 @@ mod signals {
     }
 
     #[test]
+    fn the_second_ctrl_c_ends_at_once() {
+        let home = tempfile::tempdir().unwrap();
+        let mut child = training(home.path());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let status = loop {
+            assert!(Instant::now() < deadline, "two signals did not end it");
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            // It may have ended since it was looked at.
+            let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(status.code(), Some(130));
+    }
+
+    #[test]
     fn a_closed_pipe_ends_quietly() {
         let home = tempfile::tempdir().unwrap();
         let mut child = hearth(home.path())

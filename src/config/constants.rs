@@ -63,6 +63,8 @@ pub struct Constants {
     /// Between two reports to the operator's telemetry, where the user switched it on (spec 11.1).
     #[serde(with = "seconds")]
     pub fleet_telemetry: Duration,
+    /// The model hub, asked only where the user allows it.
+    pub hub: String,
     /// The orchestrator's HTTP rules.
     pub http: HttpConstants,
     /// Object storage.
@@ -278,6 +280,7 @@ impl Constants {
             stuck_after: secs(900.0),
             attestation_timeout: secs(30.0),
             fleet_telemetry: secs(15.0),
+            hub: "https://huggingface.co".to_owned(),
             http: HttpConstants::default(),
             storage: StorageConstants::default(),
             registry: RegistryConstants::default(),

@@ -284,6 +284,12 @@ impl Settings {
         Ok(())
     }
 
+    /// Takes `value` for a setting that nobody gave.
+    pub fn assume(&mut self, key: Key, value: &str) {
+        let value = Valued { value: value.to_owned(), origin: Origin::Default };
+        self.values.entry(key).or_insert(value);
+    }
+
     /// The text of a setting, if anybody gave one.
     pub fn text(&self, key: Key) -> Option<&Valued<String>> {
         self.values.get(&key)

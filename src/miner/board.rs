@@ -143,6 +143,11 @@ impl Board {
         }
     }
 
+    /// Says more precisely what is awaited.
+    pub fn awaits(&self, next: &str) {
+        self.update(|snapshot| next.clone_into(&mut snapshot.status.next));
+    }
+
     /// Sets when the awaited thing is expected.
     pub fn expect(&self, eta: Eta) {
         self.update(|snapshot| snapshot.status.eta = eta);

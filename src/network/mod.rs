@@ -4,6 +4,7 @@
 
 pub mod attestation;
 pub mod directory;
+pub mod disclosed;
 pub mod http;
 pub mod hub;
 pub mod orchestrator;

@@ -23,6 +23,8 @@ enum Unusable {
     Tensor(#[from] TorchError),
     #[error("it names no sample to take the targets from")]
     NoSample,
+    #[error("this stage has no tokenizer to read its text with")]
+    NoTokenizer,
     #[error("its sample cannot be downloaded: {0}")]
     Download(#[from] DownloadError),
     #[error("its sample cannot be tokenised: {0}")]

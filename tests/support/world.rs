@@ -9,10 +9,15 @@ use hearth::clock::{Clock, Entropy};
 use hearth::compute::Device;
 use hearth::compute::cpu::CpuDevice;
 use hearth::config::Constants;
-use hearth::miner::{Command, DeviceWorker, Miner, MinerHandle, MinerSettings, State};
+use hearth::miner::text_source::TokenizerSource;
+use hearth::miner::{
+    Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerHandle, MinerSettings,
+    State,
+};
 use hearth::model::presets::Preset;
 use hearth::model::tokenizer::Tokenizer;
 use hearth::network::Route;
+use hearth::network::attestation::Provider;
 use hearth::network::peers::PeerReach;
 use hearth::swarm::feed::{Feed, Source};
 use hearth::swarm::{Practice, PracticeConfig};
@@ -41,23 +46,36 @@ pub struct Plan {
     pub seed: u64,
 }
 
-pub async fn start(plan: &Plan, folder: &Path) -> World {
-    let clock = Clock::system();
-    let (events, own) = (Events::new(), Events::new());
-    let (seen, told) = (events.subscribe(), own.subscribe());
+/// The other side alone, for miners of other processes.
+pub async fn swarm(plan: &Plan, folder: &Path) -> (Practice, Events) {
+    let events = Events::new();
+    let config = config(plan, folder);
+    let practice = Practice::start(config, Clock::system(), events.clone()).await.unwrap();
+    (practice, events)
+}
+
+fn config(plan: &Plan, folder: &Path) -> PracticeConfig {
     let preset = *Preset::named("nano").unwrap();
     let tokenizer = Arc::new(Tokenizer::shipped().unwrap());
     let tokens = preset.seq * preset.batch;
     let source = Source::Stories { seed: plan.seed };
     let feed = Arc::new(Feed::new(source, Arc::clone(&tokenizer), tokens).unwrap());
-    let config = PracticeConfig {
+    PracticeConfig {
         stages: plan.stages,
         miners_per_stage: plan.miners_per_stage,
         epochs: Some(plan.epochs),
         in_flight: plan.in_flight,
         seed: plan.seed,
         ..PracticeConfig::new(preset, feed, folder.join("swarm"))
-    };
+    }
+}
+
+pub async fn start(plan: &Plan, folder: &Path) -> World {
+    let clock = Clock::system();
+    let (events, own) = (Events::new(), Events::new());
+    let (seen, told) = (events.subscribe(), own.subscribe());
+    let config = config(plan, folder);
+    let tokenizer = Arc::clone(config.feed.tokenizer());
     let practice = Practice::start(config, clock.clone(), events).await.unwrap();
     let device: Arc<dyn Device> = Arc::new(CpuDevice::new(None));
     let worker = DeviceWorker::start(device).unwrap();

@@ -214,16 +214,3 @@ pub fn swarm_failure(error: &PracticeError) -> Failure {
     };
     Failure::new(exit, error)
 }
-
-/// The line and exit code for a miner that ended by an error.
-pub fn miner_failure(name: &str, error: &MinerError) -> Failure {
-    let exit = match error {
-        MinerError::Version(_) => Exit::Version,
-        MinerError::Disk(_) => Exit::Disk,
-        MinerError::Device(_) => Exit::NoDevice,
-        MinerError::Refused(_) => Exit::Refused,
-        MinerError::Settings(_) => Exit::Configuration,
-        _ => Exit::Failed,
-    };
-    Failure::new(exit, format!("{name}: {error}"))
-}

@@ -6,7 +6,8 @@ use super::{CallError, Content, Orchestrator, empty_object, json};
 use crate::protocol::ids::{ChunkNumber, RunId};
 use crate::protocol::messages::{
     ActivationResponse, AttestationChallengeRequest, FileUploadCompletionRequest,
-    FileUploadCompletionResponse, FileUploadRequest, FileUploadResponse, GetActivationsRequest,
+    FileUploadCompletionResponse, FileUploadRequest, FileUploadResponse, FleetTelemetryPayload,
+    FleetTelemetryResponse, GetActivationsRequest,
     HeartbeatResponse, LayerOptimizerStateResponse, LossReportRequest,
     MinerRegistrationQueueStatusResponse, Partition, PayoutColdkeyRequest,
     RegisterMinerConfirmationRequest, RegisterMinerRequest, RegistrationAnswer,
@@ -222,6 +223,14 @@ impl Orchestrator {
     pub async fn merged_partitions(&self) -> Result<Vec<Partition>, CallError> {
         let path = ["common", "get_merged_partitions"];
         self.get("/common/get_merged_partitions", &path, &[], Content::Absent).await
+    }
+
+    /// Measurements for the operator. `POST /miner/fleet-telemetry`.
+    pub async fn fleet_telemetry(
+        &self,
+        payload: &FleetTelemetryPayload,
+    ) -> Result<FleetTelemetryResponse, CallError> {
+        self.post("/miner/fleet-telemetry", &["miner", "fleet-telemetry"], payload).await
     }
 
     /// Asks for a challenge. `POST /miner/request_attestation_challenge`.

@@ -8,6 +8,7 @@ mod partition;
 mod registration;
 mod run;
 mod storage;
+mod telemetry;
 mod validation;
 mod work;
 
@@ -31,6 +32,7 @@ pub use storage::{
     FileUploadRequest, FileUploadResponse, LayerOptimizerStateResponse,
     SubmitOptimizerStateRequest, SubmitWeightsResponse, SubmittedWeights, WeightUpdate,
 };
+pub use telemetry::{FleetTelemetryPayload, FleetTelemetryResponse, PrometheusSnapshot};
 pub use validation::{
     MinerScore, RunIncentiveAllocation, SubnetScores, ValidationTaskResponse, ValidatorTask,
     ValidatorTaskType,
