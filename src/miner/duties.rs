@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::MinerError;
@@ -532,6 +533,8 @@ impl Life {
             epoch: stage.epoch(),
             learning_rate: stage.terms().hyper.learning_rate,
             tokens_per_activation: stage.terms().tokens() as u64,
+            directory: self.peers.directory(),
+            benched: AtomicBool::new(benched),
         };
         let pipeline = Pipeline {
             services: &self.services,

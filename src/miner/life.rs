@@ -14,7 +14,7 @@ use super::board::Board;
 use super::error::MinerError;
 use super::fleet;
 use super::joining::{Disclosure, Joining};
-use super::machine::{self, Duty, Outcome, Pause};
+use super::machine::{self, Bench, Duty, Outcome, Pause};
 use super::snapshot::{Command, DeviceView, Eta, MinerSnapshot, Reason, State, Who};
 use super::text_source::TokenizerSource;
 use super::view::show_wish;
@@ -31,7 +31,7 @@ use crate::network::publisher::{Published, Publisher, PublisherSetup, SentForwar
 use crate::network::registry::Bridge;
 use crate::network::storage::Storage;
 use crate::network::{Orchestrator, Traffic};
-use crate::protocol::backoff;
+use crate::protocol::{Phase, backoff};
 use crate::telemetry::Events;
 use crate::training::desk::Desk;
 use crate::training::door::Door;
@@ -363,6 +363,9 @@ impl Life {
             if duty == Duty::Train && matches!(outcome, Outcome::PhaseIs(_)) {
                 self.resets = 0;
             }
+            if let Outcome::Benched(bench) = outcome {
+                self.announcer.say(Phase::Training, bench.status());
+            }
             self.explain(duty, &outcome, next.pause);
             let pause = self.length_of(next.pause);
             if next.pause == Pause::Reset {
@@ -446,9 +449,15 @@ impl Life {
                 };
                 board.status(State::Registering, Reason::NotRegistered, who, next);
             }
-            Outcome::RunFull | Outcome::Benched => {
-                let reason = Reason::BackOff { attempt: self.resets + 1 };
+            Outcome::RunFull => {
                 let next = "the network must have room for this miner";
+                board.status(State::Waiting, Reason::RunFull, Who::Network, next);
+            }
+            Outcome::Benched(bench) => {
+                let (reason, next) = match bench {
+                    Bench::Frozen => (Reason::Frozen, "the network must let it work again"),
+                    Bench::Initializing => (Reason::NextEpoch, "the next epoch must begin"),
+                };
                 board.status(State::Waiting, reason, Who::Network, next);
             }
             _ => {}

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::config::Constants;
+use crate::protocol::messages::MinerStatus;
 use crate::protocol::{Phase, ServerError};
 
 /// What the miner is busy with. Each is carried out from start to end, and ends with an
@@ -53,6 +54,25 @@ impl Duty {
     }
 }
 
+/// Why the network lets this miner not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bench {
+    /// It was frozen; for how long is the network's business.
+    Frozen,
+    /// It begins with the next epoch.
+    Initializing,
+}
+
+impl Bench {
+    /// What peers are told (spec 1.4).
+    pub fn status(self) -> MinerStatus {
+        match self {
+            Self::Frozen => MinerStatus::Frozen,
+            Self::Initializing => MinerStatus::Initializing,
+        }
+    }
+}
+
 /// How a duty ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -69,7 +89,7 @@ pub enum Outcome {
     /// The run has no room.
     RunFull,
     /// The orchestrator benched this miner.
-    Benched,
+    Benched(Bench),
     /// A server or the store does not do its part; in plain words.
     Trouble(String),
     /// The weights on this machine cannot be trusted, or cannot be had: start over.
@@ -90,9 +110,8 @@ impl Outcome {
             ServerError::EntityNotRegistered { .. } => Self::NotRegistered,
             ServerError::SpecVersion { .. } => Self::WrongVersion(error.to_string()),
             ServerError::RunFull { .. } => Self::RunFull,
-            ServerError::MinerFrozen { .. } | ServerError::MinerInitializing { .. } => {
-                Self::Benched
-            }
+            ServerError::MinerFrozen { .. } => Self::Benched(Bench::Frozen),
+            ServerError::MinerInitializing { .. } => Self::Benched(Bench::Initializing),
             ServerError::Other { .. } => Self::Trouble(error.to_string()),
         }
     }
@@ -163,9 +182,9 @@ pub fn next(duty: Duty, outcome: &Outcome, troubles: u32) -> Next {
         }
         Outcome::RunFull => after(Pause::RunFull, Duty::Register),
         Outcome::NotYet => after(Pause::NotYet, duty),
-        Outcome::Benched if duty == Duty::Register => after(Pause::Registration, duty),
+        Outcome::Benched(_) if duty == Duty::Register => after(Pause::Registration, duty),
         // Phases go on while a miner is benched: look again where the stage stands.
-        Outcome::Benched => after(Pause::Benched, Duty::AwaitTraining),
+        Outcome::Benched(_) => after(Pause::Benched, Duty::AwaitTraining),
         Outcome::NotRegistered if duty == Duty::Register => after(Pause::Registration, duty),
         Outcome::Trouble(_) if duty == Duty::Register => after(Pause::Registration, duty),
         Outcome::Trouble(_) if troubles < MAX_TROUBLES || is_patient(duty) => {
@@ -236,7 +255,8 @@ mod tests {
             Outcome::NotRegistered,
             Outcome::WrongVersion(text()),
             Outcome::RunFull,
-            Outcome::Benched,
+            Outcome::Benched(Bench::Frozen),
+            Outcome::Benched(Bench::Initializing),
             Outcome::Trouble(text()),
             Outcome::Reset(text()),
             Outcome::StageLost(text()),

@@ -93,6 +93,12 @@ pub enum Reason {
         /// In plain words.
         what: String,
     },
+    /// The run takes no more miners now.
+    RunFull,
+    /// The network does not let this miner work.
+    Frozen,
+    /// This miner may work from the next epoch on.
+    NextEpoch,
     /// The orchestrator dropped this miner; it registers again.
     NotRegistered,
     /// Waiting before the next try.
@@ -129,6 +135,9 @@ impl Reason {
             Self::UserPaused => "user-paused",
             Self::StopRequested => "stop-requested",
             Self::NetworkTrouble { .. } => "network-trouble",
+            Self::RunFull => "run-full",
+            Self::Frozen => "frozen",
+            Self::NextEpoch => "next-epoch",
             Self::NotRegistered => "not-registered",
             Self::BackOff { .. } => "back-off",
             Self::Failed { .. } => "failed",
@@ -156,6 +165,9 @@ impl Reason {
             Self::UserPaused => "You paused it.".into(),
             Self::StopRequested => "Stopping: work in hand is finished first.".into(),
             Self::NetworkTrouble { what } => format!("{what} Trying again."),
+            Self::RunFull => "The run takes no more miners now.".into(),
+            Self::Frozen => "The network has frozen this miner.".into(),
+            Self::NextEpoch => "This miner starts with the next epoch.".into(),
             Self::NotRegistered => "The orchestrator no longer lists this miner.".into(),
             Self::BackOff { attempt } => format!("Waiting before try {attempt}."),
             Self::Failed { what } => what.clone(),

@@ -121,7 +121,9 @@ async fn world() -> (Server, Services, LocalStage, Recorder) {
         Entropy::seeded(2, "merge test"),
     );
     let storage = Storage::new(http, constants.storage.clone(), clock.clone());
-    let services = Services { orchestrator, storage, clock, constants: Arc::new(constants) };
+    let attestor = Attestor::new(Provider::Nobody, Duration::from_secs(1), clock.clone());
+    let constants = Arc::new(constants);
+    let services = Services { orchestrator, storage, attestor, clock, constants };
     let terms = Terms::read(&answer(), LearningRateRule::FromRun).unwrap();
     let worker = Worker::start("test").unwrap();
     let device = Arc::new(CpuDevice::new(Some(1)));
