@@ -536,7 +536,6 @@ impl Life {
         }
     }
 
-
     async fn merge(&mut self) -> Outcome {
         self.note_phase(Phase::MergingPartitions);
         let Some(stage) = &self.stage else { return out_of_order("a stage") };
@@ -548,13 +547,8 @@ impl Life {
         let began = self.merged.open(stage, self.clock.now());
         let limit = self.services.constants.training.hand_in_limit;
         let view = UploadView::new(board, &self.settings.name, began, limit);
-        let merged = merge_partitions(
-            &self.services,
-            stage,
-            &mut self.merged,
-            &progress,
-            view.escort(),
-        );
+        let merged =
+            merge_partitions(&self.services, stage, &mut self.merged, &progress, view.escort());
         match merged.await {
             Ok(MergeDone::Merged(count)) => {
                 board.update(|snapshot| snapshot.work.partitions_merged += count as u64);

@@ -172,8 +172,7 @@ impl<N: Numbers> StreamedBlob<N> {
     /// Appends the payload's bytes `range` (offsets in the object). Parts may begin and end in the
     /// middle of a number.
     async fn payload(&self, range: Range<u64>, out: &mut Vec<u8>) -> io::Result<()> {
-        let (start, end) =
-            (range.start - HEADER_LEN as u64, range.end - HEADER_LEN as u64);
+        let (start, end) = (range.start - HEADER_LEN as u64, range.end - HEADER_LEN as u64);
         if start == end {
             return Ok(());
         }

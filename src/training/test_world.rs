@@ -133,11 +133,7 @@ async fn read(
     (StatusCode::PARTIAL_CONTENT, bytes).into_response()
 }
 
-async fn write(
-    State(server): State<Server>,
-    Path(name): Path<String>,
-    body: Bytes,
-) -> StatusCode {
+async fn write(State(server): State<Server>, Path(name): Path<String>, body: Bytes) -> StatusCode {
     if let Some(Fault::Status(status)) = meet(&server, &name).await {
         return StatusCode::from_u16(status).unwrap();
     }
@@ -195,7 +191,9 @@ async fn submit_merged(State(server): State<Server>, body: Bytes) -> &'static st
 async fn submit_weights(State(server): State<Server>, body: Bytes) -> String {
     submit(&server, "weights", &body);
     let answer = server.shelf().answers.pop();
-    answer.unwrap_or_else(|| json!({"message": "", "should_upload_optimizer_state": false})).to_string()
+    answer
+        .unwrap_or_else(|| json!({"message": "", "should_upload_optimizer_state": false}))
+        .to_string()
 }
 
 async fn submit_optimizer(State(server): State<Server>, body: Bytes) -> &'static str {
@@ -239,4 +237,3 @@ pub(super) async fn world() -> (Server, Services, LocalStage, Recorder) {
     stage.begin_epoch(Epoch(3), Vec::new()).await.unwrap();
     (server, services, stage, recorder)
 }
-

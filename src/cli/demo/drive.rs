@@ -87,10 +87,7 @@ impl Relay {
     /// What has already been sent.
     fn rest(&mut self) -> Vec<Event> {
         let mut rest: Vec<Event> = std::iter::from_fn(|| self.swarm.try_recv().ok()).collect();
-        rest.extend(
-            std::iter::from_fn(|| self.miners.try_recv().ok())
-                .filter(is_only_theirs),
-        );
+        rest.extend(std::iter::from_fn(|| self.miners.try_recv().ok()).filter(is_only_theirs));
         rest.iter().for_each(|event| self.tally.note(event));
         rest
     }

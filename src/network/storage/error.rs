@@ -115,7 +115,9 @@ impl UploadError {
         match self {
             Self::Part { status, .. } => status.is_some_and(refused),
             Self::Completion(CallError::Status { status, .. }) => refused(*status),
-            Self::Completion(CallError::Server(error)) => matches!(error, ServerError::Other { .. }),
+            Self::Completion(CallError::Server(error)) => {
+                matches!(error, ServerError::Other { .. })
+            }
             _ => false,
         }
     }

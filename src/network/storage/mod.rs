@@ -19,8 +19,8 @@ use crate::config::constants::StorageConstants;
 use download::Wanted;
 pub use error::{DownloadError, UploadError};
 pub use upload::{
-    BlobSource, Deadline, Digest, Escort, PartBytes, UploadJob, UploadProgress, UploadWatch,
-    Untold, Verdict,
+    BlobSource, Deadline, Digest, Escort, PartBytes, Untold, UploadJob, UploadProgress,
+    UploadWatch, Verdict,
 };
 
 /// The object store, reached through presigned addresses. Cheap to clone.
@@ -67,8 +67,6 @@ fn gunzip(bytes: &[u8], limit: usize) -> Result<Vec<u8>, DownloadError> {
     let mut text = Vec::new();
     // One byte more than allowed tells a text of that length from a longer one.
     let mut reader = MultiGzDecoder::new(bytes).take(limit as u64 + 1);
-    reader
-        .read_to_end(&mut text)
-        .map_err(|error| DownloadError::Compressed(error.to_string()))?;
+    reader.read_to_end(&mut text).map_err(|error| DownloadError::Compressed(error.to_string()))?;
     if text.len() > limit { Err(DownloadError::TooLarge(limit)) } else { Ok(text) }
 }

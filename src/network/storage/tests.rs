@@ -264,9 +264,7 @@ fn zipped(bytes: &[u8]) -> Vec<u8> {
 
 /// Answers one connection after the other by writing raw bytes, then closes it or keeps silent.
 /// Gives its address, and what it was asked.
-async fn raw_server(
-    answers: &'static [(&'static str, bool)],
-) -> (String, Arc<Mutex<Vec<String>>>) {
+async fn raw_server(answers: &'static [(&'static str, bool)]) -> (String, Arc<Mutex<Vec<String>>>) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -80,8 +80,7 @@ async fn a_chunk_whose_preferred_copy_fails_comes_from_its_twin() {
         server.put_merged(0, "preferred", &vec![0.5; half]);
         server.put_merged(1, "other", &vec![1.0; rest]);
         server.fail("preferred", fault);
-        let (epoch, coverage) =
-            load_merged(&services, &mut stage, Synced::Never).await.unwrap();
+        let (epoch, coverage) = load_merged(&services, &mut stage, Synced::Never).await.unwrap();
         assert_eq!(epoch, Epoch(4));
         assert_eq!(coverage.loaded, [ChunkNumber(0), ChunkNumber(1)], "{fault:?}");
         assert!(coverage.failed.is_empty());

@@ -39,7 +39,13 @@ impl UploadJob {
     }
 
     /// Whether what was begun is the upload of this very object, and its addresses are still good.
-    pub(super) fn continues(&self, what: FileType, total: u64, digest: &Digest, now: Moment) -> bool {
+    pub(super) fn continues(
+        &self,
+        what: FileType,
+        total: u64,
+        digest: &Digest,
+        now: Moment,
+    ) -> bool {
         self.begun.as_ref().is_some_and(|begun| {
             begun.what == what
                 && begun.plan.total == total
@@ -150,7 +156,8 @@ mod tests {
     #[test]
     fn it_goes_on_only_with_the_same_bytes_and_while_its_addresses_are_good() {
         let plan = UploadPlan::new(15 << 20);
-        let urls = ["https://s/1?X-Amz-Expires=3600", "https://s/2?X-Amz-Expires=60&X-Amz-Signature=x"];
+        let urls =
+            ["https://s/1?X-Amz-Expires=3600", "https://s/2?X-Amz-Expires=60&X-Amz-Signature=x"];
         let begun = Begun::new(FileType::Weights, plan, [7; 32], granted(&urls), at(10)).unwrap();
         assert!(!format!("{begun:?}").contains("Signature"));
         let mut job = UploadJob { begun: Some(begun) };

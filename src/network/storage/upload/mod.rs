@@ -20,8 +20,8 @@ use crate::protocol::multipart::UploadPlan;
 use job::Begun;
 pub use job::UploadJob;
 use pace::Pace;
+pub use progress::{Deadline, Escort, Untold, UploadProgress, UploadWatch, Verdict};
 use progress::{Gauge, REPORT_EVERY};
-pub use progress::{Deadline, Escort, UploadProgress, UploadWatch, Untold, Verdict};
 use put::Part;
 pub use source::{BlobSource, Digest, PartBytes};
 
@@ -137,9 +137,9 @@ impl Storage {
                 && let Some(part) = waiting.pop_front()
             {
                 let (url, pace) = (&urls[part.index], &pace);
-                running.push(async move {
-                    (part.index, self.put_part(url, part, source, pace).await)
-                });
+                running.push(
+                    async move { (part.index, self.put_part(url, part, source, pace).await) },
+                );
             }
             gauge.note(clock.now(), sent(&parts, stored), stored.iter().flatten().count());
             if running.is_empty() {

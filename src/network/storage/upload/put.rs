@@ -41,7 +41,8 @@ struct Meter {
 
 impl Meter {
     fn new(clock: &Clock) -> Self {
-        let meter = Self { clock: clock.clone(), sent: AtomicU64::new(0), moved: AtomicU64::new(0) };
+        let meter =
+            Self { clock: clock.clone(), sent: AtomicU64::new(0), moved: AtomicU64::new(0) };
         meter.add(0);
         meter
     }

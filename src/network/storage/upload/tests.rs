@@ -108,7 +108,10 @@ async fn complete(State(server): State<Server>, body: Bytes) -> String {
     if let Some(refusal) = books.refusals.pop_front() {
         return refusal.to_string();
     }
-    let numbers: Vec<u64> = request["parts"].as_array().unwrap().iter()
+    let numbers: Vec<u64> = request["parts"]
+        .as_array()
+        .unwrap()
+        .iter()
         .map(|part| part["PartNumber"].as_u64().unwrap())
         .collect();
     assert!(numbers.iter().copied().eq(1..=books.parts.len() as u64), "{numbers:?}");
