@@ -15,6 +15,7 @@ use super::error::MinerError;
 use super::fleet;
 use super::joining::{Disclosure, Joining};
 use super::machine::{self, Bench, Duty, Outcome, Pause};
+use super::register::attestation_refused;
 use super::snapshot::{Command, DeviceView, Eta, MinerSnapshot, Reason, State, Who};
 use super::text_source::TokenizerSource;
 use super::view::show_wish;
@@ -38,6 +39,8 @@ use crate::training::door::Door;
 use crate::training::floor::Wish;
 use crate::training::load::Synced;
 use crate::training::local::LocalStage;
+use crate::training::merge::MergeMemory;
+use crate::training::pseudo_gradient::HandInMemory;
 use crate::training::record::Recorder;
 use crate::training::services::Services;
 use crate::training::terms::{LearningRateRule, Terms};
@@ -252,6 +255,10 @@ pub(super) struct Life {
     /// Of the run, where the stage reads text.
     pub(super) tokenizer: Option<Arc<Tokenizer>>,
     pub(super) desk: Option<Arc<Desk>>,
+    /// What of this epoch's work is uploaded already.
+    pub(super) handed_in: HandInMemory,
+    /// What of this epoch's partitions is merged already.
+    pub(super) merged: MergeMemory,
     /// Whether this session has loaded merged weights.
     pub(super) synced: Synced,
     /// Whether the optimizer state of others is still to be asked for.
@@ -341,6 +348,8 @@ impl Life {
             stage: None,
             tokenizer: None,
             desk: None,
+            handed_in: HandInMemory::default(),
+            merged: MergeMemory::default(),
             synced: Synced::Never,
             new_here: true,
             benched: false,
@@ -376,7 +385,7 @@ impl Life {
             }
             duty = if self.rest(pause).await { Duty::Stopped } else { next.duty };
             if let (Duty::Fault, None) = (duty, &self.failure) {
-                self.failure = Some(failure_of(&outcome));
+                self.failure = Some(self.failure_of(&outcome));
             }
         }
         match self.failure.take() {
@@ -468,6 +477,18 @@ impl Life {
         }
     }
 
+    fn failure_of(&self, outcome: &Outcome) -> MinerError {
+        match outcome {
+            Outcome::WrongVersion(what) => MinerError::Version(what.clone()),
+            Outcome::AttestationRefused(words) => {
+                let given = !self.services.attestor.sends_null();
+                MinerError::Refused(attestation_refused(given, words))
+            }
+            Outcome::Hopeless(what) => MinerError::Failed(what.clone()),
+            other => MinerError::Failed(format!("{other:?}")),
+        }
+    }
+
     /// Leaves the stage's peers; the stage itself goes only if it cannot be trusted.
     async fn start_over(&mut self, outcome: &Outcome) {
         self.retire().await;
@@ -502,13 +523,5 @@ pub(super) async fn until_stop(mut wish: watch::Receiver<Wish>) {
     // An error means that nobody can ask any more.
     if wish.wait_for(|wish| *wish == Wish::Stop).await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-fn failure_of(outcome: &Outcome) -> MinerError {
-    match outcome {
-        Outcome::WrongVersion(what) => MinerError::Version(what.clone()),
-        Outcome::Hopeless(what) => MinerError::Failed(what.clone()),
-        other => MinerError::Failed(format!("{other:?}")),
     }
 }

@@ -96,6 +96,8 @@ pub enum Outcome {
     Reset(String),
     /// The device or a computation failed; the stage must be built again.
     StageLost(String),
+    /// The network refuses this miner's attestation, in its own words.
+    AttestationRefused(String),
     /// Something no repetition can help with: a full disk, a model that does not fit.
     Hopeless(String),
     /// The user asked to stop, and the work in hand is done.
@@ -112,6 +114,9 @@ impl Outcome {
             ServerError::RunFull { .. } => Self::RunFull,
             ServerError::MinerFrozen { .. } => Self::Benched(Bench::Frozen),
             ServerError::MinerInitializing { .. } => Self::Benched(Bench::Initializing),
+            ServerError::Other { .. } if error.is_about_attestation() => {
+                Self::AttestationRefused(error.to_string())
+            }
             ServerError::Other { .. } => Self::Trouble(error.to_string()),
         }
     }
@@ -171,7 +176,9 @@ pub fn next(duty: Duty, outcome: &Outcome, troubles: u32) -> Next {
     }
     match outcome {
         Outcome::StopAsked => go(Duty::Stopped),
-        Outcome::WrongVersion(_) | Outcome::Hopeless(_) => go(Duty::Fault),
+        Outcome::WrongVersion(_) | Outcome::Hopeless(_) | Outcome::AttestationRefused(_) => {
+            go(Duty::Fault)
+        }
         Outcome::Done => go(following(duty)),
         Outcome::PhaseIs(phase) => {
             let to = for_phase(duty, *phase);
@@ -200,7 +207,10 @@ pub fn next(duty: Duty, outcome: &Outcome, troubles: u32) -> Next {
 /// Duties whose troubles pass by themselves or are overtaken by the next phase: starting over would
 /// only lose what is in memory.
 fn is_patient(duty: Duty) -> bool {
-    matches!(duty, Duty::AwaitTraining | Duty::AwaitMerging | Duty::Train | Duty::Merge)
+    matches!(
+        duty,
+        Duty::AwaitTraining | Duty::AwaitMerging | Duty::Train | Duty::Upload | Duty::Merge
+    )
 }
 
 fn following(duty: Duty) -> Duty {
@@ -261,6 +271,7 @@ mod tests {
             Outcome::Reset(text()),
             Outcome::StageLost(text()),
             Outcome::Hopeless(text()),
+            Outcome::AttestationRefused(text()),
             Outcome::StopAsked,
         ];
         phases.into_iter().chain(others).collect()
@@ -305,7 +316,10 @@ mod tests {
                     let step = next(duty, &outcome, troubles);
                     let ends = matches!(
                         outcome,
-                        Outcome::StopAsked | Outcome::WrongVersion(_) | Outcome::Hopeless(_)
+                        Outcome::StopAsked
+                            | Outcome::WrongVersion(_)
+                            | Outcome::Hopeless(_)
+                            | Outcome::AttestationRefused(_)
                     );
                     assert_eq!(step.duty.is_end(), ends || duty.is_end(), "{duty:?} {outcome:?}");
                 }
@@ -344,6 +358,8 @@ mod tests {
         assert_eq!(next(Duty::Load, &trouble, 3).duty, Duty::Register);
         assert_eq!(next(Duty::AwaitTraining, &trouble, 99).duty, Duty::AwaitTraining);
         assert_eq!(next(Duty::Train, &trouble, 99).duty, Duty::Train);
+        // Starting over would throw the pseudo-gradient away; the next try goes on with it.
+        assert_eq!(next(Duty::Upload, &trouble, 99).duty, Duty::Upload);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod register;
 pub mod snapshot;
 pub mod text_source;
 mod ticket;
+mod uploads;
 mod view;
 
 pub use error::MinerError;
