@@ -49,6 +49,40 @@ async fn a_stage_that_never_leaves_merging_is_named_with_the_time_it_takes() {
 }
 
 #[tokio::test]
+async fn a_damaged_snapshot_is_said_and_the_one_before_it_used() {
+    let (script, folder) = (Script::start().await, tempfile::tempdir().unwrap());
+    // Two loads, two generations.
+    let mut miner = start(&script, folder.path(), Choices::default());
+    miner.state("training", "no-activation").await;
+    script.phase("merging_partitions");
+    miner.state("merging", "merging-partitions").await;
+    script.phase("training");
+    miner.state("training", "no-activation").await;
+    miner.stop().await.unwrap();
+    let snapshots = std::fs::read_dir(folder.path().join("data").join("snapshots")).unwrap();
+    let place = snapshots.map(|entry| entry.unwrap().path()).next().unwrap();
+    let current = place.join("current.snapshot");
+    let mut bytes = std::fs::read(&current).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&current, &bytes).unwrap();
+
+    let mut miner = start(&script, folder.path(), Choices::default());
+    let said = miner.finding("snapshot-damaged").await;
+    assert!(said.contains("checksum") && said.contains("before it is used"), "{said}");
+    miner.state("training", "no-activation").await;
+    miner.stop().await.unwrap();
+    for generation in ["current.snapshot", "previous.snapshot"] {
+        std::fs::write(place.join(generation), b"torn").unwrap();
+    }
+    let mut miner = start(&script, folder.path(), Choices::default());
+    let said = miner.finding("snapshot-damaged").await;
+    assert!(said.contains("downloaded from the network"), "{said}");
+    miner.state("training", "no-activation").await;
+    miner.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn what_is_told_of_the_machine_is_what_the_user_typed_in() {
     let (script, folder) = (Script::start().await, tempfile::tempdir().unwrap());
     let mut miner = start(&script, folder.path(), Choices::default());

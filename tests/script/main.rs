@@ -10,3 +10,6 @@ mod miner;
 mod privacy;
 mod queue;
 mod server;
+#[path = "../support/world.rs"]
+#[allow(dead_code)]
+mod world;

@@ -54,6 +54,8 @@ pub struct Choices {
     pub disclosure: Disclosure,
     pub attestation: Provider,
     pub telemetry: FleetTelemetry,
+    /// Which key.
+    pub key: u64,
 }
 
 impl Default for Choices {
@@ -64,6 +66,7 @@ impl Default for Choices {
             disclosure: Disclosure::default(),
             attestation: Provider::Nobody,
             telemetry: FleetTelemetry::Off,
+            key: 5,
         }
     }
 }
@@ -77,9 +80,14 @@ pub struct Running {
 
 /// Starts one whose files are in `folder`.
 pub fn start(script: &Script, folder: &Path, choices: Choices) -> Running {
+    start_at(&script.base, folder, choices)
+}
+
+/// The same, at any server.
+pub fn start_at(base: &str, folder: &Path, choices: Choices) -> Running {
     let events = Events::new();
     let receiver = events.subscribe();
-    let base: url::Url = script.base.parse().unwrap();
+    let base: url::Url = base.parse().unwrap();
     let settings = MinerSettings {
         name: "m0".to_owned(),
         bridge: base.join("/bridge").unwrap(),
@@ -87,7 +95,7 @@ pub fn start(script: &Script, folder: &Path, choices: Choices) -> Running {
         route: Route::Loopback,
         reach: PeerReach::Loopback,
         peer_identity: PeerIdentity::ThrowAway,
-        hotkey: Arc::new(HotkeyPair::generate(&mut Entropy::seeded(5, "key"))),
+        hotkey: Arc::new(HotkeyPair::generate(&mut Entropy::seeded(choices.key, "key"))),
         constants: Arc::new(choices.constants),
         learning_rate: LearningRateRule::Constant,
         data: folder.join("data"),
@@ -105,7 +113,7 @@ pub fn start(script: &Script, folder: &Path, choices: Choices) -> Running {
     };
     let worker = DeviceWorker::start(Arc::new(CpuDevice::new(None))).unwrap();
     let handle =
-        Miner::start(settings, worker, Clock::system(), Entropy::seeded(5, "miner"), events);
+        Miner::start(settings, worker, Clock::system(), Entropy::seeded(choices.key, "miner"), events);
     Running { handle, events: receiver, told: Vec::new() }
 }
 

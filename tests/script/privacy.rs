@@ -8,8 +8,9 @@ use hearth::miner::{Disclosure, FleetTelemetry, Joining};
 use hearth::network::disclosed::{HEADERS, fields_of};
 use serde_json::{Value, json};
 
-use crate::miner::{Choices, quick, start};
-use crate::server::{Reply, Script, Seen, registration};
+use crate::miner::{Choices, quick, start, start_at};
+use crate::server::{Reply, Script, Seen, overheard, registration};
+use crate::world;
 
 /// The fields of a body, nested ones with a dot, lists looked into.
 fn fields(value: &Value, prefix: &str, into: &mut BTreeSet<String>) {
@@ -37,10 +38,10 @@ fn call(seen: &Seen) -> String {
 }
 
 #[track_caller]
-fn everything_is_listed(script: &Script) -> BTreeSet<String> {
+fn everything_is_listed(traffic: &[Seen]) -> BTreeSet<String> {
     let mut calls = BTreeSet::new();
-    for seen in script.all() {
-        let call = call(&seen);
+    for seen in traffic {
+        let call = call(seen);
         let listed = fields_of(&call).unwrap_or_else(|| panic!("{call} is not listed"));
         let mut sent = BTreeSet::new();
         fields(&seen.json(), "", &mut sent);
@@ -93,8 +94,42 @@ async fn no_call_header_or_field_leaves_that_is_not_listed() {
     miner.state("merging", "merging-partitions").await;
     script.asked("/miner/get_partitions", 1).await;
     miner.stop().await.unwrap();
-    let calls = everything_is_listed(&script);
+    let calls = everything_is_listed(&script.all());
     for call in ["POST /miner/register", "GET /miner/heartbeat", "POST /bridge/set"] {
         assert!(calls.contains(call), "{call} was not captured: {calls:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_epoch_of_a_swarm_sends_nothing_that_is_not_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = world::Plan { stages: 2, miners_per_stage: 1, epochs: 1, in_flight: 2, seed: 4 };
+    let (practice, _events) = world::swarm(&plan, folder.path()).await;
+    let (base, traffic) = overheard(&practice.orchestrator_url()).await;
+    let mut miners = Vec::new();
+    for key in [1, 2] {
+        let mut constants = hearth::config::Constants::practice();
+        constants.registration_pause = Duration::from_millis(100);
+        let home = folder.path().join(format!("miner{key}"));
+        let mut miner = start_at(&base, &home, Choices { key, constants, ..Choices::default() });
+        miner.state("loading", "building-stage").await;
+        miners.push(miner);
+    }
+    let finished = tokio::time::timeout(Duration::from_secs(180), practice.finished()).await;
+    finished.unwrap().unwrap();
+    for miner in miners {
+        miner.stop().await.unwrap();
+    }
+    practice.shutdown().await;
+    let calls = everything_is_listed(&traffic.lock().unwrap());
+    for call in [
+        "GET /miner/get_activations",
+        "POST /miner/submit_activation",
+        "POST /miner/report_loss",
+        "POST /miner/submit_weights",
+        "POST /miner/submit_merged_partitions",
+        "GET /common/get_merged_partitions",
+    ] {
+        assert!(calls.contains(call), "{call} was not overheard: {calls:?}");
     }
 }

@@ -185,6 +185,35 @@ fn error(name: &str, dict: &Value) -> Response {
     json!({"error_name": name, "error_dict": dict}).to_string().into_response()
 }
 
+/// A server that passes everything on to the one at `to`, and keeps what passes.
+pub async fn overheard(to: &str) -> (String, Arc<Mutex<Vec<Seen>>>) {
+    let kept: Arc<Mutex<Vec<Seen>>> = Arc::default();
+    let (shared, to) = (Arc::clone(&kept), to.trim_end_matches('/').to_owned());
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let router = Router::new().fallback(
+        move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
+            let (client, url) = (client.clone(), format!("{to}{uri}"));
+            shared.lock().unwrap().push(Seen {
+                method: method.clone(),
+                path: uri.path().to_owned(),
+                query: uri.query().unwrap_or_default().to_owned(),
+                headers: headers.clone(),
+                body: body.clone(),
+                at: Instant::now(),
+            });
+            async move {
+                let answer =
+                    client.request(method, url).headers(headers).body(body).send().await.unwrap();
+                (answer.status(), answer.bytes().await.unwrap())
+            }
+        },
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (base, kept)
+}
+
 /// The error of a wrong phase.
 pub fn layer_state(expected: &str, actual: &str) -> Reply {
     Reply::Error(
