@@ -15,7 +15,7 @@ use hearth::model::tokenizer::Tokenizer;
 use hearth::network::Route;
 use hearth::network::peers::PeerReach;
 use hearth::swarm::feed::{Feed, Source};
-use hearth::swarm::{Practice, PracticeConfig};
+use hearth::swarm::{Practice, PracticeConfig, Rules};
 use hearth::telemetry::{Event, Events};
 use hearth::training::record::Recorder;
 use hearth::training::terms::LearningRateRule;
@@ -41,7 +41,14 @@ pub struct Plan {
     pub seed: u64,
 }
 
+/// Under rules that refuse little.
+#[allow(dead_code)] // Not every test that includes this file starts this one.
 pub async fn start(plan: &Plan, folder: &Path) -> World {
+    start_with(plan, folder, Rules::lenient()).await
+}
+
+/// Under the rules given.
+pub async fn start_with(plan: &Plan, folder: &Path, rules: Rules) -> World {
     let clock = Clock::system();
     let (events, own) = (Events::new(), Events::new());
     let (seen, told) = (events.subscribe(), own.subscribe());
@@ -56,6 +63,7 @@ pub async fn start(plan: &Plan, folder: &Path) -> World {
         epochs: Some(plan.epochs),
         in_flight: plan.in_flight,
         seed: plan.seed,
+        rules,
         ..PracticeConfig::new(preset, feed, folder.join("swarm"))
     };
     let practice = Practice::start(config, clock.clone(), events).await.unwrap();
