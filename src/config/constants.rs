@@ -474,17 +474,17 @@ pub fn doubling_pause(first: Duration, failed: u32, longest: Duration) -> Durati
     first.saturating_mul(2_u32.saturating_pow(failed)).min(longest)
 }
 
-/// Durations as seconds.
-mod seconds {
+/// Durations as seconds, for every settings type.
+pub(crate) mod seconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(time: &Duration, s: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(time: &Duration, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_f64(time.as_secs_f64())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
         let seconds = f64::deserialize(d)?;
         // Longer than a year is a typing error, and additions to moments must not overflow.
         if !(0.0..=31_536_000.0).contains(&seconds) {

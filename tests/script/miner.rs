@@ -119,7 +119,6 @@ pub fn start_at(base: &str, folder: &Path, choices: Choices) -> Running {
 
 impl Running {
     /// Waits for an event of which `wanted` is true.
-    #[track_caller]
     pub async fn until(&mut self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
@@ -134,7 +133,6 @@ impl Running {
     }
 
     /// Waits until it is in this state for this reason.
-    #[track_caller]
     pub async fn state(&mut self, state: &str, reason: &str) {
         let wanted = |event: &Event| matches!(event, Event::State { state: s, reason: r, .. } if s == state && r == reason);
         self.until(&format!("{state}/{reason}"), wanted).await;

@@ -20,7 +20,7 @@ use hearth::network::Route;
 use hearth::network::attestation::Provider;
 use hearth::network::peers::PeerReach;
 use hearth::swarm::feed::{Feed, Source};
-use hearth::swarm::{Practice, PracticeConfig};
+use hearth::swarm::{Practice, PracticeConfig, Rules};
 use hearth::telemetry::{Event, Events};
 use hearth::training::record::Recorder;
 use hearth::training::terms::LearningRateRule;
@@ -47,14 +47,15 @@ pub struct Plan {
 }
 
 /// The other side alone, for miners of other processes.
+#[allow(dead_code)] // Not every test that includes this file needs it.
 pub async fn swarm(plan: &Plan, folder: &Path) -> (Practice, Events) {
     let events = Events::new();
-    let config = config(plan, folder);
+    let config = config(plan, folder, Rules::lenient());
     let practice = Practice::start(config, Clock::system(), events.clone()).await.unwrap();
     (practice, events)
 }
 
-fn config(plan: &Plan, folder: &Path) -> PracticeConfig {
+fn config(plan: &Plan, folder: &Path, rules: Rules) -> PracticeConfig {
     let preset = *Preset::named("nano").unwrap();
     let tokenizer = Arc::new(Tokenizer::shipped().unwrap());
     let tokens = preset.seq * preset.batch;
@@ -66,15 +67,24 @@ fn config(plan: &Plan, folder: &Path) -> PracticeConfig {
         epochs: Some(plan.epochs),
         in_flight: plan.in_flight,
         seed: plan.seed,
+        rules,
         ..PracticeConfig::new(preset, feed, folder.join("swarm"))
     }
 }
 
+/// Under rules that refuse little.
+#[allow(dead_code)] // Not every test that includes this file starts this one.
 pub async fn start(plan: &Plan, folder: &Path) -> World {
+    start_with(plan, folder, Rules::lenient()).await
+}
+
+/// Under the rules given.
+#[allow(dead_code)] // Likewise.
+pub async fn start_with(plan: &Plan, folder: &Path, rules: Rules) -> World {
     let clock = Clock::system();
     let (events, own) = (Events::new(), Events::new());
     let (seen, told) = (events.subscribe(), own.subscribe());
-    let config = config(plan, folder);
+    let config = config(plan, folder, rules);
     let tokenizer = Arc::clone(config.feed.tokenizer());
     let practice = Practice::start(config, clock.clone(), events).await.unwrap();
     let device: Arc<dyn Device> = Arc::new(CpuDevice::new(None));

@@ -83,6 +83,7 @@ fn practice_config(from: &Ingredients<'_>, keys: &[(String, HotkeyPair)]) -> Pra
         in_flight: plan.in_flight.unwrap_or(IN_FLIGHT),
         seed: from.seed,
         port: from.port,
+        rules: plan.rules.clone(),
         names,
         ..PracticeConfig::new(*plan.preset, Arc::clone(&from.feed), from.folder.join("swarm"))
     }
