@@ -7,6 +7,7 @@ pub mod genesis;
 pub mod orchestrator;
 pub mod phases;
 pub mod practice;
+pub mod relay;
 pub mod run;
 pub mod snapshot;
 pub mod store;

@@ -13,7 +13,7 @@ use hearth::miner::{Command, DeviceWorker, Miner, MinerHandle, MinerSettings, St
 use hearth::model::presets::Preset;
 use hearth::model::tokenizer::Tokenizer;
 use hearth::network::Route;
-use hearth::network::peers::PeerReach;
+use hearth::network::peers::{PeerIdentity, PeerReach};
 use hearth::swarm::feed::{Feed, Source};
 use hearth::swarm::{Practice, PracticeConfig};
 use hearth::telemetry::{Event, Events};
@@ -71,6 +71,7 @@ pub async fn start(plan: &Plan, folder: &Path) -> World {
             bridge: practice.bridge_url().parse().unwrap(),
             route: Route::Loopback,
             reach: PeerReach::Loopback,
+            peer_identity: PeerIdentity::ThrowAway,
             hotkey: Arc::new(HotkeyPair::generate(&mut entropy)),
             constants: Arc::new(Constants::practice()),
             learning_rate: LearningRateRule::FromRun,

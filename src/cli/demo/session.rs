@@ -18,7 +18,7 @@ use crate::miner::{
     Command, DeviceWorker, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot,
 };
 use crate::network::http::Route;
-use crate::network::peers::PeerReach;
+use crate::network::peers::{PeerIdentity, PeerReach};
 use crate::swarm::feed::Feed;
 use crate::swarm::practice::{Practice, PracticeConfig, PracticeError, Trouble};
 use crate::telemetry::Events;
@@ -136,6 +136,7 @@ impl Session {
             bridge: url(self.practice.bridge_url())?,
             route: Route::Loopback,
             reach: PeerReach::Loopback,
+            peer_identity: PeerIdentity::ThrowAway,
             hotkey: Arc::new(key),
             constants: Arc::new(Constants::practice()),
             learning_rate: LearningRateRule::FromRun,
