@@ -204,6 +204,23 @@ pub struct PeerConstants {
     /// The longest such pause.
     #[serde(with = "seconds")]
     pub max_retry_pause: Duration,
+    /// Between two signs of life on a quiet connection.
+    #[serde(with = "seconds")]
+    pub keep_alive: Duration,
+    /// A connection on which nothing was heard for so long is dead.
+    #[serde(with = "seconds")]
+    pub idle_timeout: Duration,
+    /// Failures in a row after which a peer is left alone for a while.
+    pub breaker_failures: u32,
+    /// How long, at first; doubles with each probe that fails.
+    #[serde(with = "seconds")]
+    pub breaker_first_rest: Duration,
+    /// The longest such rest.
+    #[serde(with = "seconds")]
+    pub breaker_longest_rest: Duration,
+    /// When two peers fail within this time and nobody is heard, the own uplink is to blame.
+    #[serde(with = "seconds")]
+    pub uplink_window: Duration,
     /// Requests to one peer that are on their way at a time.
     pub requests_per_peer: usize,
     /// Connections kept for reuse.
@@ -413,6 +430,12 @@ impl Default for PeerConstants {
             attempts: 3,
             first_retry_pause: secs(0.25),
             max_retry_pause: secs(5.0),
+            keep_alive: secs(2.5),
+            idle_timeout: secs(8.0),
+            breaker_failures: 3,
+            breaker_first_rest: secs(2.0),
+            breaker_longest_rest: secs(60.0),
+            uplink_window: secs(20.0),
             requests_per_peer: 2,
             max_connections: 128,
             max_inbound_connections: 512,

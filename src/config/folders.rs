@@ -2,7 +2,7 @@
 //! `HEARTH_HOME`. And the one way to write a file that must not be lost.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -122,11 +122,38 @@ pub fn prepare(folder: &Path) -> Result<(), FolderError> {
 /// Writes a file so that a crash at any moment leaves the old content or the new, never a mixture:
 /// a temporary file beside it, flushed to the disk, then renamed over it.
 pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), FolderError> {
+    replace(path, content, OpenOptions::new().write(true).create(true).truncate(true))
+}
+
+/// The same for a secret: nobody but the owner may read the file, at no moment. Makes the folder if
+/// there is none.
+pub fn write_privately(path: &Path, content: &[u8]) -> Result<(), FolderError> {
     let refused = |source| FolderError::NotWritable { path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(refused)?;
+    }
+    // One that a crash left behind may have been open to others.
+    match fs::remove_file(temporary(path)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(refused(error)),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    replace(path, content, &options)
+}
+
+fn temporary(path: &Path) -> PathBuf {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    let mut file = File::create(&temporary).map_err(refused)?;
+    PathBuf::from(temporary)
+}
+
+fn replace(path: &Path, content: &[u8], options: &OpenOptions) -> Result<(), FolderError> {
+    let refused = |source| FolderError::NotWritable { path: path.to_owned(), source };
+    let temporary = temporary(path);
+    let mut file = options.open(&temporary).map_err(refused)?;
     file.write_all(content).map_err(refused)?;
     file.sync_all().map_err(refused)?;
     drop(file);

@@ -353,7 +353,7 @@ impl Life {
             bridge: self.bridge.clone(),
             run: terms.run.clone(),
             hotkey: self.settings.hotkey.address().clone(),
-            address: self.peers.address(),
+            address: self.peers.address_watch(),
             stage: terms.stage,
             status: self.announcer.status(),
             directory: self.peers.directory().clone(),

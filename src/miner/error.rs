@@ -2,6 +2,7 @@
 
 use crate::network::http::HttpSetupError;
 use crate::network::peers::BindError;
+use crate::network::peers::identity::IdentityError;
 use crate::training::snapshot::SaveError;
 
 /// The end of a miner that nobody asked for.
@@ -10,6 +11,9 @@ pub enum MinerError {
     /// The peer endpoint cannot be opened.
     #[error(transparent)]
     Peers(#[from] BindError),
+    /// The peer key cannot be had.
+    #[error(transparent)]
+    PeerKey(#[from] IdentityError),
     /// The HTTP client cannot be made.
     #[error(transparent)]
     Http(#[from] HttpSetupError),

@@ -27,7 +27,7 @@ use crate::model::tokenizer::Tokenizer;
 use crate::network::attestation::{Attestor, Provider};
 use crate::network::directory::Directory;
 use crate::network::http::{HttpClient, Route};
-use crate::network::peers::{PeerInbox, PeerReach, PeerSetup, Peers, random_secret};
+use crate::network::peers::{PeerIdentity, PeerInbox, PeerReach, PeerSetup, Peers};
 use crate::network::publisher::{Published, Publisher, PublisherSetup, SentForwards};
 use crate::network::registry::Bridge;
 use crate::network::storage::Storage;
@@ -63,6 +63,8 @@ pub struct MinerSettings {
     pub route: Route,
     /// How far the peer endpoint reaches.
     pub reach: PeerReach,
+    /// Whether peers find the same node again after a restart.
+    pub peer_identity: PeerIdentity,
     /// The key that signs.
     pub hotkey: Arc<HotkeyPair>,
     /// The network's numbers.
@@ -300,9 +302,13 @@ impl Life {
             Bridge::new(http.clone(), settings.bridge.clone(), constants.registry.clone(), clock.clone());
         let sent = SentForwards::new();
         let door = Arc::new(Door::new(sent.clone()));
+        let identity = settings.peer_identity.load(&mut entropy)?;
+        if let Some(aside) = &identity.damaged {
+            tracing::warn!(path = %aside.display(), "the peer key was damaged; a new one is used");
+        }
         let setup = PeerSetup {
-            reach: settings.reach,
-            secret: random_secret(&mut entropy),
+            reach: settings.reach.clone(),
+            secret: identity.secret,
             rules: constants.peers.clone(),
             served_activations: SERVED_AT_FIRST,
             hotkey: Arc::clone(&settings.hotkey),

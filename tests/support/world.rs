@@ -18,7 +18,7 @@ use hearth::model::presets::Preset;
 use hearth::model::tokenizer::Tokenizer;
 use hearth::network::Route;
 use hearth::network::attestation::Provider;
-use hearth::network::peers::PeerReach;
+use hearth::network::peers::{PeerIdentity, PeerReach};
 use hearth::swarm::feed::{Feed, Source};
 use hearth::swarm::{Practice, PracticeConfig, Rules};
 use hearth::telemetry::{Event, Events};
@@ -99,6 +99,7 @@ pub async fn start_with(plan: &Plan, folder: &Path, rules: Rules) -> World {
             bridge: practice.bridge_url().parse().unwrap(),
             route: Route::Loopback,
             reach: PeerReach::Loopback,
+            peer_identity: PeerIdentity::ThrowAway,
             hotkey: Arc::new(HotkeyPair::generate(&mut entropy)),
             constants: Arc::new(Constants::practice()),
             learning_rate: LearningRateRule::FromRun,

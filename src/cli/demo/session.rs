@@ -21,7 +21,7 @@ use crate::miner::{
 use crate::miner::text_source::TokenizerSource;
 use crate::network::attestation::Provider;
 use crate::network::http::Route;
-use crate::network::peers::PeerReach;
+use crate::network::peers::{PeerIdentity, PeerReach};
 use crate::swarm::feed::Feed;
 use crate::swarm::practice::{Practice, PracticeConfig, PracticeError, Trouble};
 use crate::telemetry::Events;
@@ -140,6 +140,7 @@ impl Session {
             bridge: url(self.practice.bridge_url())?,
             route: Route::Loopback,
             reach: PeerReach::Loopback,
+            peer_identity: PeerIdentity::ThrowAway,
             hotkey: Arc::new(key),
             constants: Arc::new(Constants::practice()),
             learning_rate: LearningRateRule::FromRun,
