@@ -104,6 +104,8 @@ pub(super) struct Floor<'a> {
     pub(super) observer: &'a dyn Observer,
     /// As they were when the phase began; only what cannot change is read from here.
     pub(super) terms: Terms,
+    /// Most activations of a first stage under way, where the user set it.
+    pub(super) in_flight: Option<usize>,
     /// Reports that wait for the push they belong to.
     awaiting: Mutex<HashMap<(ActivationId, Direction), Report>>,
     /// Reports that are not answered yet, waiting ones included.
@@ -126,6 +128,7 @@ pub(super) struct FloorParts<'a> {
     pub(super) tokenizer: Option<&'a Tokenizer>,
     pub(super) observer: &'a dyn Observer,
     pub(super) terms: Terms,
+    pub(super) in_flight: Option<usize>,
 }
 
 impl<'a> Floor<'a> {
@@ -139,6 +142,7 @@ impl<'a> Floor<'a> {
             tokenizer: parts.tokenizer,
             observer: parts.observer,
             terms: parts.terms,
+            in_flight: parts.in_flight,
             awaiting: Mutex::default(),
             unreported: AtomicUsize::new(0),
             ready,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
 
-use super::cache::CachedForward;
+use super::cache::{CachedForward, Capacity};
 use super::desk::{Desk, Intake};
 use super::floor::{Floor, FloorParts, Idle, News, Observer, Report, TrainingEnd, Wish};
 use super::intake;
@@ -74,6 +74,7 @@ pub async fn train(pipeline: Pipeline<'_>, stage: &mut LocalStage) -> TrainingEn
         tokenizer,
         observer: pipeline.observer,
         terms: stage.terms().clone(),
+        in_flight: pipeline.in_flight.filter(|_| stage.terms().is_first()),
     });
     let floor = &floor;
     let fetching = async {
@@ -174,6 +175,13 @@ fn apply_config(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRul
     terms.flags = config.run_flags;
     terms.hyper = old.clone().with(config.model_metadata.as_ref(), rule);
     (terms.hyper.batch, terms.hyper.sequence) = (old.batch, old.sequence);
+    let cache = terms.hyper.cache;
+    // A measured size is the miner's own, and a set limit the user's.
+    let fixed = floor.in_flight.is_none() && !terms.flags.is_on(Flag::AutoMaxCache);
+    if fixed && cache != old.cache {
+        floor.desk.set_capacity(Capacity::Fixed(cache));
+        floor.peers.set_served_activations(cache);
+    }
 }
 
 async fn forward(

@@ -14,7 +14,6 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use url::Url;
 
 use super::http::{ExchangeError, HttpClient, chain};
@@ -24,6 +23,7 @@ use crate::protocol::canonical::canonical_of;
 use crate::protocol::epistula;
 use crate::protocol::error_body::ServerError;
 use crate::protocol::ids::Hotkey;
+use crate::protocol::reading;
 use crate::wallet::HotkeyPair;
 pub use error::CallError;
 
@@ -245,11 +245,8 @@ fn empty_object() -> Content {
 }
 
 fn read_body<T: DeserializeOwned>(call: &'static str, body: &[u8]) -> Result<T, CallError> {
-    let malformed =
-        |error: serde_json::Error| CallError::Malformed { call, why: error.to_string() };
-    let value: Value = serde_json::from_slice(body).map_err(malformed)?;
-    if let Some(error) = ServerError::detect(&value) {
+    if let Some(error) = ServerError::in_answer(body) {
         return Err(CallError::Server(error));
     }
-    serde_json::from_value(value).map_err(malformed)
+    reading::json(body).map_err(|error| CallError::Malformed { call, why: error.to_string() })
 }

@@ -3,6 +3,7 @@
 //! because the server is newer than us as often as not.
 
 mod attestation;
+mod flags;
 mod open_enum;
 mod partition;
 mod registration;
@@ -16,6 +17,7 @@ pub use attestation::{
     Attestation, AttestationAction, AttestationChallengeRequest, EnclaveKeyId, EnclaveSign,
     MinerAttestation, MountedAttestation, RequestAttestationChallengeResponse,
 };
+pub use flags::{Flag, RunFlag, RunFlags};
 pub use partition::{Partition, SubmitMergedPartitionsRequest};
 pub use registration::{
     Bandwidth, ChipInfo, MinerRegistrationQueueStatusResponse, MinerRegistrationResponse,
@@ -23,9 +25,9 @@ pub use registration::{
     RegisterMinerRequest, RegistrationAnswer, SystemData,
 };
 pub use run::{
-    ActivationSettings, DatasetSettings, Flag, HeartbeatResponse, LearningRateSettings,
-    MinerStatus, ModelConfig, ModelMetadata, OptimizerSettings, PeerStatus, RunConfigResponse,
-    RunEpochResponse, RunFlag, RunFlags, RunInfo, RunTier,
+    ActivationSettings, DatasetSettings, HeartbeatResponse, LearningRateSettings, MinerStatus,
+    ModelConfig, ModelMetadata, OptimizerSettings, PeerStatus, RunConfigResponse,
+    RunEpochResponse, RunInfo, RunTier,
 };
 pub use storage::{
     CompletedPart, FileType, FileUploadCompletionRequest, FileUploadCompletionResponse,
