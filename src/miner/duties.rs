@@ -621,11 +621,26 @@ impl Life {
                 board.update(|snapshot| snapshot.work.partitions_merged += count as u64);
                 Outcome::Done
             }
-            Ok(MergeDone::NotYet) => Outcome::NotYet,
+            Ok(MergeDone::NotYet) => self.still_merging().await,
             Err(error) if error.call().is_some() => error.call().map_or(Outcome::NotYet, of_call),
             // It joined too late to merge: the others do it.
             Err(MergeFailure::NoWeights) => Outcome::Done,
             Err(error) => self.trouble_in(Phase::MergingPartitions, format!("{error}.")).await,
+        }
+    }
+
+    /// There are no partitions for this miner: because they are not dealt out yet, or because the
+    /// others have merged without it.
+    async fn still_merging(&self) -> Outcome {
+        match self.services.orchestrator.heartbeat(None).await {
+            Ok(answer) if answer.phase != Phase::MergingPartitions => {
+                Outcome::PhaseIs(answer.phase)
+            }
+            Ok(_) => {
+                self.tell_who_is_awaited(Phase::Training, Phase::MergingPartitions);
+                Outcome::NotYet
+            }
+            Err(error) => of_call(&error),
         }
     }
 }

@@ -27,9 +27,13 @@ async fn weights_that_are_not_there_lead_to_another_registration_and_no_training
     assert!(registrations[2].at - registrations[1].at >= Duration::from_secs(3));
     assert!(script.seen("/common/get_merged_partitions").len() >= 6, "three tries each time");
     miner.state("loading", "network-trouble").await;
-    let snapshot = miner.handle.snapshot.borrow().clone();
-    let sentence = snapshot.status.reason.sentence();
-    assert!(sentence.contains("0 of 2"), "{sentence}");
+    let mut snapshot = miner.handle.snapshot.clone();
+    let said = snapshot.wait_for(|snapshot| {
+        let sentence = snapshot.status.reason.sentence();
+        matches!(snapshot.status.reason, hearth::miner::Reason::NetworkTrouble { .. })
+            && sentence.contains(" of 2")
+    });
+    drop(tokio::time::timeout(Duration::from_secs(60), said).await.unwrap().unwrap());
     miner.stop().await.unwrap();
 }
 
