@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use sqlx::{ConnectOptions, Row, SqliteConnection};
 
 use super::rows::{
     merged_of, miner_of, optimizer_state_of, signed, ticket_of, unsigned, write_all,

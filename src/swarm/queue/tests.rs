@@ -164,7 +164,7 @@ fn ended_tickets_are_forgotten_in_the_end() {
 
 #[test]
 fn dates_are_written_as_python_does() {
-    let of = |seconds, micros| iso8601(Duration::new(seconds, micros * 1000));
+    let of = |seconds, micros: u32| iso8601(Duration::new(seconds, micros * 1000));
     assert_eq!(of(0, 0), "1970-01-01T00:00:00.000000+00:00");
     assert_eq!(of(951_782_399, 5), "2000-02-28T23:59:59.000005+00:00");
     assert_eq!(of(951_782_400, 0), "2000-02-29T00:00:00.000000+00:00");

@@ -150,7 +150,7 @@ async fn one_ticket_a_hotkey_and_none_of_anybody_else() {
         (&changed["queue_id"], &changed["payload_mismatch"]),
         (&ticket["queue_id"], &json!(true))
     );
-    for id in [ticket["queue_id"].clone(), json!("nothing"), json!("%2e%2e"), json!("")] {
+    for id in [ticket["queue_id"].clone(), json!("nothing"), json!("a%20b"), json!("")] {
         assert_eq!(second.look(&id).await["error_name"], "QueueTicketNotFoundError", "{id}");
         assert_eq!(second.confirm(&id).await["error_name"], "QueueTicketNotFoundError", "{id}");
     }
