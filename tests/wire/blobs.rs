@@ -123,7 +123,7 @@ fn hostile_trailers_of_the_longest_kind_take_bounded_memory() {
             let (read, peak) = peak_of(|| check(text.as_bytes(), 12));
             let shown = read.unwrap_err().to_string();
             assert!(shown.chars().count() < 300, "{shown}");
-            assert!(peak < 6 * longest, "{name} {}: {peak}", &text[..30.min(text.len())]);
+            assert!(peak < 8 * longest, "{name} {}: {peak}", &text[..30.min(text.len())]);
         }
     }
     let (read, peak) = peak_of(|| parse_weights_trailer(&vec![b' '; longest + 1], 12));

@@ -140,7 +140,7 @@ fn compressed_entries_are_refused_without_being_unpacked() {
 fn views_that_reach_beyond_their_storage_are_refused() {
     let data = [7_u8; 24];
     let huge = u64::MAX;
-    let lies: [(u64, u64, &[u64], &[u64]); 14] = [
+    let lies: [(u64, u64, &[u64], &[u64]); 13] = [
         (13, 0, &[12], &[1]),
         (huge, 0, &[12], &[1]),
         (11, 0, &[12], &[1]),
@@ -148,7 +148,6 @@ fn views_that_reach_beyond_their_storage_are_refused() {
         (12, huge, &[1], &[1]),
         (12, 0, &[13], &[1]),
         (12, 0, &[huge], &[0]),
-        (12, 0, &[huge, 0], &[1, 1]),
         (12, 0, &[2, 2], &[huge, 1]),
         (12, 0, &[2, 2], &[11, 1]),
         (12, 0, &[1 << 33, 1 << 33], &[0, 0]),
@@ -249,7 +248,8 @@ fn every_name_but_the_four_known_ones_is_refused_even_if_it_is_never_called() {
         modern.push(0x93);
         modern.extend(tail);
         for pickle in [classic, unused, modern] {
-            let read = checked(&file(&pickle, &[0; 4]), 2);
+            let file = file(&pickle, &[0; 4]);
+            let read = checked(&file, 2);
             assert!(matches!(read, Err(TorchError::Pickle(_))), "{module}.{name}: {read:?}");
         }
     }
