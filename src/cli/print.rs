@@ -67,7 +67,7 @@ impl<W: Write> Printer<W> {
                 Some(format!("epoch {epoch}, stage {stage}: {}", phase.replace('_', " ")))
             }
             Event::Loss { epoch, loss, .. } => self.loss_line(*epoch, *loss),
-            Event::Step { .. } => None,
+            Event::Step { .. } | Event::Upload { .. } => None,
             Event::Merge { stage, epoch, partitions } => {
                 Some(format!("epoch {epoch}, stage {stage}: {partitions} partitions merged"))
             }

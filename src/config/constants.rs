@@ -91,8 +91,27 @@ pub struct StorageConstants {
     /// Longest time of a handshake with the store.
     #[serde(with = "seconds")]
     pub connect_timeout: Duration,
-    /// Parts of one upload that are on their way at a time.
+    /// Parts of one upload that are on their way at a time, at most; a slow line gets fewer.
     pub parallel_parts: usize,
+    /// How long a part or range may stand still, no byte of it moving, before its attempt is given up.
+    #[serde(with = "seconds")]
+    pub part_stall: Duration,
+    /// How long the store may take to answer: to a part that is sent, to a range that is asked for.
+    #[serde(with = "seconds")]
+    pub part_timeout: Duration,
+    /// The slowest line that parts are waited for, in bytes per second and part: so fast leaves, at
+    /// least, what the system has taken of a part without having sent it.
+    pub slowest_part: u64,
+    /// The slowest line that long ranges are waited for, in bytes per second: added to `timeout` by
+    /// their length.
+    pub slowest_range: u64,
+    /// A part is sent a second time beside the first once it takes so long, and ...
+    #[serde(with = "seconds")]
+    pub race_after: Duration,
+    /// ... so many times as long as the other parts took (their median).
+    pub race_factor: f64,
+    /// Most bytes of parts held in memory at a time.
+    pub upload_memory_bytes: u64,
     /// Largest blob trailer read, in bytes.
     pub max_trailer_bytes: usize,
     /// Largest text sample read, in bytes.
@@ -222,6 +241,10 @@ pub struct TrainingConstants {
     pub optimizer_upload_epoch_interval: u64,
     /// How many epochs old an inner optimizer state may be.
     pub optimizer_lookback_epochs: u64,
+    /// How long a phase of uploading, and one of merging, lasts at most (spec 9.5): what is not
+    /// handed in by then is lost.
+    #[serde(with = "seconds")]
+    pub hand_in_limit: Duration,
     /// Batches in which partitions are merged, at most.
     pub partition_batches: usize,
     /// Samples (or messages) that are made into tensors at a time.
@@ -284,7 +307,11 @@ impl Constants {
             },
             // A small model at a practice run's learning rate turns further in one epoch than a large
             // one at the live rate: what honest miners merge is then no nearer than this.
-            training: TrainingConstants { min_cosine_similarity_download: 0.0, ..live.training },
+            training: TrainingConstants {
+                min_cosine_similarity_download: 0.0,
+                hand_in_limit: secs(600.0),
+                ..live.training
+            },
             ..live
         }
     }
@@ -310,6 +337,13 @@ impl Default for StorageConstants {
             timeout: secs(300.0),
             connect_timeout: secs(30.0),
             parallel_parts: 16,
+            part_stall: secs(20.0),
+            part_timeout: secs(25.0),
+            slowest_part: 8 << 10,
+            slowest_range: 128 << 10,
+            race_after: secs(10.0),
+            race_factor: 3.0,
+            upload_memory_bytes: 192 << 20,
             max_trailer_bytes: 16 << 20,
             max_text_bytes: 64 << 20,
             cached_trailers: 5000,
@@ -381,6 +415,7 @@ impl Default for TrainingConstants {
             min_cosine_similarity_download: 0.9,
             optimizer_upload_epoch_interval: 1,
             optimizer_lookback_epochs: 4,
+            hand_in_limit: secs(3.0 * 3600.0),
             partition_batches: 20,
             parallel_materialisations: 4,
         }
@@ -436,6 +471,7 @@ mod tests {
         practice.publisher.no_peer_pause = live.publisher.no_peer_pause;
         assert_eq!(practice.publisher, live.publisher);
         practice.training.min_cosine_similarity_download = 0.9;
+        practice.training.hand_in_limit = live.training.hand_in_limit;
         assert_eq!(practice.training, live.training);
         assert_eq!(practice.spec_version, 30017);
     }

@@ -8,11 +8,11 @@ use super::life::{Life, until_stop};
 use super::machine::{Duty, Outcome};
 use super::register::{RegisterError, register};
 use super::snapshot::{Reason, State, Who};
+use super::uploads::UploadView;
 use super::view::{TrainingView, show_wish};
 use crate::model::OptimizerSnapshot;
 use crate::network::CallError;
 use crate::network::registry::{Registry, RegistrySetup};
-use crate::network::storage::UploadError;
 use crate::protocol::bf16::widen;
 use crate::protocol::messages::{ChipInfo, Flag, MinerStatus, RegisterMinerRequest, SystemData};
 use crate::protocol::{ChunkNumber, Phase};
@@ -402,6 +402,11 @@ impl Life {
         let storage = &self.services.storage;
         let trailer = storage.weights_trailer(&url).await.map_err(|error| error.to_string())?;
         let bytes = trailer.section_bytes(ChunkNumber(0)).map_err(|error| error.to_string())?;
+        // Looked at before memory is taken for it.
+        let own = stage.flat_optimizer_len().await.map_err(|error| error.to_string())?;
+        if bytes.end - bytes.start != 2 * own as u64 {
+            return Err(format!("it has {} numbers where {own} belong", trailer.len));
+        }
         let values = storage.get_values(&url, bytes).await.map_err(|error| error.to_string())?;
         stage.write_flat_optimizer(widen(&values)).await.map_err(|error| error.to_string())
     }
@@ -503,11 +508,12 @@ impl Life {
     async fn upload(&mut self) -> Outcome {
         self.note_phase(Phase::WeightsUploading);
         let Some(stage) = &mut self.stage else { return out_of_order("a stage") };
-        match hand_in(&self.services, stage).await {
+        let began = self.handed_in.open(stage, self.clock.now());
+        let limit = self.services.constants.training.hand_in_limit;
+        let view = UploadView::new(&self.board, &self.settings.name, began, limit);
+        match hand_in(&self.services, stage, &mut self.handed_in, view.escort()).await {
             Ok(HandIn::Submitted | HandIn::NothingToGive) => Outcome::Done,
-            Err(HandInError::Call(error) | HandInError::Upload(UploadError::Call(error))) => {
-                of_call(&error)
-            }
+            Err(error) if error.call().is_some() => error.call().map_or(Outcome::NotYet, of_call),
             Err(HandInError::Numbers(error @ PseudoGradientError::NotFinite { .. })) => {
                 let fix = "Nothing: the miner goes on with the next epoch's weights.".to_owned();
                 let restored = roll_back(stage).await;
@@ -518,7 +524,15 @@ impl Life {
                 }
             }
             Err(HandInError::Local(error)) => Outcome::StageLost(error.to_string()),
-            Err(error) => Outcome::Trouble(format!("{error}.")),
+            Err(error) => self.trouble_in(Phase::WeightsUploading, format!("{error}.")).await,
+        }
+    }
+
+    /// Trouble with the store: to be tried again, but only as long as the phase lasts.
+    async fn trouble_in(&self, phase: Phase, what: String) -> Outcome {
+        match self.services.orchestrator.heartbeat(None).await {
+            Ok(answer) if answer.phase != phase => Outcome::PhaseIs(answer.phase),
+            _ => Outcome::Trouble(what),
         }
     }
 
@@ -530,18 +544,21 @@ impl Life {
             let next = format!("{} of {of} partitions must still be merged", of - done);
             board.status(State::Merging, Reason::MergingPartitions, Who::Machine, &next);
         };
-        match merge_partitions(&self.services, stage, &progress).await {
+        let began = self.merged.open(stage, self.clock.now());
+        let limit = self.services.constants.training.hand_in_limit;
+        let view = UploadView::new(board, &self.settings.name, began, limit);
+        let merged =
+            merge_partitions(&self.services, stage, &mut self.merged, &progress, view.escort());
+        match merged.await {
             Ok(MergeDone::Merged(count)) => {
                 board.update(|snapshot| snapshot.work.partitions_merged += count as u64);
                 Outcome::Done
             }
             Ok(MergeDone::NotYet) => Outcome::NotYet,
-            Err(MergeFailure::Call(error) | MergeFailure::Upload(UploadError::Call(error))) => {
-                of_call(&error)
-            }
+            Err(error) if error.call().is_some() => error.call().map_or(Outcome::NotYet, of_call),
             // It joined too late to merge: the others do it.
             Err(MergeFailure::NoWeights) => Outcome::Done,
-            Err(error) => Outcome::Trouble(format!("{error}.")),
+            Err(error) => self.trouble_in(Phase::MergingPartitions, format!("{error}.")).await,
         }
     }
 }

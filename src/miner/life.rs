@@ -34,6 +34,8 @@ use crate::training::door::Door;
 use crate::training::floor::Wish;
 use crate::training::load::Synced;
 use crate::training::local::LocalStage;
+use crate::training::merge::MergeMemory;
+use crate::training::pseudo_gradient::HandInMemory;
 use crate::training::record::Recorder;
 use crate::training::services::Services;
 use crate::training::terms::{LearningRateRule, Terms};
@@ -223,6 +225,10 @@ pub(super) struct Life {
     pub(super) terms: Option<Terms>,
     pub(super) stage: Option<LocalStage>,
     pub(super) desk: Option<Arc<Desk>>,
+    /// What of this epoch's work is uploaded already.
+    pub(super) handed_in: HandInMemory,
+    /// What of this epoch's partitions is merged already.
+    pub(super) merged: MergeMemory,
     /// Whether this session has loaded merged weights.
     pub(super) synced: Synced,
     /// Whether the optimizer state of others is still to be asked for.
@@ -307,6 +313,8 @@ impl Life {
             terms: None,
             stage: None,
             desk: None,
+            handed_in: HandInMemory::default(),
+            merged: MergeMemory::default(),
             synced: Synced::Never,
             new_here: true,
             benched: false,

@@ -181,7 +181,10 @@ pub fn next(duty: Duty, outcome: &Outcome, troubles: u32) -> Next {
 /// Duties whose troubles pass by themselves or are overtaken by the next phase: starting over would
 /// only lose what is in memory.
 fn is_patient(duty: Duty) -> bool {
-    matches!(duty, Duty::AwaitTraining | Duty::AwaitMerging | Duty::Train | Duty::Merge)
+    matches!(
+        duty,
+        Duty::AwaitTraining | Duty::AwaitMerging | Duty::Train | Duty::Upload | Duty::Merge
+    )
 }
 
 fn following(duty: Duty) -> Duty {
@@ -324,6 +327,8 @@ mod tests {
         assert_eq!(next(Duty::Load, &trouble, 3).duty, Duty::Register);
         assert_eq!(next(Duty::AwaitTraining, &trouble, 99).duty, Duty::AwaitTraining);
         assert_eq!(next(Duty::Train, &trouble, 99).duty, Duty::Train);
+        // Starting over would throw the pseudo-gradient away; the next try goes on with it.
+        assert_eq!(next(Duty::Upload, &trouble, 99).duty, Duty::Upload);
     }
 
     #[test]

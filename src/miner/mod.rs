@@ -8,6 +8,7 @@ mod life;
 pub mod machine;
 mod register;
 pub mod snapshot;
+mod uploads;
 mod view;
 
 pub use error::MinerError;

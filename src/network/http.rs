@@ -99,23 +99,34 @@ impl HttpClient {
         limit: usize,
         timeout: Duration,
     ) -> Result<Answer, ExchangeError> {
-        let sent = request.body().and_then(reqwest::Body::as_bytes).map_or(0, <[u8]>::len);
-        let work = async {
-            let response = self
-                .client
-                .execute(request)
-                .await
-                .map_err(|error| ExchangeError::Transport(chain(&error.without_url())))?;
-            self.traffic.add_sent(sent);
-            read_bounded(response, limit).await
-        };
-        let answer = self
-            .clock
-            .timeout(timeout, work)
+        self.clock
+            .timeout(timeout, self.exchange_watched(request, limit))
             .await
-            .map_err(|late| ExchangeError::Timeout(late.0))??;
+            .map_err(|late| ExchangeError::Timeout(late.0))?
+    }
+
+    /// [`HttpClient::exchange`] without a time limit, for a caller that watches the progress itself.
+    /// A body that is a stream is counted by whoever feeds it.
+    pub async fn exchange_watched(
+        &self,
+        request: Request,
+        limit: usize,
+    ) -> Result<Answer, ExchangeError> {
+        let sent = request.body().and_then(reqwest::Body::as_bytes).map_or(0, <[u8]>::len);
+        let response = self
+            .client
+            .execute(request)
+            .await
+            .map_err(|error| ExchangeError::Transport(chain(&error.without_url())))?;
+        self.traffic.add_sent(sent);
+        let answer = read_bounded(response, limit).await?;
         self.traffic.add_received(answer.body.len());
         Ok(answer)
+    }
+
+    /// The counts of what goes through.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 }
 

@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
 use super::desk::Desk;
 use super::local::LocalError;
+use super::queue::SpotCheck;
 use super::services::Services;
 use super::terms::Terms;
 use crate::model::StepReport;
@@ -89,6 +90,8 @@ pub(super) struct Report {
     /// Before the activation itself, so that no loss is lost when its report ends the phase.
     pub(super) loss: Option<LossReportRequest>,
     pub(super) submit: SubmitActivationRequest,
+    /// The output goes to the object store as well.
+    pub(super) spot_check: Option<(SpotCheck, Arc<Vec<u8>>)>,
 }
 
 /// What the loops of one training phase share.

@@ -15,6 +15,7 @@ use super::intake;
 use super::local::{BackwardDone, Gradient, LocalError, LocalStage};
 use super::queue::{BackwardWork, ForwardWork, Source, Work};
 use super::services::Services;
+use super::spot_check;
 use super::terms::LearningRateRule;
 use crate::model::tokenizer::Tokenizer;
 use crate::network::peers::{PeerInbox, Peers};
@@ -205,8 +206,8 @@ async fn forward(
     let mut submit = SubmitActivationRequest::new(id.clone(), Direction::Forward);
     submit.input_activation_hash = work.input_hash.map(|hash| hash.to_string());
     submit.output_activation_hash = Some(ActivationHash::of(&file).to_string());
-    submit.activation_path = work.spot_check.map(|check| check.path);
-    floor.report_after_push(&id, Direction::Forward, Report { loss: None, submit });
+    let spot_check = work.spot_check.map(|check| (check, Arc::clone(&file)));
+    floor.report_after_push(&id, Direction::Forward, Report { loss: None, submit, spot_check });
     let target = Target::AnyOf(StageIndex(floor.terms.stage.0 + 1));
     publish(floor, id, Direction::Forward, file, work.sample, target);
     Ok(())
@@ -266,7 +267,7 @@ fn send_back(
     let mut submit = SubmitActivationRequest::new(id.clone(), Direction::Backward);
     submit.input_activation_hash = input_hash.map(|hash| hash.to_string());
     submit.output_activation_hash = file.as_ref().map(|f| ActivationHash::of(f).to_string());
-    let report = Report { loss, submit };
+    let report = Report { loss, submit, spot_check: None };
     match (file, source) {
         (Some(file), Some(source)) => {
             floor.report_after_push(id, Direction::Backward, report);
@@ -339,13 +340,17 @@ async fn send_reports(
     }
 }
 
-async fn send_report(floor: &Floor<'_>, report: Report) {
+async fn send_report(floor: &Floor<'_>, mut report: Report) {
     let orchestrator = &floor.services.orchestrator;
     if let Some(loss) = &report.loss
         && let Err(error) = orchestrator.report_loss(loss).await
     {
         floor.heed(&error);
         tracing::warn!("a loss could not be reported: {error}");
+    }
+    if let Some((check, file)) = report.spot_check.take() {
+        let storage = &floor.services.storage;
+        report.submit.activation_path = spot_check::upload(storage, check, file).await;
     }
     if let Err(error) = orchestrator.submit_activation(&report.submit).await {
         floor.heed(&error);

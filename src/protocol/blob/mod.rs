@@ -127,13 +127,29 @@ pub fn encode_weights(
     num_sections: usize,
     local_optimization_steps: u64,
 ) -> Result<Vec<u8>, BlobError> {
+    let trailer = weights_trailer(values.len(), num_sections, local_optimization_steps)?;
+    Ok(encode(&[values], &trailer))
+}
+
+/// The trailer of a weights blob of `len` numbers, for one that is written piece by piece: it
+/// follows the header (with [`trailer_offset`]) and the numbers.
+pub fn weights_trailer(
+    len: usize,
+    num_sections: usize,
+    local_optimization_steps: u64,
+) -> Result<Vec<u8>, BlobError> {
     let trailer = WeightsFields {
         dtype: DTYPE.to_owned(),
-        shape: vec![values.len() as u64],
-        sections: SectionsFields::of(&sections(values.len(), num_sections)?),
+        shape: vec![len as u64],
+        sections: SectionsFields::of(&sections(len, num_sections)?),
         local_optimization_steps,
     };
-    encode(&[values], &trailer)
+    Ok(trailer_text(&trailer)?.into_bytes())
+}
+
+/// Where the trailer of a blob of `count` numbers begins.
+pub fn trailer_offset(count: usize) -> u64 {
+    blob_bytes(&(0..count)).end
 }
 
 /// A partition blob: merged `weights` and the outer optimizer's buffer.
@@ -157,20 +173,25 @@ pub fn encode_partition(
             optimizer_state: Some(region(weights.len(), optimizer_state.len())),
         },
     };
-    encode(&[weights, optimizer_state], &trailer)
+    let text = trailer_text(&trailer)?;
+    Ok(encode(&[weights, optimizer_state], text.as_bytes()))
 }
 
-fn encode(payload: &[&[bf16]], trailer: &impl serde::Serialize) -> Result<Vec<u8>, BlobError> {
-    let text = python_text(&serde_json::to_vec(trailer).map_err(CanonicalError::from)?, KeyOrder::AsGiven)?;
+/// A trailer as the reference writes it.
+fn trailer_text(trailer: &impl serde::Serialize) -> Result<String, BlobError> {
+    let json = serde_json::to_vec(trailer).map_err(CanonicalError::from)?;
+    Ok(python_text(&json, KeyOrder::AsGiven)?)
+}
+
+fn encode(payload: &[&[bf16]], trailer: &[u8]) -> Vec<u8> {
     let count: usize = payload.iter().map(|values| values.len()).sum();
-    let offset = HEADER_LEN + 2 * count;
-    let mut blob = Vec::with_capacity(offset + text.len());
-    blob.extend_from_slice(&header(offset as u64));
+    let mut blob = Vec::with_capacity(HEADER_LEN + 2 * count + trailer.len());
+    blob.extend_from_slice(&header(trailer_offset(count)));
     for values in payload {
         extend_le_bytes(&mut blob, values);
     }
-    blob.extend_from_slice(text.as_bytes());
-    Ok(blob)
+    blob.extend_from_slice(trailer);
+    blob
 }
 
 /// Reads the trailer of a weights blob. `bytes` is what the object holds from `trailer_offset` on.
