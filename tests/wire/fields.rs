@@ -23,7 +23,9 @@ pub fn places(value: &Value) -> Vec<Vec<Step>> {
     fn walk(value: &Value, here: &mut Vec<Step>, found: &mut Vec<Vec<Step>>) {
         let inside: Vec<(Step, &Value)> = match value {
             Value::Object(map) => map.iter().map(|(k, v)| (Step::Key(k.clone()), v)).collect(),
-            Value::Array(list) => list.iter().enumerate().map(|(i, v)| (Step::Item(i), v)).collect(),
+            Value::Array(list) => {
+                list.iter().enumerate().map(|(i, v)| (Step::Item(i), v)).collect()
+            }
             _ => Vec::new(),
         };
         for (step, value) in inside {
