@@ -232,7 +232,8 @@ mod tests {
         assert!(matches!(bare, Some(ServerError::Other { .. })));
         let long = json!({"error_name": "X".repeat(5000), "error_dict": {"a": "\n".repeat(5000)}});
         assert!(read(&long.to_string()).unwrap().to_string().chars().count() < 400);
-        let long = json!({"error_name": "RunFullError", "error_dict": {"message": "\u{1b}".repeat(900)}});
+        let long =
+            json!({"error_name": "RunFullError", "error_dict": {"message": "\u{1b}".repeat(900)}});
         let shown = read(&long.to_string()).unwrap().to_string();
         assert!(shown.chars().count() < 330 && !shown.contains('\u{1b}'));
     }

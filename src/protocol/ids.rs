@@ -44,7 +44,9 @@ impl FromStr for Hotkey {
     type Err = Ss58Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::try_from(text.to_owned())
+        // Checked before it is copied: it may be of any length.
+        ss58::decode(text)?;
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -95,12 +97,7 @@ impl TryFrom<String> for NodeId {
     type Error = NodeIdError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let mut bytes = [0; 32];
-        match hex::decode_to_slice(&text, &mut bytes) {
-            Ok(()) => Ok(Self::from_bytes(&bytes)),
-            // The text may come from anybody: keep the message short.
-            Err(_) => Err(NodeIdError(excerpt(&text, 70))),
-        }
+        text.parse()
     }
 }
 
@@ -108,7 +105,12 @@ impl FromStr for NodeId {
     type Err = NodeIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::try_from(text.to_owned())
+        let mut bytes = [0; 32];
+        match hex::decode_to_slice(text, &mut bytes) {
+            Ok(()) => Ok(Self::from_bytes(&bytes)),
+            // The text may come from anybody: keep the message short.
+            Err(_) => Err(NodeIdError(excerpt(text, 70))),
+        }
     }
 }
 

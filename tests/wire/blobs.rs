@@ -1,10 +1,10 @@
 //! Objects in the store whose header, trailer or length lies, and other people's registry entries.
 
+use hearth::protocol::bf16::bf16;
 use hearth::protocol::blob::{
     BlobError, HEADER_LEN, MAX_TRAILER, encode_partition, encode_weights, header, parse_header,
     parse_partition_trailer, parse_weights_trailer, split_object, values_at,
 };
-use hearth::protocol::bf16::bf16;
 use hearth::protocol::registry::rebuild;
 use hearth::protocol::{ChunkNumber, StageIndex};
 use serde_json::{Value, json};
@@ -21,7 +21,9 @@ fn objects() -> [(&'static str, Vec<u8>, Check); 2] {
         let read = parse_weights_trailer(trailer, end)?;
         for section in 0..read.num_sections {
             let bytes = read.section_bytes(ChunkNumber(section))?;
-            assert!(bytes.start >= HEADER_LEN as u64 && bytes.end <= end && bytes.start <= bytes.end);
+            assert!(
+                bytes.start >= HEADER_LEN as u64 && bytes.end <= end && bytes.start <= bytes.end
+            );
         }
         Ok(())
     };
@@ -123,7 +125,7 @@ fn hostile_trailers_of_the_longest_kind_take_bounded_memory() {
             let (read, peak) = peak_of(|| check(text.as_bytes(), 12));
             let shown = read.unwrap_err().to_string();
             assert!(shown.chars().count() < 300, "{shown}");
-            assert!(peak < 6 * longest, "{name} {}: {peak}", &text[..30.min(text.len())]);
+            assert!(peak < 8 * longest, "{name} {}: {peak}", &text[..30.min(text.len())]);
         }
     }
     let (read, peak) = peak_of(|| parse_weights_trailer(&vec![b' '; longest + 1], 12));

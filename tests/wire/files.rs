@@ -66,7 +66,8 @@ fn number(n: u64) -> Vec<u8> {
 
 /// The description of a tensor, in PyTorch's own words, with any numbers.
 fn pickle(kind: &str, storage: u64, offset: u64, shape: &[u64], strides: &[u64]) -> Vec<u8> {
-    let mut p = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\nq\x00((X\x07\0\0\0storageq\x01".to_vec();
+    let mut p =
+        b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\nq\x00((X\x07\0\0\0storageq\x01".to_vec();
     p.extend(format!("ctorch\n{kind}\nq\x02").as_bytes());
     p.extend(b"X\x01\0\0\x000q\x03X\x03\0\0\0cpuq\x04");
     p.extend(number(storage));
@@ -121,8 +122,7 @@ fn other_archive_names_and_layouts_are_read() {
 fn compressed_entries_are_refused_without_being_unpacked() {
     let zeros = vec![0_u8; 200 << 20];
     let good = pickle("BFloat16Storage", 100 << 20, 0, &[100 << 20], &[1]);
-    let files: [(&str, &[u8]); 3] =
-        [("data.pkl", &good), ("data/0", &zeros), ("version", b"3\n")];
+    let files: [(&str, &[u8]); 3] = [("data.pkl", &good), ("data/0", &zeros), ("version", b"3\n")];
     let bomb = deflated(&files);
     assert!(bomb.len() < 1 << 20, "200 MB in {} bytes", bomb.len());
     assert_eq!(checked(&bomb, 100).unwrap_err(), TorchError::NotStored);
@@ -140,7 +140,7 @@ fn compressed_entries_are_refused_without_being_unpacked() {
 fn views_that_reach_beyond_their_storage_are_refused() {
     let data = [7_u8; 24];
     let huge = u64::MAX;
-    let lies: [(u64, u64, &[u64], &[u64]); 14] = [
+    let lies: [(u64, u64, &[u64], &[u64]); 13] = [
         (13, 0, &[12], &[1]),
         (huge, 0, &[12], &[1]),
         (11, 0, &[12], &[1]),
@@ -148,7 +148,6 @@ fn views_that_reach_beyond_their_storage_are_refused() {
         (12, huge, &[1], &[1]),
         (12, 0, &[13], &[1]),
         (12, 0, &[huge], &[0]),
-        (12, 0, &[huge, 0], &[1, 1]),
         (12, 0, &[2, 2], &[huge, 1]),
         (12, 0, &[2, 2], &[11, 1]),
         (12, 0, &[1 << 33, 1 << 33], &[0, 0]),
@@ -183,15 +182,74 @@ fn other_numbers_and_other_byte_orders_are_refused() {
 
 /// Every instruction of every pickle protocol, each with arguments that make it do something.
 const INSTRUCTIONS: [&[u8]; 68] = [
-    b"(", b".", b"0", b"1", b"2", b"F1.5\n", b"I1\n", b"J\x01\0\0\0", b"K\x01", b"L1L\n",
-    b"M\x01\0", b"N", b"Pid\n", b"Q", b"R", b"S'x'\n", b"T\x01\0\0\0x", b"U\x01x", b"Vx\n",
-    b"X\x01\0\0\0x", b"a", b"b", b"cos\nsystem\n", b"d", b"}", b"e", b"g0\n", b"h\x00",
-    b"i os\nsystem\n", b"j\0\0\0\0", b"l", b"]", b"o", b"p0\n", b"q\x00", b"r\0\0\0\0", b"s",
-    b"t", b")", b"u", b"G\0\0\0\0\0\0\0\0", b"\x80\x02", b"\x81", b"\x82\x01", b"\x83\x01\0",
-    b"\x84\x01\0\0\0", b"\x85", b"\x86", b"\x87", b"\x88", b"\x89", b"\x8a\x01\x01",
-    b"\x8b\x01\0\0\0\x01", b"B\x01\0\0\0x", b"C\x01x", b"\x8c\x01x",
-    b"\x8d\x01\0\0\0\0\0\0\0x", b"\x8e\x01\0\0\0\0\0\0\0x", b"\x8f", b"\x90", b"\x91", b"\x92",
-    b"\x93", b"\x94", b"\x95\0\0\0\0\0\0\0\0", b"\x96\x01\0\0\0\0\0\0\0x", b"\x97", b"\x98",
+    b"(",
+    b".",
+    b"0",
+    b"1",
+    b"2",
+    b"F1.5\n",
+    b"I1\n",
+    b"J\x01\0\0\0",
+    b"K\x01",
+    b"L1L\n",
+    b"M\x01\0",
+    b"N",
+    b"Pid\n",
+    b"Q",
+    b"R",
+    b"S'x'\n",
+    b"T\x01\0\0\0x",
+    b"U\x01x",
+    b"Vx\n",
+    b"X\x01\0\0\0x",
+    b"a",
+    b"b",
+    b"cos\nsystem\n",
+    b"d",
+    b"}",
+    b"e",
+    b"g0\n",
+    b"h\x00",
+    b"i os\nsystem\n",
+    b"j\0\0\0\0",
+    b"l",
+    b"]",
+    b"o",
+    b"p0\n",
+    b"q\x00",
+    b"r\0\0\0\0",
+    b"s",
+    b"t",
+    b")",
+    b"u",
+    b"G\0\0\0\0\0\0\0\0",
+    b"\x80\x02",
+    b"\x81",
+    b"\x82\x01",
+    b"\x83\x01\0",
+    b"\x84\x01\0\0\0",
+    b"\x85",
+    b"\x86",
+    b"\x87",
+    b"\x88",
+    b"\x89",
+    b"\x8a\x01\x01",
+    b"\x8b\x01\0\0\0\x01",
+    b"B\x01\0\0\0x",
+    b"C\x01x",
+    b"\x8c\x01x",
+    b"\x8d\x01\0\0\0\0\0\0\0x",
+    b"\x8e\x01\0\0\0\0\0\0\0x",
+    b"\x8f",
+    b"\x90",
+    b"\x91",
+    b"\x92",
+    b"\x93",
+    b"\x94",
+    b"\x95\0\0\0\0\0\0\0\0",
+    b"\x96\x01\0\0\0\0\0\0\0x",
+    b"\x97",
+    b"\x98",
 ];
 
 #[test]
@@ -249,7 +307,8 @@ fn every_name_but_the_four_known_ones_is_refused_even_if_it_is_never_called() {
         modern.push(0x93);
         modern.extend(tail);
         for pickle in [classic, unused, modern] {
-            let read = checked(&file(&pickle, &[0; 4]), 2);
+            let file = file(&pickle, &[0; 4]);
+            let read = checked(&file, 2);
             assert!(matches!(read, Err(TorchError::Pickle(_))), "{module}.{name}: {read:?}");
         }
     }

@@ -110,8 +110,12 @@ async fn a_server_that_trickles_runs_into_the_time_limit_of_the_whole_exchange()
         Endless::start(chunks, b"0".to_vec(), Duration::from_millis(40)).await,
         Endless::start(b"HTTP/1.1 200 OK\r\nx-slow: ", b"x".to_vec(), pause).await,
         // "Go on", for ever, without an answer.
-        Endless::start(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(), pause)
-            .await,
+        Endless::start(
+            b"HTTP/1.1 100 Continue\r\n\r\n",
+            b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(),
+            pause,
+        )
+        .await,
     ];
     for (i, server) in servers.iter().enumerate() {
         let started = Instant::now();
@@ -128,10 +132,15 @@ async fn a_server_that_never_stops_is_cut_off_after_what_was_wanted() {
     let at_once = Duration::ZERO;
     let servers = [
         // Ten gigabytes announced; no end announced; chunk after chunk.
-        Endless::start(b"HTTP/1.1 200 OK\r\ncontent-length: 10737418240\r\n\r\n", piece.clone(), at_once)
-            .await,
+        Endless::start(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 10737418240\r\n\r\n",
+            piece.clone(),
+            at_once,
+        )
+        .await,
         Endless::start(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", piece, at_once).await,
-        Endless::start(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", chunk, at_once).await,
+        Endless::start(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", chunk, at_once)
+            .await,
     ];
     for (i, server) in servers.iter().enumerate() {
         let error = fetch(&test_server::client(), &server.url, 1 << 20).await.unwrap_err();
@@ -162,7 +171,9 @@ async fn headers_without_end_are_a_short_error_and_not_held() {
 
 #[tokio::test]
 async fn what_is_no_http_is_a_transport_error() {
-    for nonsense in ["", "\r\n\r\n", "SSH-2.0-x\r\n", "HTTP/9.9 200 OK\r\n\r\n", "HTTP/1.1 x\r\n\r\n"] {
+    for nonsense in
+        ["", "\r\n\r\n", "SSH-2.0-x\r\n", "HTTP/9.9 200 OK\r\n\r\n", "HTTP/1.1 x\r\n\r\n"]
+    {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         tokio::spawn(async move {

@@ -144,7 +144,7 @@ pub fn weights_trailer(
         sections: SectionsFields::of(&sections(len, num_sections)?),
         local_optimization_steps,
     };
-    Ok(python_text(&serde_json::to_vec(&trailer).map_err(CanonicalError::from)?, KeyOrder::AsGiven)?.into_bytes())
+    Ok(trailer_text(&trailer)?.into_bytes())
 }
 
 /// Where the trailer of a blob of `count` numbers begins.
@@ -173,8 +173,14 @@ pub fn encode_partition(
             optimizer_state: Some(region(weights.len(), optimizer_state.len())),
         },
     };
-    let text = python_text(&serde_json::to_vec(&trailer).map_err(CanonicalError::from)?, KeyOrder::AsGiven)?;
+    let text = trailer_text(&trailer)?;
     Ok(encode(&[weights, optimizer_state], text.as_bytes()))
+}
+
+/// A trailer as the reference writes it.
+fn trailer_text(trailer: &impl serde::Serialize) -> Result<String, BlobError> {
+    let json = serde_json::to_vec(trailer).map_err(CanonicalError::from)?;
+    Ok(python_text(&json, KeyOrder::AsGiven)?)
 }
 
 fn encode(payload: &[&[bf16]], trailer: &[u8]) -> Vec<u8> {

@@ -26,8 +26,8 @@ pub use registration::{
 };
 pub use run::{
     ActivationSettings, DatasetSettings, HeartbeatResponse, LearningRateSettings, MinerStatus,
-    ModelConfig, ModelMetadata, OptimizerSettings, PeerStatus, RunConfigResponse,
-    RunEpochResponse, RunInfo, RunTier,
+    ModelConfig, ModelMetadata, OptimizerSettings, PeerStatus, RunConfigResponse, RunEpochResponse,
+    RunInfo, RunTier,
 };
 pub use storage::{
     CompletedPart, FileType, FileUploadCompletionRequest, FileUploadCompletionResponse,

@@ -5,8 +5,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::attestation::{Attestation, EnclaveKeyId};
+use super::flags::RunFlags;
 use super::open_enum::open_enum;
-use super::run::{MinerStatus, ModelConfig, ModelMetadata, RunFlags};
+use super::run::{MinerStatus, ModelConfig, ModelMetadata};
 use crate::protocol::ids::{Epoch, NodeId, RunId, StageIndex};
 use crate::protocol::reading::Tree;
 

@@ -5,7 +5,6 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde_json::error::Category;
 
 mod spot;
 mod tree;
@@ -17,6 +16,8 @@ pub(super) use tree::Tree;
 pub const MAX_JSON_MEMORY: usize = 512 << 20;
 /// Deepest nesting of a MessagePack text. Real ones have 2 levels.
 const MAX_DEPTH: usize = 32;
+/// Deepest nesting in which the wrong field of a MessagePack text is looked for.
+const MAX_SEARCH_DEPTH: usize = 128;
 /// Longest name of a field, and longest explanation, in characters.
 const MAX_FIELD: usize = 80;
 const MAX_WHY: usize = 180;
@@ -58,27 +59,24 @@ pub fn json<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, ReadError> {
         return Err(ReadError::new("", "it holds more values than any real message"));
     }
     serde_json::from_slice(text).map_err(|error| {
-        let located = match error.classify() {
-            // The text is no JSON: the position in the message is all there is.
-            Category::Syntax | Category::Eof | Category::Io => None,
-            Category::Data => locate::<T, _>(&mut serde_json::Deserializer::from_slice(text)),
-        };
-        located.unwrap_or_else(|| ReadError::new("", &error.to_string()))
+        // A text that is no JSON has no fields; the error then says at which column it breaks.
+        locate::<T, _>(&mut serde_json::Deserializer::from_slice(text))
+            .unwrap_or_else(|| ReadError::new("", &error.to_string()))
     })
 }
 
 /// Reads MessagePack. Bytes after the message are an error, as they are in Python.
 pub fn message_pack<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, ReadError> {
-    let reader = || {
+    let reader = |depth| {
         let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
-        reader.set_max_depth(MAX_DEPTH);
+        reader.set_max_depth(depth);
         reader
     };
-    let mut whole = reader();
+    let mut whole = reader(MAX_DEPTH);
     match T::deserialize(&mut whole) {
         Ok(message) if is_at_end(&mut whole) => Ok(message),
         Ok(_) => Err(ReadError::new("", "there are bytes after the message")),
-        Err(error) => Err(locate::<T, _>(&mut reader())
+        Err(error) => Err(locate::<T, _>(&mut reader(MAX_SEARCH_DEPTH))
             .unwrap_or_else(|| ReadError::new("", &error.to_string()))),
     }
 }
@@ -100,8 +98,8 @@ where
 }
 
 /// An upper bound of the memory that reading `json` into any of our types takes beyond its texts:
-/// what each bracket, comma and colon can at most ask for (the first node of a map, a place in a
-/// list that doubles as it grows).
+/// what each bracket, comma and colon can at most ask for (the first node of a map, a message of
+/// nothing but defaults, a place in a list that doubles as it grows).
 pub fn memory_for(json: &[u8]) -> usize {
     let (mut total, mut in_text, mut escaped) = (0_usize, false, false);
     for byte in json {
@@ -119,8 +117,8 @@ pub fn memory_for(json: &[u8]) -> usize {
                 in_text = true;
                 0
             }
-            b'{' => 800,
-            b'[' => 200,
+            b'{' => 1200,
+            b'[' => 800,
             b':' => 150,
             b',' => 100,
             _ => 0,
