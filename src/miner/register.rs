@@ -36,7 +36,9 @@ pub(super) enum RegisterError {
     #[error("the place in the registration queue has {status} ({detail}); a new one is drawn")]
     Turned { status: QueueStatus, detail: String },
     /// The server no longer knows the ticket.
-    #[error("the server no longer knows this miner's place in the registration queue ({detail}); a new one is drawn")]
+    #[error(
+        "the server no longer knows this miner's place in the registration queue ({detail}); a new one is drawn"
+    )]
     Lost { detail: String },
     /// The server wants what this machine cannot give, or takes not what it gave.
     #[error("{0}")]
@@ -226,7 +228,8 @@ impl Registrar {
                 "The server moved this miner back in the registration queue, from place {} to {}.",
                 back.from, back.to
             );
-            let fix = "Nothing: the queue is the server's; the miner keeps its ticket and waits on.";
+            let fix =
+                "Nothing: the queue is the server's; the miner keeps its ticket and waits on.";
             self.board.finding(Severity::Warning, "queue-set-back", what, fix);
         }
         if told.payload_mismatch {
@@ -301,9 +304,7 @@ fn standing(error: &CallError) -> Standing {
         CallError::Server(ServerError::SpecVersion { .. } | ServerError::RunFull { .. }) => {
             Standing::Over
         }
-        CallError::Server(
-            ServerError::EntityNotRegistered { .. } | ServerError::Other { .. },
-        )
+        CallError::Server(ServerError::EntityNotRegistered { .. } | ServerError::Other { .. })
         | CallError::Status { status: 404 | 410, .. } => Standing::Unknown,
         _ => Standing::Silent,
     }

@@ -98,8 +98,13 @@ async fn what_is_told_of_the_machine_is_what_the_user_typed_in() {
     assert_eq!(
         keys,
         [
-            "attestation", "coldkey", "enclave_payload", "location", "p2p_node_id",
-            "register_as_metagraph_miner", "system_data"
+            "attestation",
+            "coldkey",
+            "enclave_payload",
+            "location",
+            "p2p_node_id",
+            "register_as_metagraph_miner",
+            "system_data"
         ]
     );
     assert_eq!(told["register_as_metagraph_miner"], true);

@@ -112,8 +112,13 @@ pub fn start_at(base: &str, folder: &Path, choices: Choices) -> Running {
         weights_seed: 42,
     };
     let worker = DeviceWorker::start(Arc::new(CpuDevice::new(None))).unwrap();
-    let handle =
-        Miner::start(settings, worker, Clock::system(), Entropy::seeded(choices.key, "miner"), events);
+    let handle = Miner::start(
+        settings,
+        worker,
+        Clock::system(),
+        Entropy::seeded(choices.key, "miner"),
+        events,
+    );
     Running { handle, events: receiver, told: Vec::new() }
 }
 
