@@ -138,6 +138,13 @@ impl ServerError {
         }
     }
 
+    /// Whether the server refuses an attestation. The class names of that are not published
+    /// (spec 12, point 2): the word itself is what tells.
+    pub fn is_about_attestation(&self) -> bool {
+        matches!(self, Self::Other { name, message }
+            if [name, message].iter().any(|text| text.to_lowercase().contains("attest")))
+    }
+
     /// The body a server answers with.
     pub fn to_body(&self) -> Value {
         let dict = match self {

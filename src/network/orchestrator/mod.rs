@@ -59,6 +59,8 @@ struct Request {
     call: &'static str,
     content: Content,
     attempts: u32,
+    /// Longest time of one attempt.
+    timeout: Duration,
     /// Same for all attempts, so that the server can recognise them.
     id: String,
 }
@@ -134,7 +136,8 @@ impl Orchestrator {
             url.query_pairs_mut().extend_pairs(query);
         }
         let id = self.entropy(Entropy::uuid);
-        Request { method, url, call, content, attempts: self.0.rules.attempts, id }
+        let (attempts, timeout) = (self.0.rules.attempts, self.0.rules.timeout);
+        Request { method, url, call, content, attempts, timeout, id }
     }
 
     /// Makes attempts until one is answered with status 200, or they are used up. An application
@@ -177,7 +180,7 @@ impl Orchestrator {
         let built = self.build(request)?;
         let rules = &self.0.rules;
         let answer =
-            self.0.http.exchange(built, rules.max_answer_bytes, rules.timeout).await.map_err(
+            self.0.http.exchange(built, rules.max_answer_bytes, request.timeout).await.map_err(
                 |error| match error {
                     ExchangeError::Timeout(after) => CallError::Timeout { call, after },
                     ExchangeError::Transport(why) => CallError::Transport { call, why },

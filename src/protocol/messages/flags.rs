@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A known switch of a run (spec 11.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -139,6 +139,22 @@ impl RunFlags {
     /// The flags that this version does not know, as they came.
     pub fn unknown(&self) -> &BTreeMap<String, Value> {
         &self.unknown
+    }
+
+    /// These flags with the one called `name` switched as said, known or not.
+    #[must_use]
+    pub fn with_named(mut self, name: &str, enabled: bool) -> Self {
+        let set = RunFlag { enabled, version: 1.0 };
+        match Flag::ALL.into_iter().find(|flag| flag.as_str() == name) {
+            Some(flag) => {
+                self.known.insert(flag.as_str(), set);
+            }
+            None => {
+                let value = json!({"enabled": set.enabled, "version": set.version});
+                self.unknown.insert(name.to_owned(), value);
+            }
+        }
+        self
     }
 
     /// These flags with `flag` switched on.

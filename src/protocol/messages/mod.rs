@@ -9,6 +9,7 @@ mod partition;
 mod registration;
 mod run;
 mod storage;
+mod telemetry;
 mod validation;
 mod work;
 
@@ -33,6 +34,7 @@ pub use storage::{
     FileUploadRequest, FileUploadResponse, LayerOptimizerStateResponse,
     SubmitOptimizerStateRequest, SubmitWeightsResponse, SubmittedWeights, WeightUpdate,
 };
+pub use telemetry::{FleetTelemetryPayload, FleetTelemetryResponse, PrometheusSnapshot};
 pub use validation::{
     MinerScore, RunIncentiveAllocation, SubnetScores, ValidationTaskResponse, ValidatorTask,
     ValidatorTaskType,
