@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use iroh::endpoint::{Connection, VarInt};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, watch};
 
-use crate::protocol::constants::{ALPN_BI, ALPN_UNI};
+use crate::config::constants::PeerConstants;
 use crate::protocol::ids::NodeId;
 
 /// Code with which a connection to addresses that a peer has left is closed.
@@ -24,10 +24,10 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Its ALPN.
-    pub(super) fn alpn(self) -> &'static [u8] {
+    pub(super) fn alpn(self, rules: &PeerConstants) -> &[u8] {
         match self {
-            Self::Uni => ALPN_UNI,
-            Self::Bi => ALPN_BI,
+            Self::Uni => rules.alpn_uni.as_bytes(),
+            Self::Bi => rules.alpn_bi.as_bytes(),
         }
     }
 }
