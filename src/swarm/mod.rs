@@ -9,6 +9,7 @@ pub mod phases;
 pub mod practice;
 pub mod queue;
 pub mod rules;
+pub mod relay;
 pub mod run;
 pub mod snapshot;
 pub mod store;

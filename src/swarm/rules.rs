@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::constants::seconds;
 use crate::protocol::Hotkey;
-use crate::protocol::messages::{Flag, RunFlag, RunFlags};
+use crate::protocol::messages::{Flag, RunFlags};
 
 /// All rules of one orchestrator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -301,11 +301,8 @@ impl Rules {
 
     /// The flags as miners are told them: every known one, and unknown ones that were set.
     pub fn run_flags(&self) -> RunFlags {
-        let mut flags = RunFlags::default();
-        for (name, enabled) in &self.flags {
-            flags.0.insert(name.clone(), RunFlag { enabled: *enabled, version: 1.0 });
-        }
-        flags
+        let named = |flags: RunFlags, (name, on): (&String, &bool)| flags.with_named(name, *on);
+        self.flags.iter().fold(RunFlags::default(), named)
     }
 
     /// Whether a flag is on.
@@ -432,9 +429,9 @@ mod tests {
         assert_eq!(rules.rate_of("get_activations"), Rate { per_second: 10.0, burst: 20.0 });
         assert_eq!(rules.rate_of("heartbeat"), Rate::UNLIMITED);
         let flags = rules.run_flags();
-        assert!(flags.is_on(Flag::Attest) && flags.0["brand_new_flag"].enabled);
+        assert!(flags.is_on(Flag::Attest) && flags.unknown()["brand_new_flag"]["enabled"] == true);
         assert!(!flags.is_on(Flag::KeepCacheOnLocalStep), "the table of flags was replaced");
-        assert_eq!(flags.0.len(), Flag::ALL.len() + 1);
+        assert_eq!(flags.unknown().len(), 1);
         assert_eq!(rules.pool, Pool::Open);
     }
 

@@ -11,6 +11,7 @@ pub mod local;
 pub mod merge;
 pub mod phase;
 pub mod pseudo_gradient;
+mod pull;
 pub mod queue;
 pub mod record;
 pub mod services;

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::protocol::epistula::{
     HEADER_SIGNATURE, HEADER_SIGNED_BY, HEADER_SPEC_VERSION, HEADER_TIMESTAMP, verify_request,
 };
-use crate::protocol::{Hotkey, ServerError};
+use crate::protocol::{Hotkey, ServerError, reading};
 use crate::swarm::rules::{Rules, Versions};
 
 /// Largest request body, in bytes. The largest honest one lists a few thousand partitions.
@@ -97,7 +97,7 @@ impl Signed {
     /// The body as a message; an absent body is `{}` (spec 2.1).
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Refused> {
         let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
-        serde_json::from_slice(body)
+        reading::json(body)
             .map_err(|e| Refused::Request(StatusCode::UNPROCESSABLE_ENTITY, e.to_string()))
     }
 
