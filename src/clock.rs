@@ -68,9 +68,9 @@ impl Clock {
     pub fn iso8601(&self) -> String {
         let seconds = i64::try_from(self.unix().as_secs()).unwrap_or(i64::MAX);
         let time = time::OffsetDateTime::from_unix_timestamp(seconds);
-        let text = time.ok().and_then(|time| {
-            time.format(&time::format_description::well_known::Rfc3339).ok()
-        });
+        let text = time
+            .ok()
+            .and_then(|time| time.format(&time::format_description::well_known::Rfc3339).ok());
         // Only a clock thousands of years off has no such text.
         text.unwrap_or_default()
     }

@@ -138,7 +138,11 @@ async fn miners_of_two_processes_train_an_epoch_of_a_swarm_they_only_know_by_its
 fn keys_that_cannot_be_used_are_refused_with_exit_code_4() {
     let (home, key) = home("$NACL-not-a-hotkey");
     let run = |arguments: &[&str]| {
-        hearth(home.path()).args(["run", "--headless", "--network", "http://127.0.0.1:9"]).args(arguments).output().unwrap()
+        hearth(home.path())
+            .args(["run", "--headless", "--network", "http://127.0.0.1:9"])
+            .args(arguments)
+            .output()
+            .unwrap()
     };
     refused(&run(&[]), 4, &["no hotkey", "--hotkey-file"]);
     refused(&run(&["--hotkey-file", key.to_str().unwrap()]), 4, &["encrypted", "coldkey"]);

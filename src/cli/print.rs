@@ -79,14 +79,16 @@ impl<W: Write> Printer<W> {
 
     fn readable(&mut self, event: &Event) -> Option<String> {
         match event {
-            Event::State { miner, state, reason, .. } => (self.states == States::All
-                || state == "fault"
-                || state == "paused")
-                .then(|| format!("{miner} is {state}: {}", reason.replace('-', " "))),
+            Event::State { miner, state, reason, .. } => {
+                (self.states == States::All || state == "fault" || state == "paused")
+                    .then(|| format!("{miner} is {state}: {}", reason.replace('-', " ")))
+            }
             Event::Queue { miner, status, place, best, .. } => {
                 let number = |n: &Option<u64>| n.map_or("unknown".to_owned(), |n| n.to_string());
                 let (place, best) = (number(place), number(best));
-                Some(format!("{miner} is in the registration queue ({status}): place {place}, best {best}"))
+                Some(format!(
+                    "{miner} is in the registration queue ({status}): place {place}, best {best}"
+                ))
             }
             Event::Phase { stage, epoch, phase } => {
                 Some(format!("epoch {epoch}, stage {stage}: {}", phase.replace('_', " ")))

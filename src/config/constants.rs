@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use super::network::Addresses;
+use serde::{Deserialize, Serialize};
 
 /// Version of this table: raised whenever a value follows a change of the network, so that a bug
 /// report tells which facts a miner went by.

@@ -96,7 +96,9 @@ impl RunLock {
         let file = File::create(&path)
             .map_err(|source| FolderError::NotWritable { path: path.clone(), source })?;
         match file.try_lock() {
-            Err(fs::TryLockError::WouldBlock) => Err(LockError::Held { hotkey: hotkey.to_string() }),
+            Err(fs::TryLockError::WouldBlock) => {
+                Err(LockError::Held { hotkey: hotkey.to_string() })
+            }
             // Where the file system has no locks there is nothing to hold.
             Ok(()) | Err(fs::TryLockError::Error(_)) => Ok(Self(file)),
         }

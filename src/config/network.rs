@@ -49,10 +49,14 @@ pub enum NetworkChoice {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
     /// A word that is none of the known.
-    #[error("{0:?} is no network: use mainnet, testnet, practice, or a server's address such as http://127.0.0.1:8000")]
+    #[error(
+        "{0:?} is no network: use mainnet, testnet, practice, or a server's address such as http://127.0.0.1:8000"
+    )]
     Unknown(String),
     /// An address that cannot be a server's.
-    #[error("{url:?} cannot be a server's address ({why}): write it like https://swarm.example:443")]
+    #[error(
+        "{url:?} cannot be a server's address ({why}): write it like https://swarm.example:443"
+    )]
     Address {
         /// What was written.
         url: String,

@@ -194,10 +194,7 @@ pub enum SettingsError {
 }
 
 fn near(nearest: &Option<&'static str>) -> String {
-    nearest.map_or_else(
-        || "; remove it".to_owned(),
-        |name| format!("; did you mean {name:?}?"),
-    )
+    nearest.map_or_else(|| "; remove it".to_owned(), |name| format!("; did you mean {name:?}?"))
 }
 
 /// A value and where it came from.
@@ -259,7 +256,8 @@ impl Settings {
     fn read_file(&mut self, path: &Path, text: &str) -> Result<(), SettingsError> {
         let syntax =
             |why: String| SettingsError::Syntax { path: path.to_owned(), why: one_line(&why) };
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| syntax(error.to_string()))?;
+        let table: toml::Table =
+            text.parse().map_err(|error: toml::de::Error| syntax(error.to_string()))?;
         for (name, value) in table {
             if name == CONSTANTS {
                 let toml::Value::Table(overrides) = value else {
@@ -338,8 +336,7 @@ impl Settings {
     /// A complaint about a value.
     pub fn refuse(&self, key: Key, why: impl fmt::Display) -> SettingsError {
         let written = self.values.get(&key).cloned();
-        let written =
-            written.unwrap_or(Valued { value: String::new(), origin: Origin::Default });
+        let written = written.unwrap_or(Valued { value: String::new(), origin: Origin::Default });
         Self::wrong(key, &written, why.to_string())
     }
 
@@ -466,7 +463,12 @@ mod tests {
         let settings = read("peer_port = \"many\"", &[], vec![]).unwrap();
         let error = settings.get::<u16>(Key::PeerPort).unwrap_err().to_string();
         assert!(error.contains("peer_port") && error.contains("file"), "{error}");
-        assert!(read("accept_unpaid = \"maybe\"", &[], vec![]).unwrap().is_on(Key::AcceptUnpaid).is_err());
+        assert!(
+            read("accept_unpaid = \"maybe\"", &[], vec![])
+                .unwrap()
+                .is_on(Key::AcceptUnpaid)
+                .is_err()
+        );
     }
 
     #[test]

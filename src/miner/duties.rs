@@ -15,8 +15,8 @@ use super::ticket::TicketFile;
 use super::uploads::UploadView;
 use super::view::{TrainingView, show_wish};
 use crate::model::OptimizerSnapshot;
-use crate::network::{CallError, Peer};
 use crate::network::registry::{Registry, RegistrySetup};
+use crate::network::{CallError, Peer};
 use crate::protocol::bf16::widen;
 use crate::protocol::messages::{ChipInfo, Flag, MinerStatus, RegisterMinerRequest, SystemData};
 use crate::protocol::{ChunkNumber, Phase, StageIndex};
@@ -591,6 +591,12 @@ impl Life {
                 }
             }
             Err(HandInError::Local(error)) => Outcome::StageLost(error.to_string()),
+            Err(HandInError::Over(phase)) => {
+                let what = "The upload was not complete when the stage went on.".to_owned();
+                let fix = "Nothing now: this epoch's work is lost, the next one counts again.";
+                self.warn("upload-too-late", what, fix);
+                Outcome::PhaseIs(phase)
+            }
             Err(error) => self.trouble_in(Phase::WeightsUploading, format!("{error}.")).await,
         }
     }

@@ -74,7 +74,8 @@ mod tests {
     fn only_a_real_address_can_be_paid() {
         let alice = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
         assert_eq!(format!(" {alice} ").parse::<PayoutAddress>().unwrap().as_str(), alice);
-        for text in ["", "creators", "default", "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQX"] {
+        for text in ["", "creators", "default", "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQX"]
+        {
             assert!(text.parse::<PayoutAddress>().is_err(), "{text}");
         }
     }

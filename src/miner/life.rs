@@ -298,8 +298,12 @@ impl Life {
             entropy.split("requests"),
         );
         let storage = Storage::new(http.clone(), constants.storage.clone(), clock.clone());
-        let bridge =
-            Bridge::new(http.clone(), settings.bridge.clone(), constants.registry.clone(), clock.clone());
+        let bridge = Bridge::new(
+            http.clone(),
+            settings.bridge.clone(),
+            constants.registry.clone(),
+            clock.clone(),
+        );
         let sent = SentForwards::new();
         let door = Arc::new(Door::new(sent.clone()));
         let identity = settings.peer_identity.load(&mut entropy)?;

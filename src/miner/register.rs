@@ -15,7 +15,7 @@ use crate::network::attestation::{Attestor, Evidence};
 use crate::network::{CallError, Orchestrator};
 use crate::protocol::messages::{
     AttestationAction, MinerRegistrationQueueStatusResponse, MinerRegistrationResponse,
-    QueueStatus, RegisterMinerConfirmationRequest, RegisterMinerRequest, RegistrationAnswer,
+    PayoutColdkeyRequest, QueueStatus, RegisterMinerConfirmationRequest, RegisterMinerRequest, RegistrationAnswer,
 };
 use crate::protocol::{RunId, ServerError, backoff};
 use crate::telemetry::{Event, Severity};
@@ -36,7 +36,9 @@ pub(super) enum RegisterError {
     #[error("the place in the registration queue has {status} ({detail}); a new one is drawn")]
     Turned { status: QueueStatus, detail: String },
     /// The server no longer knows the ticket.
-    #[error("the server no longer knows this miner's place in the registration queue ({detail}); a new one is drawn")]
+    #[error(
+        "the server no longer knows this miner's place in the registration queue ({detail}); a new one is drawn"
+    )]
     Lost { detail: String },
     /// The server wants what this machine cannot give, or takes not what it gave.
     #[error("{0}")]
@@ -90,10 +92,12 @@ impl Registrar {
 
     async fn run(mut self) -> Result<MinerRegistrationResponse, RegisterError> {
         self.say_what_is_sent();
+        let mut resumed = false;
         let server = self.orchestrator.base().to_string();
         let kept = self.file.load(&server, self.orchestrator.hotkey());
         let (mut ticket, mut look) = match kept {
             Some(mut ticket) => {
+                resumed = true;
                 let look = self.look(&mut ticket, Duration::ZERO).await?;
                 (ticket, look)
             }
@@ -108,12 +112,12 @@ impl Registrar {
         };
         loop {
             let mut told = match look {
-                Look::Registered(answer) => return Ok(self.done(*answer)),
+                Look::Registered(answer) => return Ok(self.done(*answer, resumed).await),
                 Look::Told(told) => told,
             };
             self.note(&mut ticket, &told);
             if let Some(answer) = told.response.take() {
-                return Ok(self.done(answer));
+                return Ok(self.done(answer, resumed).await);
             }
             if matches!(told.status, QueueStatus::Failed | QueueStatus::Expired) {
                 self.file.remove();
@@ -226,7 +230,8 @@ impl Registrar {
                 "The server moved this miner back in the registration queue, from place {} to {}.",
                 back.from, back.to
             );
-            let fix = "Nothing: the queue is the server's; the miner keeps its ticket and waits on.";
+            let fix =
+                "Nothing: the queue is the server's; the miner keeps its ticket and waits on.";
             self.board.finding(Severity::Warning, "queue-set-back", what, fix);
         }
         if told.payload_mismatch {
@@ -272,9 +277,23 @@ impl Registrar {
         self.board.update(|snapshot| snapshot.queue = Some(view(ticket)));
     }
 
-    fn done(&self, answer: MinerRegistrationResponse) -> MinerRegistrationResponse {
+    /// The place was used. Who drew the ticket in an earlier life may have named another address
+    /// since, or none: the one of now is told.
+    async fn done(
+        &self,
+        answer: MinerRegistrationResponse,
+        resumed: bool,
+    ) -> MinerRegistrationResponse {
         self.file.remove();
         self.board.update(|snapshot| snapshot.queue = None);
+        if let (true, Some(payout_coldkey)) = (resumed, self.request.coldkey.clone()) {
+            let request = PayoutColdkeyRequest { payout_coldkey };
+            if let Err(error) = self.orchestrator.payout_coldkey(&request).await {
+                let what = format!("The address to be paid could not be told: {error}.");
+                let fix = "Start Hearth again once the network answers.";
+                self.board.finding(Severity::Warning, "payout-not-told", what, fix);
+            }
+        }
         answer
     }
 
@@ -301,9 +320,7 @@ fn standing(error: &CallError) -> Standing {
         CallError::Server(ServerError::SpecVersion { .. } | ServerError::RunFull { .. }) => {
             Standing::Over
         }
-        CallError::Server(
-            ServerError::EntityNotRegistered { .. } | ServerError::Other { .. },
-        )
+        CallError::Server(ServerError::EntityNotRegistered { .. } | ServerError::Other { .. })
         | CallError::Status { status: 404 | 410, .. } => Standing::Unknown,
         _ => Standing::Silent,
     }

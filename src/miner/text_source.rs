@@ -32,7 +32,9 @@ pub enum TextSourceError {
     #[error(transparent)]
     File(#[from] TokenizerError),
     /// The run is silent.
-    #[error("the run names no tokenizer, and this stage reads text: give the run's tokenizer.json with --tokenizer")]
+    #[error(
+        "the run names no tokenizer, and this stage reads text: give the run's tokenizer.json with --tokenizer"
+    )]
     Unnamed,
 }
 

@@ -93,9 +93,7 @@ impl TicketFile {
     pub fn load(&self, server: &str, hotkey: &Hotkey) -> Option<Ticket> {
         let bytes = std::fs::read(&self.0).ok()?;
         match serde_json::from_slice::<Ticket>(&bytes) {
-            Ok(ticket) => {
-                (ticket.server == server && ticket.hotkey == *hotkey).then_some(ticket)
-            }
+            Ok(ticket) => (ticket.server == server && ticket.hotkey == *hotkey).then_some(ticket),
             Err(error) => {
                 tracing::warn!("the queue ticket {} is damaged: {error}", self.0.display());
                 None

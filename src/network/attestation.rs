@@ -36,7 +36,9 @@ pub enum AttestationError {
     #[error("the network gave no attestation challenge ({0}); null is sent instead")]
     NoChallenge(String),
     /// The program cannot be started.
-    #[error("the attestation program {program} cannot be started ({why}); null is sent instead: check attestation_command")]
+    #[error(
+        "the attestation program {program} cannot be started ({why}); null is sent instead: check attestation_command"
+    )]
     NotStarted {
         /// Its name.
         program: String,
@@ -44,7 +46,9 @@ pub enum AttestationError {
         why: String,
     },
     /// The program failed.
-    #[error("the attestation program {program} failed ({why}); null is sent instead: run it by hand with a challenge on its standard input")]
+    #[error(
+        "the attestation program {program} failed ({why}); null is sent instead: run it by hand with a challenge on its standard input"
+    )]
     Failed {
         /// Its name.
         program: String,
@@ -127,8 +131,7 @@ impl Attestor {
             let (program, why) = ("(none)".to_owned(), "no program is named".to_owned());
             return Err(AttestationError::NotStarted { program, why });
         };
-        let failed =
-            |why: String| AttestationError::Failed { program: program.clone(), why };
+        let failed = |why: String| AttestationError::Failed { program: program.clone(), why };
         let input = serde_json::to_vec(challenge).map_err(|error| failed(error.to_string()))?;
         let mut child = Command::new(program)
             .args(arguments)

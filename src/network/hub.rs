@@ -47,13 +47,19 @@ pub struct Hub {
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
     /// The run's name for it is no name.
-    #[error("the run names the tokenizer {0:?}, which is no name of the model hub: give a tokenizer.json with --tokenizer")]
+    #[error(
+        "the run names the tokenizer {0:?}, which is no name of the model hub: give a tokenizer.json with --tokenizer"
+    )]
     Name(String),
     /// It is not here and must not be fetched.
-    #[error("the run uses the tokenizer {0}, which is not on this machine: give its tokenizer.json with --tokenizer, or let Hearth fetch it from the model hub with tokenizer_download = true (the hub then sees this machine's address)")]
+    #[error(
+        "the run uses the tokenizer {0}, which is not on this machine: give its tokenizer.json with --tokenizer, or let Hearth fetch it from the model hub with tokenizer_download = true (the hub then sees this machine's address)"
+    )]
     NotHere(String),
     /// The user has not accepted its licence, or the token is missing or wrong.
-    #[error("the tokenizer {name} is behind a licence on the model hub (status {status}): accept it at {page}, make a read token there, set it as HF_TOKEN, and start again; or give its tokenizer.json with --tokenizer")]
+    #[error(
+        "the tokenizer {name} is behind a licence on the model hub (status {status}): accept it at {page}, make a read token there, set it as HF_TOKEN, and start again; or give its tokenizer.json with --tokenizer"
+    )]
     Gated {
         /// The tokenizer.
         name: String,
@@ -66,7 +72,9 @@ pub enum HubError {
     #[error("the model hub has no tokenizer {0}: give its tokenizer.json with --tokenizer")]
     Missing(String),
     /// The hub cannot be reached, or answers with something else.
-    #[error("the tokenizer {name} cannot be fetched from the model hub ({why}): check the internet connection, or give its tokenizer.json with --tokenizer")]
+    #[error(
+        "the tokenizer {name} cannot be fetched from the model hub ({why}): check the internet connection, or give its tokenizer.json with --tokenizer"
+    )]
     Unreachable {
         /// The tokenizer.
         name: String,
@@ -97,10 +105,8 @@ impl Hub {
         };
         let bytes = self.fetch(http, name, token.as_ref()).await?;
         if let Some(parent) = kept.parent() {
-            std::fs::create_dir_all(parent).map_err(|source| FolderError::NotWritable {
-                path: parent.to_owned(),
-                source,
-            })?;
+            std::fs::create_dir_all(parent)
+                .map_err(|source| FolderError::NotWritable { path: parent.to_owned(), source })?;
         }
         write_atomically(&kept, &bytes)?;
         Ok(kept)
@@ -121,9 +127,8 @@ impl Hub {
         for _ in 0..=MAX_REDIRECTIONS {
             // The token is the hub's: it goes to no other host.
             let ours = url.origin() == first.origin();
-            let answer = get(http, url.clone(), token.filter(|_| ours))
-                .await
-                .map_err(&unreachable)?;
+            let answer =
+                get(http, url.clone(), token.filter(|_| ours)).await.map_err(&unreachable)?;
             match answer.status {
                 StatusCode::OK => return Ok(answer.body),
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {

@@ -34,14 +34,7 @@ pub(crate) fn orchestrator(base: &str) -> Orchestrator {
     constants.http.failure_pause = Duration::from_millis(20);
     let hotkey = Arc::new(HotkeyPair::generate(&mut Entropy::seeded(1, "hotkey")));
     let entropy = Entropy::seeded(2, "requests");
-    Orchestrator::new(
-        client(),
-        base.parse().unwrap(),
-        hotkey,
-        &constants,
-        Clock::system(),
-        entropy,
-    )
+    Orchestrator::new(client(), base.parse().unwrap(), hotkey, &constants, Clock::system(), entropy)
 }
 
 /// One request as the server saw it.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::Constants;
-use crate::network::Orchestrator;
 use crate::network::CallError;
+use crate::network::Orchestrator;
 use crate::network::attestation::Attestor;
 use crate::network::storage::Storage;
 use crate::protocol::RunId;

@@ -25,7 +25,9 @@ const SR25519: u64 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum HotkeyFileError {
     /// There is no such file.
-    #[error("there is no hotkey file {0}: check the path (a Bittensor wallet keeps its hotkeys in wallets/NAME/hotkeys/)")]
+    #[error(
+        "there is no hotkey file {0}: check the path (a Bittensor wallet keeps its hotkeys in wallets/NAME/hotkeys/)"
+    )]
     Missing(PathBuf),
     /// It cannot be read.
     #[error("the hotkey file {path} cannot be read ({why}): give this user permission to read it")]
@@ -36,10 +38,14 @@ pub enum HotkeyFileError {
         why: String,
     },
     /// It is encrypted.
-    #[error("{0} is an encrypted key file: Hearth needs the hotkey, which Bittensor keeps unencrypted in wallets/NAME/hotkeys/. Never give a mining machine your coldkey")]
+    #[error(
+        "{0} is an encrypted key file: Hearth needs the hotkey, which Bittensor keeps unencrypted in wallets/NAME/hotkeys/. Never give a mining machine your coldkey"
+    )]
     Encrypted(PathBuf),
     /// It is something else.
-    #[error("{path} is not a hotkey file ({why}): give the JSON file from wallets/NAME/hotkeys/, or a file with the key's words or its 0x seed")]
+    #[error(
+        "{path} is not a hotkey file ({why}): give the JSON file from wallets/NAME/hotkeys/, or a file with the key's words or its 0x seed"
+    )]
     NotAHotkey {
         /// The file.
         path: PathBuf,
@@ -47,10 +53,14 @@ pub enum HotkeyFileError {
         why: &'static str,
     },
     /// A public key only.
-    #[error("{0} holds only the public half of a key, which cannot sign: give the hotkey's own file")]
+    #[error(
+        "{0} holds only the public half of a key, which cannot sign: give the hotkey's own file"
+    )]
     PublicOnly(PathBuf),
     /// Another signature scheme.
-    #[error("the key in {path} is of scheme {scheme}, but the network signs with sr25519 (1): make a hotkey of that kind")]
+    #[error(
+        "the key in {path} is of scheme {scheme}, but the network signs with sr25519 (1): make a hotkey of that kind"
+    )]
     Scheme {
         /// The file.
         path: PathBuf,
@@ -58,7 +68,9 @@ pub enum HotkeyFileError {
         scheme: u64,
     },
     /// Its parts contradict each other.
-    #[error("{path} says that its address is {told}, but its secret belongs to {found}: the file is damaged or was edited; use a fresh copy")]
+    #[error(
+        "{path} says that its address is {told}, but its secret belongs to {found}: the file is damaged or was edited; use a fresh copy"
+    )]
     Mismatch {
         /// The file.
         path: PathBuf,
@@ -221,8 +233,7 @@ mod tests {
     const SEED: &str = "0xe5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
     const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
     /// The ecosystem's published development phrase, and the address of its root key.
-    const PHRASE: &str =
-        "bottom drive obey lake curtain smoke basket hold race lonely fit walk";
+    const PHRASE: &str = "bottom drive obey lake curtain smoke basket hold race lonely fit walk";
     const PHRASE_ADDRESS: &str = "5DfhGyQdFobKM8NsWvEeAKk5EQQgYe9AydgJ7rMB6E1EqRzV";
 
     fn file(content: &str) -> (tempfile::TempDir, PathBuf) {
@@ -246,13 +257,17 @@ mod tests {
 
     #[test]
     fn words_seeds_and_private_keys_are_read_in_that_order() {
-        assert_eq!(address(&format!(r#"{{"secretSeed":"{SEED}","ss58Address":"{ALICE}"}}"#)), ALICE);
+        assert_eq!(
+            address(&format!(r#"{{"secretSeed":"{SEED}","ss58Address":"{ALICE}"}}"#)),
+            ALICE
+        );
         assert_eq!(address(&format!(r#"{{"secretPhrase":"{PHRASE}"}}"#)), PHRASE_ADDRESS);
         let both = format!(r#"{{"secretSeed":"{SEED}","secretPhrase":"{PHRASE}","cryptoType":1}}"#);
         assert_eq!(address(&both), PHRASE_ADDRESS);
         assert_eq!(address(&format!("{SEED}\n")), ALICE);
         assert_eq!(address(PHRASE), PHRASE_ADDRESS);
-        let mini = schnorrkel::MiniSecretKey::from_bytes(&hex::decode(&SEED[2..]).unwrap()).unwrap();
+        let mini =
+            schnorrkel::MiniSecretKey::from_bytes(&hex::decode(&SEED[2..]).unwrap()).unwrap();
         let secret = mini.expand(schnorrkel::ExpansionMode::Ed25519).to_bytes();
         assert_eq!(address(&format!(r#"{{"privateKey":"0x{}"}}"#, hex::encode(secret))), ALICE);
     }
@@ -263,8 +278,13 @@ mod tests {
         assert!(refusal("$NACL12345").contains("coldkey"));
         assert!(refusal("{}").contains("neither"));
         assert!(refusal(r#"{"ss58Address":"x"}"#).contains("public half"));
-        assert!(refusal(&format!(r#"{{"secretSeed":"{SEED}","cryptoType":0}}"#)).contains("sr25519"));
-        assert!(refusal(&format!(r#"{{"secretSeed":"{SEED}","ss58Address":"5x"}}"#)).contains("damaged"));
+        assert!(
+            refusal(&format!(r#"{{"secretSeed":"{SEED}","cryptoType":0}}"#)).contains("sr25519")
+        );
+        assert!(
+            refusal(&format!(r#"{{"secretSeed":"{SEED}","ss58Address":"5x"}}"#))
+                .contains("damaged")
+        );
         assert!(refusal(&SEED[..40]).contains("32 bytes"));
         assert!(refusal("bottom drive obey").contains("phrase"));
         assert!(refusal(&"x".repeat(70_000)).contains("too large"));

@@ -70,7 +70,9 @@ impl Lab {
                 ip(&format!("netns add {namespace}"));
                 ip(&format!("-n {namespace} link set lo up"));
             }
-            ip(&format!("link add wan netns {router} type veth peer name w{number} netns {public}"));
+            ip(&format!(
+                "link add wan netns {router} type veth peer name w{number} netns {public}"
+            ));
             ip(&format!("-n {public} link set w{number} master br0 up"));
             ip(&format!("-n {router} addr add 203.0.113.{host}/24 dev wan"));
             ip(&format!("-n {router} link set wan up"));
@@ -82,7 +84,14 @@ impl Lab {
             ip(&format!("-n {home} route add default via 192.168.{host}.1"));
             let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward";
             run(&["ip", "netns", "exec", &router, "sh", "-c", forward]);
-            run(&["ip", "netns", "exec", &router, "nft", &rules(*nat, &format!("192.168.{host}.2"))]);
+            run(&[
+                "ip",
+                "netns",
+                "exec",
+                &router,
+                "nft",
+                &rules(*nat, &format!("192.168.{host}.2")),
+            ]);
         }
     }
 
@@ -92,7 +101,8 @@ impl Lab {
         for number in 0..self.homes {
             let table = "cat /proc/net/nf_conntrack 2>/dev/null | grep udp | head -20";
             let router = self.router(number);
-            let out = Command::new("ip").args(["netns", "exec", &router, "sh", "-c", table]).output();
+            let out =
+                Command::new("ip").args(["netns", "exec", &router, "sh", "-c", table]).output();
             let text = out.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
             seen.push_str(&format!("router {number}:\n{}", text.unwrap_or_default()));
         }
@@ -160,7 +170,8 @@ fn hindrance() -> Option<String> {
     let made = Command::new("ip").args(["netns", "add", &probe]).output().unwrap();
     let mut worked = made.status.success();
     if worked {
-        let table = "table ip probe { chain c { type nat hook postrouting priority 100; masquerade; } }";
+        let table =
+            "table ip probe { chain c { type nat hook postrouting priority 100; masquerade; } }";
         let rules = Command::new("ip").args(["netns", "exec", &probe, "nft", table]).output();
         worked = rules.is_ok_and(|out| out.status.success());
         let gone = Command::new("ip").args(["netns", "del", &probe]).output();

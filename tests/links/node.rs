@@ -12,9 +12,7 @@ use std::time::Duration;
 use hearth::clock::{Clock, Entropy};
 use hearth::config::Constants;
 use hearth::network::directory::Directory;
-use hearth::network::peers::{
-    Admission, PeerReach, PeerSetup, Peers, RelayChoice, RelayServer,
-};
+use hearth::network::peers::{Admission, PeerReach, PeerSetup, Peers, RelayChoice, RelayServer};
 use hearth::network::publisher::{
     Outbound, Outcome, Publisher, PublisherSetup, SentForwards, Target,
 };
@@ -182,16 +180,15 @@ pub fn play() {
         drop(std::io::stdin().read_to_end(&mut Vec::new()));
         std::process::exit(0);
     });
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         match part {
             Part::Bridge { at } => play_bridge(at).await,
             Part::Relay { at } => play_relay(at).await,
-            Part::Node { stage, bridge, relay, name } => play_node(stage, bridge, relay, name).await,
+            Part::Node { stage, bridge, relay, name } => {
+                play_node(stage, bridge, relay, name).await
+            }
         }
     });
 }

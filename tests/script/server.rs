@@ -157,8 +157,7 @@ async fn answer(play: Arc<Mutex<Play>>, seen: Seen) -> Response {
     let reply = {
         let mut play = play.lock().unwrap();
         play.seen.push(seen.clone());
-        let line =
-            play.lines.iter_mut().find(|line| line.path == seen.path && line.times > 0);
+        let line = play.lines.iter_mut().find(|line| line.path == seen.path && line.times > 0);
         match line {
             Some(line) => {
                 line.times -= 1;
@@ -190,8 +189,8 @@ pub async fn overheard(to: &str) -> (String, Arc<Mutex<Vec<Seen>>>) {
     let kept: Arc<Mutex<Vec<Seen>>> = Arc::default();
     let (shared, to) = (Arc::clone(&kept), to.trim_end_matches('/').to_owned());
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-    let router = Router::new().fallback(
-        move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
+    let router =
+        Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
             let (client, url) = (client.clone(), format!("{to}{uri}"));
             shared.lock().unwrap().push(Seen {
                 method: method.clone(),
@@ -206,8 +205,7 @@ pub async fn overheard(to: &str) -> (String, Arc<Mutex<Vec<Seen>>>) {
                     client.request(method, url).headers(headers).body(body).send().await.unwrap();
                 (answer.status(), answer.bytes().await.unwrap())
             }
-        },
-    );
+        });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });

@@ -14,11 +14,11 @@ use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, Entropy};
 use crate::compute::Device;
 use crate::config::constants::Constants;
+use crate::miner::text_source::TokenizerSource;
 use crate::miner::{
     Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerError, MinerHandle,
     MinerSettings, MinerSnapshot,
 };
-use crate::miner::text_source::TokenizerSource;
 use crate::network::attestation::Provider;
 use crate::network::http::Route;
 use crate::network::peers::{PeerIdentity, PeerReach};

@@ -161,7 +161,9 @@ impl RunPlan {
             backend: backend(settings)?,
             tokenizer: settings.text(Key::Tokenizer).map(|path| PathBuf::from(&path.value)),
             tokenizer_download: settings.is_on(Key::TokenizerDownload).map_err(wrong)?,
-            attestation: provider.filter(|words| !words.is_empty()).map_or(Provider::Nobody, Provider::Program),
+            attestation: provider
+                .filter(|words| !words.is_empty())
+                .map_or(Provider::Nobody, Provider::Program),
             peer_port: settings
                 .get::<u16>(Key::PeerPort)
                 .map_err(wrong)?
@@ -233,8 +235,7 @@ fn disclosure(settings: &Settings) -> Result<Disclosure, Failure> {
     let text = |key| settings.text(key).map(|given| given.value.clone());
     let (country, city) = (text(Key::LocationCountry), text(Key::LocationCity));
     let told = country.is_some() || city.is_some();
-    let location =
-        told.then(|| NodeLocation { country, city, ..NodeLocation::default() });
+    let location = told.then(|| NodeLocation { country, city, ..NodeLocation::default() });
     let bandwidth = match settings.text(Key::LinkSpeed) {
         None => None,
         Some(given) => Some(

@@ -107,10 +107,7 @@ impl Mine {
         let control = Control {
             miner: miner.snapshot.clone(),
             swarm: None,
-            names: Arc::new(BTreeMap::from([(
-                self.hotkey.address().to_string(),
-                NAME.to_owned(),
-            )])),
+            names: Arc::new(BTreeMap::from([(self.hotkey.address().to_string(), NAME.to_owned())])),
             epochs: None,
             progress,
             send: Arc::new(move |command: Command| {

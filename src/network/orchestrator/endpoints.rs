@@ -7,9 +7,8 @@ use crate::protocol::ids::{ChunkNumber, RunId};
 use crate::protocol::messages::{
     ActivationResponse, AttestationChallengeRequest, FileUploadCompletionRequest,
     FileUploadCompletionResponse, FileUploadRequest, FileUploadResponse, FleetTelemetryPayload,
-    FleetTelemetryResponse, GetActivationsRequest,
-    HeartbeatResponse, LayerOptimizerStateResponse, LossReportRequest,
-    MinerRegistrationQueueStatusResponse, Partition, PayoutColdkeyRequest,
+    FleetTelemetryResponse, GetActivationsRequest, HeartbeatResponse, LayerOptimizerStateResponse,
+    LossReportRequest, MinerRegistrationQueueStatusResponse, Partition, PayoutColdkeyRequest,
     RegisterMinerConfirmationRequest, RegisterMinerRequest, RegistrationAnswer,
     RequestAttestationChallengeResponse, RunConfigResponse, RunEpochResponse, RunInfo,
     SubmitActivationRequest, SubmitMergedPartitionsRequest, SubmitOptimizerStateRequest,

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use iroh::endpoint::Connection;
 use iroh::EndpointId;
+use iroh::endpoint::Connection;
 
 use super::link::{Dialled, Kind, Link};
 use super::paths::OpenedBy;

@@ -88,9 +88,8 @@ impl Paths {
             true
         });
         drop(open);
-        let straight = |path: &OpenPath| {
-            path.opened_by == OpenedBy::Peer && path.kind == PathKind::Direct
-        };
+        let straight =
+            |path: &OpenPath| path.opened_by == OpenedBy::Peer && path.kind == PathKind::Direct;
         if found.iter().any(straight) {
             self.came_directly.store(true, Ordering::Relaxed);
         }
@@ -142,9 +141,10 @@ mod tests {
 
     #[test]
     fn addresses_of_homes_and_providers_are_not_public() {
-        for ip in ["127.0.0.1", "192.168.1.2", "10.1.2.3", "172.20.0.1", "100.64.0.1", "169.254.1.1"]
-            .into_iter()
-            .chain(["::1", "fe80::1", "fd00::1", "::ffff:192.168.1.2", "224.0.0.1", "0.0.0.0"])
+        for ip in
+            ["127.0.0.1", "192.168.1.2", "10.1.2.3", "172.20.0.1", "100.64.0.1", "169.254.1.1"]
+                .into_iter()
+                .chain(["::1", "fe80::1", "fd00::1", "::ffff:192.168.1.2", "224.0.0.1", "0.0.0.0"])
         {
             assert!(!is_public(ip.parse().unwrap()), "{ip}");
         }
