@@ -12,10 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::counts::count;
+use super::link::Kind;
 use super::paths::OpenedBy;
 use super::served::Found;
 use super::{InboundPush, MAX_REQUEST, Payload, STRANGER_WINDOW, Shared};
-use super::link::Kind;
 use crate::protocol::constants::MAX_PEER_MESSAGE;
 use crate::protocol::ids::{ActivationId, Hotkey, NodeId, StageIndex};
 use crate::protocol::messages::{Direction, PeerStatus};
@@ -114,8 +114,8 @@ async fn serve_bi(shared: &Arc<Shared>, connection: &Connection, node: &NodeId) 
 async fn take_uni(shared: Arc<Shared>, mut receive: RecvStream, node: NodeId) {
     let limit = shared.rules.max_status_bytes;
     let Some((message, _held)) = read_message(&shared, &mut receive, limit).await else { return };
-    let envelope = Envelope::parse_as(shared.tags, &message)
-        .filter(|known| known.route == Route::PeerStatus);
+    let envelope =
+        Envelope::parse_as(shared.tags, &message).filter(|known| known.route == Route::PeerStatus);
     let status = envelope.and_then(|envelope| p2p::decode::<PeerStatus>(&envelope).ok());
     let Some(mut status) = status else {
         count(&shared.counters.garbage);

@@ -19,10 +19,10 @@ use iroh::{
 };
 use rustls::pki_types::CertificateDer;
 
+use super::link::Kind;
 use crate::config::constants::PeerConstants;
 use crate::network::directory::NodeAddress;
 use crate::network::http::chain;
-use super::link::Kind;
 use crate::protocol::ids::NodeId;
 
 /// How far this endpoint reaches.

@@ -474,7 +474,8 @@ async fn a_network_may_call_its_protocols_and_routes_otherwise() {
         push_route: "/activation/push/2".to_owned(),
         ..hasty()
     };
-    let (first, mut second) = (Node::start(1, 0, renamed()).await, Node::start(2, 1, renamed()).await);
+    let (first, mut second) =
+        (Node::start(1, 0, renamed()).await, Node::start(2, 1, renamed()).await);
     introduce(&[&first, &second]);
     let tags = first.peers.tags();
     assert_ne!(tags.tag(Route::ActivationPush), Route::ActivationPush.tag());

@@ -5,7 +5,8 @@ mod envelope;
 mod pull;
 
 pub use envelope::{
-    ActivationPush, Envelope, EnvelopeError, Route, RouteTags, Serializer, decode, encode, encode_as,
+    ActivationPush, Envelope, EnvelopeError, Route, RouteTags, Serializer, decode, encode,
+    encode_as,
 };
 pub use pull::{PullError, PullRequest, SignedPull, decode_pull, unsigned_pull};
 
