@@ -327,7 +327,8 @@ impl Work {
         let statuses: Vec<PeerStatus> = candidates.iter().map(|peer| peer.status.clone()).collect();
         let chosen = peer_selection::choose(&statuses, self.entropy.unit());
         let chosen = chosen.and_then(|chosen| candidates.into_iter().nth(chosen));
-        let chosen = chosen.ok_or(if refused_by.is_empty() { Nobody::Trains } else { Nobody::Accepts });
+        let chosen =
+            chosen.ok_or(if refused_by.is_empty() { Nobody::Trains } else { Nobody::Accepts });
         Ok(chosen?.nodes.into_iter().map(|node| node.id).collect())
     }
 

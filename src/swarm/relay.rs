@@ -72,7 +72,8 @@ impl Relay {
         if setup.security == RelaySecurity::SelfMade {
             let made = SelfMade::new(setup.public, entropy).map_err(RelayError::Certificate)?;
             let tls = made.server_config().map_err(RelayError::Certificate)?;
-            relay.tls = Some(ServerTls::new(setup.listen, CertConfig::Manual { server_config: tls }));
+            relay.tls =
+                Some(ServerTls::new(setup.listen, CertConfig::Manual { server_config: tls }));
             // Beside HTTPS the server wants a plain port for a check that our miners never make.
             relay.http_bind_addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             config.quic = Some(QuicConfig::new(setup.listen));

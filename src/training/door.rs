@@ -91,7 +91,12 @@ mod tests {
         let desk = Arc::new(Desk::new(Capacity::Fixed(4), Duration::from_secs(60)));
         let keep = |id: &str| {
             let input = Arc::new(Input::Tokens(vec![]));
-            desk.keep(CachedForward { id: id.into(), input, source: None, since: Moment::default() });
+            desk.keep(CachedForward {
+                id: id.into(),
+                input,
+                source: None,
+                since: Moment::default(),
+            });
         };
         keep("sent");
         keep("unsent");

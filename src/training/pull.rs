@@ -96,7 +96,11 @@ mod tests {
         }
     }
 
-    async fn fetch(own: &Node, from: &Node, answer: &ActivationResponse) -> Result<Pulled, Unpulled> {
+    async fn fetch(
+        own: &Node,
+        from: &Node,
+        answer: &ActivationResponse,
+    ) -> Result<Pulled, Unpulled> {
         pull(&own.peers, StageIndex(1), from.id().as_str(), &"here".into(), answer).await
     }
 
@@ -134,8 +138,13 @@ mod tests {
         assert_eq!(fetch(&own, &after, &forward).await.unwrap_err(), Unpulled::NoNeighbour);
         let nonsense = pull(&own.peers, StageIndex(1), "zz\u{7}", &"a".into(), &forward).await;
         assert_eq!(nonsense.unwrap_err(), Unpulled::NoNode("zz".to_owned()));
-        let first = pull(&own.peers, StageIndex(0), after.id().as_str(), &"a".into(), &forward).await;
-        assert_eq!(first.unwrap_err(), Unpulled::NoNeighbour, "nothing comes before the first stage");
+        let first =
+            pull(&own.peers, StageIndex(0), after.id().as_str(), &"a".into(), &forward).await;
+        assert_eq!(
+            first.unwrap_err(),
+            Unpulled::NoNeighbour,
+            "nothing comes before the first stage"
+        );
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What kind of router a home has.
@@ -28,11 +29,11 @@ pub struct Lab {
 impl Lab {
     /// One home behind each router; `None`, with a line that says why, where that cannot be had.
     pub fn new(routers: &[Nat]) -> Option<Self> {
-        if let Some(why) = hindrance() {
+        static HINDRANCE: OnceLock<Option<String>> = OnceLock::new();
+        if let Some(why) = HINDRANCE.get_or_init(hindrance) {
             println!("skipped: needs root and network namespaces ({why})");
             return None;
         }
-        sweep();
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}-{number}", std::process::id());
@@ -70,7 +71,9 @@ impl Lab {
                 ip(&format!("netns add {namespace}"));
                 ip(&format!("-n {namespace} link set lo up"));
             }
-            ip(&format!("link add wan netns {router} type veth peer name w{number} netns {public}"));
+            ip(&format!(
+                "link add wan netns {router} type veth peer name w{number} netns {public}"
+            ));
             ip(&format!("-n {public} link set w{number} master br0 up"));
             ip(&format!("-n {router} addr add 203.0.113.{host}/24 dev wan"));
             ip(&format!("-n {router} link set wan up"));
@@ -82,7 +85,14 @@ impl Lab {
             ip(&format!("-n {home} route add default via 192.168.{host}.1"));
             let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward";
             run(&["ip", "netns", "exec", &router, "sh", "-c", forward]);
-            run(&["ip", "netns", "exec", &router, "nft", &rules(*nat, &format!("192.168.{host}.2"))]);
+            run(&[
+                "ip",
+                "netns",
+                "exec",
+                &router,
+                "nft",
+                &rules(*nat, &format!("192.168.{host}.2")),
+            ]);
         }
     }
 
@@ -92,7 +102,8 @@ impl Lab {
         for number in 0..self.homes {
             let table = "cat /proc/net/nf_conntrack 2>/dev/null | grep udp | head -20";
             let router = self.router(number);
-            let out = Command::new("ip").args(["netns", "exec", &router, "sh", "-c", table]).output();
+            let out =
+                Command::new("ip").args(["netns", "exec", &router, "sh", "-c", table]).output();
             let text = out.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
             seen.push_str(&format!("router {number}:\n{}", text.unwrap_or_default()));
         }
@@ -160,11 +171,14 @@ fn hindrance() -> Option<String> {
     let made = Command::new("ip").args(["netns", "add", &probe]).output().unwrap();
     let mut worked = made.status.success();
     if worked {
-        let table = "table ip probe { chain c { type nat hook postrouting priority 100; masquerade; } }";
-        let rules = Command::new("ip").args(["netns", "exec", &probe, "nft", table]).output();
-        worked = rules.is_ok_and(|out| out.status.success());
+        let table = rules(Nat::Symmetric, "192.168.1.2");
+        let tried = Command::new("ip").args(["netns", "exec", &probe, "nft", &table]).output();
+        worked = tried.is_ok_and(|out| out.status.success());
         let gone = Command::new("ip").args(["netns", "del", &probe]).output();
         drop(gone);
+    }
+    if worked {
+        sweep();
     }
     (!worked).then(|| "they cannot be made, or cannot translate addresses".to_owned())
 }

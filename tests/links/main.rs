@@ -71,7 +71,11 @@ impl World {
             if is(&told[0], &told[1]) {
                 return told;
             }
-            assert!(start.elapsed() < limit, "not within {limit:?}: {told:#?}\n{}", self.lab.look());
+            assert!(
+                start.elapsed() < limit,
+                "not within {limit:?}: {told:#?}\n{}",
+                self.lab.look()
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }

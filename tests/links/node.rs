@@ -12,9 +12,7 @@ use std::time::Duration;
 use hearth::clock::{Clock, Entropy};
 use hearth::config::Constants;
 use hearth::network::directory::Directory;
-use hearth::network::peers::{
-    Admission, PeerReach, PeerSetup, Peers, RelayChoice, RelayServer,
-};
+use hearth::network::peers::{Admission, PeerReach, PeerSetup, Peers, RelayChoice, RelayServer};
 use hearth::network::publisher::{
     Outbound, Outcome, Publisher, PublisherSetup, SentForwards, Target,
 };
@@ -178,20 +176,24 @@ impl Relay {
 pub fn play() {
     let Ok(part) = std::env::var(PART) else { return };
     let part: Part = serde_json::from_str(&part).unwrap();
+    // For whoever looks why one of these tests fails: RUST_LOG says what is shown.
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
     std::thread::spawn(|| {
         drop(std::io::stdin().read_to_end(&mut Vec::new()));
         std::process::exit(0);
     });
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         match part {
             Part::Bridge { at } => play_bridge(at).await,
             Part::Relay { at } => play_relay(at).await,
-            Part::Node { stage, bridge, relay, name } => play_node(stage, bridge, relay, name).await,
+            Part::Node { stage, bridge, relay, name } => {
+                play_node(stage, bridge, relay, name).await
+            }
         }
     });
 }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use iroh::endpoint::Connection;
 use iroh::EndpointId;
+use iroh::endpoint::Connection;
 
 use super::link::{Dialled, Kind, Link};
 use super::paths::OpenedBy;
@@ -255,7 +255,7 @@ impl Shared {
             };
             let connection = dialled?;
             self.paths.track(to, OpenedBy::Us, &connection);
-            *slot = Some(Dialled { connection: connection.clone(), moves });
+            *slot = Some(Dialled { connection: connection.clone(), moves, at: self.clock.now() });
             return Ok(connection);
         }
     }

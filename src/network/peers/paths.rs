@@ -9,6 +9,7 @@ use std::time::Duration;
 use iroh::TransportAddr;
 use iroh::endpoint::{Connection, WeakConnectionHandle};
 
+use super::link::MOVED;
 use crate::protocol::ids::NodeId;
 
 /// Connections that are tracked at most; beyond that the oldest are left out of the picture.
@@ -88,13 +89,22 @@ impl Paths {
             true
         });
         drop(open);
-        let straight = |path: &OpenPath| {
-            path.opened_by == OpenedBy::Peer && path.kind == PathKind::Direct
-        };
+        let straight =
+            |path: &OpenPath| path.opened_by == OpenedBy::Peer && path.kind == PathKind::Direct;
         if found.iter().any(straight) {
             self.came_directly.store(true, Ordering::Relaxed);
         }
         found
+    }
+
+    /// Closes every connection with `node`, whoever opened it.
+    pub(super) fn close_all(&self, node: &NodeId) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        for tracked in open.iter().filter(|tracked| &tracked.node == node) {
+            if let Some(connection) = live(&tracked.connection) {
+                connection.close(MOVED, b"moved");
+            }
+        }
     }
 
     /// Whether a peer from outside was ever seen to come straight to this machine.
@@ -142,9 +152,10 @@ mod tests {
 
     #[test]
     fn addresses_of_homes_and_providers_are_not_public() {
-        for ip in ["127.0.0.1", "192.168.1.2", "10.1.2.3", "172.20.0.1", "100.64.0.1", "169.254.1.1"]
-            .into_iter()
-            .chain(["::1", "fe80::1", "fd00::1", "::ffff:192.168.1.2", "224.0.0.1", "0.0.0.0"])
+        for ip in
+            ["127.0.0.1", "192.168.1.2", "10.1.2.3", "172.20.0.1", "100.64.0.1", "169.254.1.1"]
+                .into_iter()
+                .chain(["::1", "fe80::1", "fd00::1", "::ffff:192.168.1.2", "224.0.0.1", "0.0.0.0"])
         {
             assert!(!is_public(ip.parse().unwrap()), "{ip}");
         }

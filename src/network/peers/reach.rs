@@ -14,8 +14,8 @@ use iroh::endpoint::{
 };
 use iroh::tls::CaTlsConfig;
 use iroh::{
-    Endpoint, EndpointAddr, EndpointId, NetReportConfig, RelayConfig, RelayMap, RelayMode, RelayUrl,
-    SecretKey,
+    Endpoint, EndpointAddr, EndpointId, NetReportConfig, RelayConfig, RelayMap, RelayMode,
+    RelayUrl, SecretKey,
 };
 use rustls::pki_types::CertificateDer;
 
@@ -157,9 +157,7 @@ impl PeerReach {
     ) -> NodeAddress {
         let id = node.clone();
         match self {
-            Self::Loopback => {
-                NodeAddress { id, relay_url: None, direct: endpoint.bound_sockets() }
-            }
+            Self::Loopback => NodeAddress { id, relay_url: None, direct: endpoint.bound_sockets() },
             Self::Internet { .. } => NodeAddress {
                 id,
                 relay_url: known.relay_urls().next().map(ToString::to_string),
@@ -339,7 +337,8 @@ mod tests {
 
     #[test]
     fn practice_dials_nobody_outside_this_machine() {
-        let entry = entry(Some("https://relay.example"), &["127.0.0.1:9", "203.0.113.1:9", "[::1]:9"]);
+        let entry =
+            entry(Some("https://relay.example"), &["127.0.0.1:9", "203.0.113.1:9", "[::1]:9"]);
         assert_eq!(dialled(&PeerReach::Loopback, &entry), (2, 0));
     }
 

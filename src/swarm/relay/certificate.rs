@@ -85,13 +85,14 @@ const IP_ADDRESS: u8 = 0x87;
 fn body(serial: &[u8], public: &[u8; 32], address: IpAddr) -> Vec<u8> {
     let name = element(
         SEQUENCE,
-        &element(SET, &sequence(&[&element(OBJECT_ID, &COMMON_NAME), &element(TEXT, b"hearth relay")])),
+        &element(
+            SET,
+            &sequence(&[&element(OBJECT_ID, &COMMON_NAME), &element(TEXT, b"hearth relay")]),
+        ),
     );
     // Valid as long as its key is: miners trust this one certificate, not a date.
-    let validity = sequence(&[
-        &element(UTC_TIME, b"200101000000Z"),
-        &element(LONG_TIME, b"20991231235959Z"),
-    ]);
+    let validity =
+        sequence(&[&element(UTC_TIME, b"200101000000Z"), &element(LONG_TIME, b"20991231235959Z")]);
     let key = sequence(&[&algorithm(), &bits(public)]);
     let ip = match address {
         IpAddr::V4(v4) => element(IP_ADDRESS, &v4.octets()),
