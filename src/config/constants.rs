@@ -5,12 +5,23 @@
 
 use std::time::Duration;
 
+use super::network::Addresses;
 use serde::{Deserialize, Serialize};
+
+/// Version of this table: raised whenever a value follows a change of the network, so that a bug
+/// report tells which facts a miner went by.
+pub const TABLE_VERSION: u32 = 1;
 
 /// All numbers of one network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Constants {
+    /// Version of this table, [`TABLE_VERSION`].
+    pub table: u32,
+    /// Servers of the network that pays (spec 1.2).
+    pub mainnet: Addresses,
+    /// Servers of the operator's test network (spec 1.2).
+    pub testnet: Addresses,
     /// Version sent in `X-Spec-Version` (spec 1.2).
     pub spec_version: u32,
     /// Between two heartbeats while training (spec 1.8).
@@ -43,6 +54,17 @@ pub struct Constants {
     /// Pause before registering again after any other failure (spec 1.6).
     #[serde(with = "seconds")]
     pub registration_pause: Duration,
+    /// A stage that holds the others up for so long is called stuck.
+    #[serde(with = "seconds")]
+    pub stuck_after: Duration,
+    /// Longest time that the user's attestation program may take.
+    #[serde(with = "seconds")]
+    pub attestation_timeout: Duration,
+    /// Between two reports to the operator's telemetry, where the user switched it on (spec 11.1).
+    #[serde(with = "seconds")]
+    pub fleet_telemetry: Duration,
+    /// The model hub, asked only where the user allows it.
+    pub hub: String,
     /// The orchestrator's HTTP rules.
     pub http: HttpConstants,
     /// Object storage.
@@ -66,6 +88,9 @@ pub struct HttpConstants {
     /// Longest time of one attempt, body included.
     #[serde(with = "seconds")]
     pub timeout: Duration,
+    /// Longest time of the one attempt at confirming a place in the registration queue.
+    #[serde(with = "seconds")]
+    pub confirm_timeout: Duration,
     /// Longest time of a TCP (and TLS) handshake.
     #[serde(with = "seconds")]
     pub connect_timeout: Duration,
@@ -91,8 +116,27 @@ pub struct StorageConstants {
     /// Longest time of a handshake with the store.
     #[serde(with = "seconds")]
     pub connect_timeout: Duration,
-    /// Parts of one upload that are on their way at a time.
+    /// Parts of one upload that are on their way at a time, at most; a slow line gets fewer.
     pub parallel_parts: usize,
+    /// How long a part or range may stand still, no byte of it moving, before its attempt is given up.
+    #[serde(with = "seconds")]
+    pub part_stall: Duration,
+    /// How long the store may take to answer: to a part that is sent, to a range that is asked for.
+    #[serde(with = "seconds")]
+    pub part_timeout: Duration,
+    /// The slowest line that parts are waited for, in bytes per second and part: so fast leaves, at
+    /// least, what the system has taken of a part without having sent it.
+    pub slowest_part: u64,
+    /// The slowest line that long ranges are waited for, in bytes per second: added to `timeout` by
+    /// their length.
+    pub slowest_range: u64,
+    /// A part is sent a second time beside the first once it takes so long, and ...
+    #[serde(with = "seconds")]
+    pub race_after: Duration,
+    /// ... so many times as long as the other parts took (their median).
+    pub race_factor: f64,
+    /// Most bytes of parts held in memory at a time.
+    pub upload_memory_bytes: u64,
     /// Largest blob trailer read, in bytes.
     pub max_trailer_bytes: usize,
     /// Largest text sample read, in bytes.
@@ -239,6 +283,10 @@ pub struct TrainingConstants {
     pub optimizer_upload_epoch_interval: u64,
     /// How many epochs old an inner optimizer state may be.
     pub optimizer_lookback_epochs: u64,
+    /// How long a phase of uploading, and one of merging, lasts at most (spec 9.5): what is not
+    /// handed in by then is lost.
+    #[serde(with = "seconds")]
+    pub hand_in_limit: Duration,
     /// Batches in which partitions are merged, at most.
     pub partition_batches: usize,
     /// Samples (or messages) that are made into tensors at a time.
@@ -255,6 +303,9 @@ impl Constants {
     /// Mainnet and testnet.
     pub fn live() -> Self {
         Self {
+            table: TABLE_VERSION,
+            mainnet: addresses("iota.api.macrocosmos.ai"),
+            testnet: addresses("iota-branch-main.api.macrocosmos.ai"),
             spec_version: 30017,
             heartbeat: secs(30.0),
             peer_status_broadcast: secs(5.0),
@@ -266,6 +317,10 @@ impl Constants {
             benched_pause: secs(60.0),
             run_full_pause: secs(60.0),
             registration_pause: secs(10.0),
+            stuck_after: secs(900.0),
+            attestation_timeout: secs(30.0),
+            fleet_telemetry: secs(15.0),
+            hub: "https://huggingface.co".to_owned(),
             http: HttpConstants::default(),
             storage: StorageConstants::default(),
             registry: RegistryConstants::default(),
@@ -290,6 +345,7 @@ impl Constants {
             benched_pause: live.benched_pause / 10,
             run_full_pause: live.run_full_pause / 10,
             registration_pause: live.registration_pause / 10,
+            stuck_after: live.stuck_after / 10,
             registry: RegistryConstants {
                 pull: live.registry.pull / 10,
                 keep_alive: live.registry.keep_alive / 10,
@@ -301,7 +357,11 @@ impl Constants {
             },
             // A small model at a practice run's learning rate turns further in one epoch than a large
             // one at the live rate: what honest miners merge is then no nearer than this.
-            training: TrainingConstants { min_cosine_similarity_download: 0.0, ..live.training },
+            training: TrainingConstants {
+                min_cosine_similarity_download: 0.0,
+                hand_in_limit: secs(600.0),
+                ..live.training
+            },
             ..live
         }
     }
@@ -312,6 +372,7 @@ impl Default for HttpConstants {
         Self {
             attempts: 3,
             timeout: secs(40.0),
+            confirm_timeout: secs(10.0),
             connect_timeout: secs(10.0),
             failure_pause: secs(1.0),
             max_answer_bytes: 64 << 20,
@@ -327,6 +388,13 @@ impl Default for StorageConstants {
             timeout: secs(300.0),
             connect_timeout: secs(30.0),
             parallel_parts: 16,
+            part_stall: secs(20.0),
+            part_timeout: secs(25.0),
+            slowest_part: 8 << 10,
+            slowest_range: 128 << 10,
+            race_after: secs(10.0),
+            race_factor: 3.0,
+            upload_memory_bytes: 192 << 20,
             max_trailer_bytes: 16 << 20,
             max_text_bytes: 64 << 20,
             cached_trailers: 5000,
@@ -404,9 +472,18 @@ impl Default for TrainingConstants {
             min_cosine_similarity_download: 0.9,
             optimizer_upload_epoch_interval: 1,
             optimizer_lookback_epochs: 4,
+            hand_in_limit: secs(3.0 * 3600.0),
             partition_batches: 20,
             parallel_materialisations: 4,
         }
+    }
+}
+
+/// The orchestrator's address names its port, the bridge's does not (spec 1.2).
+fn addresses(host: &str) -> Addresses {
+    Addresses {
+        orchestrator: format!("https://{host}:443"),
+        bridge: format!("https://{host}/bridge"),
     }
 }
 
@@ -420,17 +497,17 @@ pub fn doubling_pause(first: Duration, failed: u32, longest: Duration) -> Durati
     first.saturating_mul(2_u32.saturating_pow(failed)).min(longest)
 }
 
-/// Durations as seconds.
-mod seconds {
+/// Durations as seconds, for every settings type.
+pub(crate) mod seconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(time: &Duration, s: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(time: &Duration, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_f64(time.as_secs_f64())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
         let seconds = f64::deserialize(d)?;
         // Longer than a year is a typing error, and additions to moments must not overflow.
         if !(0.0..=31_536_000.0).contains(&seconds) {
@@ -459,6 +536,7 @@ mod tests {
         practice.publisher.no_peer_pause = live.publisher.no_peer_pause;
         assert_eq!(practice.publisher, live.publisher);
         practice.training.min_cosine_similarity_download = 0.9;
+        practice.training.hand_in_limit = live.training.hand_in_limit;
         assert_eq!(practice.training, live.training);
         assert_eq!(practice.spec_version, 30017);
     }

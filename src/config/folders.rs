@@ -1,6 +1,7 @@
 //! Where Hearth keeps its files: the platform's own conventions, or everything under
 //! `HEARTH_HOME`. And the one way to write a file that must not be lost.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -63,6 +64,51 @@ impl Folders {
             state: home.join("state"),
             cache: home.join("cache"),
         }
+    }
+}
+
+/// Another process has what this one needs.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// It runs already.
+    #[error(
+        "Hearth already mines with hotkey {hotkey} here; stop that one first, or use another hotkey"
+    )]
+    Held {
+        /// The hotkey.
+        hotkey: String,
+    },
+    /// The file cannot be made.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+}
+
+/// The right to mine with a hotkey on this machine, held as long as this lives: two miners with one
+/// key would take each other's place. The system lets go of it when the process dies.
+#[derive(Debug)]
+pub struct RunLock(File);
+
+impl RunLock {
+    /// Takes it for `hotkey`.
+    pub fn take(folders: &Folders, hotkey: &impl fmt::Display) -> Result<Self, LockError> {
+        prepare(&folders.state)?;
+        let path = folders.state.join(format!("run-{hotkey}.lock"));
+        let file = File::create(&path)
+            .map_err(|source| FolderError::NotWritable { path: path.clone(), source })?;
+        match file.try_lock() {
+            Err(fs::TryLockError::WouldBlock) => {
+                Err(LockError::Held { hotkey: hotkey.to_string() })
+            }
+            // Where the file system has no locks there is nothing to hold.
+            Ok(()) | Err(fs::TryLockError::Error(_)) => Ok(Self(file)),
+        }
+    }
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        // Closing the file lets go as well.
+        let _ = self.0.unlock();
     }
 }
 
@@ -143,6 +189,17 @@ mod tests {
         write_atomically(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn one_hotkey_mines_once() {
+        let home = tempfile::tempdir().unwrap();
+        let folders = Folders::under(home.path());
+        let held = RunLock::take(&folders, &"5a").unwrap();
+        assert!(matches!(RunLock::take(&folders, &"5a"), Err(LockError::Held { .. })));
+        drop(RunLock::take(&folders, &"5b").unwrap());
+        drop(held);
+        RunLock::take(&folders, &"5a").unwrap();
     }
 
     #[test]

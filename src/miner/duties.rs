@@ -1,22 +1,26 @@
 //! What each duty does. Every duty ends with an [`Outcome`]; none of them decides what comes next.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::MinerError;
+use super::joining::Joining;
 use super::life::{Life, until_stop};
 use super::machine::{Duty, Outcome};
-use super::register::{RegisterError, register};
+use super::register::{RegisterError, Registrar};
 use super::snapshot::{Reason, State, Who};
+use super::ticket::TicketFile;
+use super::uploads::UploadView;
 use super::view::{TrainingView, show_wish};
 use crate::model::OptimizerSnapshot;
-use crate::network::CallError;
 use crate::network::registry::{Registry, RegistrySetup};
-use crate::network::storage::UploadError;
+use crate::network::{CallError, Peer};
 use crate::protocol::bf16::widen;
 use crate::protocol::messages::{ChipInfo, Flag, MinerStatus, RegisterMinerRequest, SystemData};
-use crate::protocol::{ChunkNumber, Phase};
-use crate::telemetry::{Event, Severity};
+use crate::protocol::{ChunkNumber, Phase, StageIndex};
+use crate::telemetry::Severity;
 use crate::training::cache::{Capacity, lifetime};
 use crate::training::desk::Desk;
 use crate::training::floor::{TrainingEnd, Wish};
@@ -142,24 +146,23 @@ impl Life {
     }
 
     async fn register(&mut self) -> Outcome {
-        let mut request = RegisterMinerRequest::new(self.peers.node_id().clone());
-        request.system_data = self.system_data();
-        let board = Arc::clone(&self.board);
-        let told = move |position: Option<u64>| {
-            let next = position.map_or_else(
-                || "the queue must move on".to_owned(),
-                |place| format!("{place} miners in the queue must be served first"),
-            );
-            board.status(State::Registering, Reason::AskingForStage, Who::Network, &next);
+        let registrar = Registrar {
+            orchestrator: self.services.orchestrator.clone(),
+            attestor: self.services.attestor.clone(),
+            request: self.registration_request(),
+            file: TicketFile::new(&self.settings.state, self.settings.hotkey.address()),
+            board: Arc::clone(&self.board),
+            clock: self.clock.clone(),
+            entropy: self.entropy.split("registration"),
         };
-        let (orchestrator, clock) = (self.services.orchestrator.clone(), self.clock.clone());
-        let answer = register(&orchestrator, &request, &clock, &mut self.entropy, told).await;
-        let answer = match answer {
+        let answer = match registrar.start().ended().await {
             Ok(answer) => answer,
             Err(RegisterError::Call(error)) => return of_call(&error),
-            Err(error @ RegisterError::Turned { .. }) => {
-                return Outcome::Trouble(format!("{error}."));
+            Err(RegisterError::Attestation(sentence)) => {
+                self.failure = Some(MinerError::Refused(sentence.clone()));
+                return Outcome::Hopeless(sentence);
             }
+            Err(error) => return Outcome::Trouble(format!("{error}.")),
         };
         let terms = match Terms::read(&answer, self.settings.learning_rate) {
             Ok(terms) => terms,
@@ -177,6 +180,18 @@ impl Life {
         Outcome::Done
     }
 
+    /// What the network is asked, and told.
+    fn registration_request(&self) -> RegisterMinerRequest {
+        let mut request = RegisterMinerRequest::new(self.peers.node_id().clone());
+        request.system_data = self.system_data();
+        request.location.clone_from(&self.settings.disclosure.location);
+        if let Joining::Pool(payout) = &self.settings.joining {
+            request.register_as_metagraph_miner = false;
+            request.coldkey = payout.as_ref().map(ToString::to_string);
+        }
+        request
+    }
+
     /// What is told of the machine: device and architecture, nothing that names it.
     fn system_data(&self) -> Option<String> {
         let info = self.device.device().info();
@@ -184,11 +199,15 @@ impl Life {
         let gpus = if info.backend == "cpu" { Vec::new() } else { vec![info.name.clone()] };
         let machine = std::env::consts::ARCH.to_owned();
         let chip_info = ChipInfo { machine, cpu: None, cores, memory_gb: None };
-        serde_json::to_string(&SystemData { gpus, chip_info, bandwidth: None }).ok()
+        let bandwidth = self.settings.disclosure.bandwidth;
+        serde_json::to_string(&SystemData { gpus, chip_info, bandwidth }).ok()
     }
 
     async fn build(&mut self) -> Outcome {
         let Some(terms) = self.terms.clone() else { return out_of_order("a registration") };
+        if let Err(outcome) = self.find_tokenizer(&terms).await {
+            return outcome;
+        }
         match &mut self.stage {
             // Weights and optimizer in memory are the best there is (spec 9.7).
             Some(stage) if stage.terms().same_stage(&terms) => *stage.terms_mut() = terms.clone(),
@@ -201,6 +220,26 @@ impl Life {
             }
         }
         self.settle(&terms).await
+    }
+
+    /// The run's tokenizer, before memory is taken for a stage that could not work without.
+    async fn find_tokenizer(&mut self, terms: &Terms) -> Result<(), Outcome> {
+        self.tokenizer = None;
+        if !terms.is_first() && !terms.is_last() {
+            return Ok(());
+        }
+        let (name, vocabulary) = (terms.tokenizer.as_deref(), terms.spec.config.vocab_size);
+        match self.settings.tokenizer.find(&self.http, name, vocabulary).await {
+            Ok(tokenizer) => {
+                self.tokenizer = Some(tokenizer);
+                Ok(())
+            }
+            Err(error) if error.may_pass() => Err(Outcome::Trouble(format!("{error}."))),
+            Err(error) => {
+                self.failure = Some(MinerError::Settings(error.to_string()));
+                Err(Outcome::Hopeless(error.to_string()))
+            }
+        }
     }
 
     async fn build_stage(&mut self, terms: &Terms) -> Result<(), Outcome> {
@@ -243,11 +282,11 @@ impl Life {
                     "Nothing: the snapshot of epoch {} before it is used.",
                     snapshot.meta.epoch
                 );
-                self.warn("snapshot-damaged", newest.to_string(), fix);
+                self.warn("snapshot-damaged", newest.to_string(), &fix);
                 snapshot
             }
             Ok(Found::Lost { newest, previous }) => {
-                let fix = "Nothing: the weights are downloaded from the network.".to_owned();
+                let fix = "Nothing: the weights are downloaded from the network.";
                 self.warn("snapshot-damaged", format!("{newest}; {previous}"), fix);
                 return Ok(());
             }
@@ -288,11 +327,8 @@ impl Life {
         SnapshotStore::new(&self.settings.data, hotkey, &terms.run, terms.stage)
     }
 
-    fn warn(&self, code: &str, what: String, fix: String) {
-        tracing::warn!(miner = self.settings.name, "{what}");
-        let what = format!("{}: {what}", self.settings.name);
-        let (severity, code) = (Severity::Warning, code.to_owned());
-        self.board.events().emit(Event::Finding { severity, code, what, fix });
+    fn warn(&self, code: &'static str, what: String, fix: &str) {
+        self.board.finding(Severity::Warning, code, what, fix);
     }
 
     /// Sets up queue and cache, opens the door, joins the registry.
@@ -352,10 +388,39 @@ impl Life {
                     if wanted == Phase::MergingPartitions && answer.phase == Phase::Training {
                         return Outcome::PhaseIs(answer.phase);
                     }
+                    self.tell_who_is_awaited(wanted, answer.phase);
                 }
                 Err(error) => return of_call(&error),
             }
             self.clock.sleep(self.services.constants.wait_for_phase_poll).await;
+        }
+    }
+
+    /// Names the stage that holds this one up, as the other miners tell it themselves; says so aloud
+    /// when that has gone on for long.
+    fn tell_who_is_awaited(&self, wanted: Phase, phase: Phase) {
+        if *self.wish.borrow() != Wish::Run {
+            return;
+        }
+        let (own, since) =
+            self.board.read(|snapshot| (snapshot.stage.unwrap_or_default(), snapshot.status.since));
+        let (stage, phase) = holding_stage(&self.peers.directory().peers(), wanted)
+            .unwrap_or((StageIndex(own), phase));
+        let waited = (self.clock.unix_seconds() - since).max(0.0);
+        let doing = match phase {
+            Phase::Training => "training",
+            Phase::WeightsUploading => "uploading",
+            Phase::MergingPartitions => "merging",
+        };
+        let minutes = waited / 60.0;
+        self.board.awaits(&format!("stage {stage} must finish {doing} ({minutes:.0} min so far)"));
+        if waited >= self.services.constants.stuck_after.as_secs_f64() {
+            self.board.finding_once(
+                Severity::Warning,
+                "stage-stuck",
+                format!("Stage {stage} has held the run up for {minutes:.0} min ({doing})."),
+                "Nothing: the stage's miners and the network must end it; this miner keeps its place.",
+            );
         }
     }
 
@@ -377,7 +442,7 @@ impl Life {
             snapshot.work.backwards_this_epoch = 0;
         });
         if !coverage.failed.is_empty() {
-            let fix = "Nothing: the own weights are kept there until the next merge.".to_owned();
+            let fix = "Nothing: the own weights are kept there until the next merge.";
             self.warn("weights-incomplete", coverage.summary(), fix);
         }
         if let Err(error) = self.fetch_optimizer().await {
@@ -402,6 +467,11 @@ impl Life {
         let storage = &self.services.storage;
         let trailer = storage.weights_trailer(&url).await.map_err(|error| error.to_string())?;
         let bytes = trailer.section_bytes(ChunkNumber(0)).map_err(|error| error.to_string())?;
+        // Looked at before memory is taken for it.
+        let own = stage.flat_optimizer_len().await.map_err(|error| error.to_string())?;
+        if bytes.end - bytes.start != 2 * own as u64 {
+            return Err(format!("it has {} numbers where {own} belong", trailer.len));
+        }
         let values = storage.get_values(&url, bytes).await.map_err(|error| error.to_string())?;
         stage.write_flat_optimizer(widen(&values)).await.map_err(|error| error.to_string())
     }
@@ -434,7 +504,7 @@ impl Life {
         match saved.await {
             Ok(Ok(())) => self.saved = true,
             Ok(Err(error)) if self.saved => {
-                let fix = "Make room or make the data folder writable; training goes on.".into();
+                let fix = "Make room or make the data folder writable; training goes on.";
                 self.warn("snapshot-not-written", error.to_string(), fix);
             }
             Ok(Err(error)) => {
@@ -468,6 +538,8 @@ impl Life {
             epoch: stage.epoch(),
             learning_rate: stage.terms().hyper.learning_rate,
             tokens_per_activation: stage.terms().tokens() as u64,
+            directory: self.peers.directory(),
+            benched: AtomicBool::new(benched),
         };
         let pipeline = Pipeline {
             services: &self.services,
@@ -476,7 +548,7 @@ impl Life {
             published: &mut self.published,
             peers: &self.peers,
             inbox: &mut self.inbox,
-            tokenizer: &self.settings.tokenizer,
+            tokenizer: self.tokenizer.as_deref(),
             observer: &view,
             wish: self.wish.clone(),
             in_flight: self.settings.in_flight,
@@ -503,13 +575,14 @@ impl Life {
     async fn upload(&mut self) -> Outcome {
         self.note_phase(Phase::WeightsUploading);
         let Some(stage) = &mut self.stage else { return out_of_order("a stage") };
-        match hand_in(&self.services, stage).await {
+        let began = self.handed_in.open(stage, self.clock.now());
+        let limit = self.services.constants.training.hand_in_limit;
+        let view = UploadView::new(&self.board, &self.settings.name, began, limit);
+        match hand_in(&self.services, stage, &mut self.handed_in, view.escort()).await {
             Ok(HandIn::Submitted | HandIn::NothingToGive) => Outcome::Done,
-            Err(HandInError::Call(error) | HandInError::Upload(UploadError::Call(error))) => {
-                of_call(&error)
-            }
+            Err(error) if error.call().is_some() => error.call().map_or(Outcome::NotYet, of_call),
             Err(HandInError::Numbers(error @ PseudoGradientError::NotFinite { .. })) => {
-                let fix = "Nothing: the miner goes on with the next epoch's weights.".to_owned();
+                let fix = "Nothing: the miner goes on with the next epoch's weights.";
                 let restored = roll_back(stage).await;
                 self.warn("weights-not-finite", error.to_string(), fix);
                 match restored {
@@ -518,7 +591,15 @@ impl Life {
                 }
             }
             Err(HandInError::Local(error)) => Outcome::StageLost(error.to_string()),
-            Err(error) => Outcome::Trouble(format!("{error}.")),
+            Err(error) => self.trouble_in(Phase::WeightsUploading, format!("{error}.")).await,
+        }
+    }
+
+    /// Trouble with the store: to be tried again, but only as long as the phase lasts.
+    async fn trouble_in(&self, phase: Phase, what: String) -> Outcome {
+        match self.services.orchestrator.heartbeat(None).await {
+            Ok(answer) if answer.phase != phase => Outcome::PhaseIs(answer.phase),
+            _ => Outcome::Trouble(what),
         }
     }
 
@@ -530,18 +611,36 @@ impl Life {
             let next = format!("{} of {of} partitions must still be merged", of - done);
             board.status(State::Merging, Reason::MergingPartitions, Who::Machine, &next);
         };
-        match merge_partitions(&self.services, stage, &progress).await {
+        let began = self.merged.open(stage, self.clock.now());
+        let limit = self.services.constants.training.hand_in_limit;
+        let view = UploadView::new(board, &self.settings.name, began, limit);
+        let merged =
+            merge_partitions(&self.services, stage, &mut self.merged, &progress, view.escort());
+        match merged.await {
             Ok(MergeDone::Merged(count)) => {
                 board.update(|snapshot| snapshot.work.partitions_merged += count as u64);
                 Outcome::Done
             }
-            Ok(MergeDone::NotYet) => Outcome::NotYet,
-            Err(MergeFailure::Call(error) | MergeFailure::Upload(UploadError::Call(error))) => {
-                of_call(&error)
-            }
+            Ok(MergeDone::NotYet) => self.still_merging().await,
+            Err(error) if error.call().is_some() => error.call().map_or(Outcome::NotYet, of_call),
             // It joined too late to merge: the others do it.
             Err(MergeFailure::NoWeights) => Outcome::Done,
-            Err(error) => Outcome::Trouble(format!("{error}.")),
+            Err(error) => self.trouble_in(Phase::MergingPartitions, format!("{error}.")).await,
+        }
+    }
+
+    /// There are no partitions for this miner: because they are not dealt out yet, or because the
+    /// others have merged without it.
+    async fn still_merging(&self) -> Outcome {
+        match self.services.orchestrator.heartbeat(None).await {
+            Ok(answer) if answer.phase != Phase::MergingPartitions => {
+                Outcome::PhaseIs(answer.phase)
+            }
+            Ok(_) => {
+                self.tell_who_is_awaited(Phase::Training, Phase::MergingPartitions);
+                Outcome::NotYet
+            }
+            Err(error) => of_call(&error),
         }
     }
 }
@@ -551,6 +650,20 @@ async fn roll_back(stage: &mut LocalStage) -> Result<(), LocalError> {
     stage.end_epoch().await?;
     stage.restore_previous().await?;
     stage.reset_optimizer().await
+}
+
+/// The stage that is furthest from `wanted`, by what most of its miners say.
+pub(super) fn holding_stage(peers: &[Peer], wanted: Phase) -> Option<(StageIndex, Phase)> {
+    let mut votes: BTreeMap<StageIndex, BTreeMap<Phase, usize>> = BTreeMap::new();
+    for peer in peers {
+        if let (Some(stage), Ok(phase)) = (peer.stage, peer.status.layer_phase.parse()) {
+            *votes.entry(stage).or_default().entry(phase).or_default() += 1;
+        }
+    }
+    let stages = votes.into_iter().filter_map(|(stage, votes)| {
+        votes.into_iter().max_by_key(|(_, count)| *count).map(|(phase, _)| (stage, phase))
+    });
+    stages.filter(|(_, phase)| *phase != wanted).min_by_key(|(_, phase)| *phase)
 }
 
 /// What a failed call means for the duty.

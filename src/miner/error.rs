@@ -20,6 +20,12 @@ pub enum MinerError {
     /// The network wants another version.
     #[error("{0}")]
     Version(String),
+    /// The network does not take this miner.
+    #[error("{0}")]
+    Refused(String),
+    /// A setting is missing or wrong.
+    #[error("{0}")]
+    Settings(String),
     /// The disk.
     #[error(transparent)]
     Disk(#[from] SaveError),

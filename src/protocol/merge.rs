@@ -139,22 +139,50 @@ pub fn clip_coefficient(total_norm: f64, max_norm: f64) -> f64 {
 
 /// L2 norm of bf16 numbers, summed in f64 and rounded to bf16 as the reference's is.
 pub fn norm(values: &[bf16]) -> f64 {
-    let squares: f64 = values.iter().map(|value| f64::from(value.to_f32()).powi(2)).sum();
-    f64::from(round(to_f32(squares.sqrt())))
+    let mut sum = NormSum::default();
+    sum.add(values);
+    sum.norm()
+}
+
+/// [`norm`] of numbers that come piece by piece, in their order: the same to the bit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NormSum(f64);
+
+impl NormSum {
+    /// Adds the next piece.
+    pub fn add(&mut self, values: &[bf16]) {
+        for value in values {
+            self.0 += f64::from(value.to_f32()).powi(2);
+        }
+    }
+
+    /// The norm of everything added.
+    pub fn norm(self) -> f64 {
+        f64::from(round(to_f32(self.0.sqrt())))
+    }
+}
+
+/// What a pseudo-gradient of norm `norm` is scaled with (flag `clip_pseudo_gradients`, spec 9.1);
+/// none if it is short enough.
+pub fn clip_scale(norm: f64, max_norm: f64) -> Option<f32> {
+    (norm > max_norm).then(|| to_f32(max_norm / (norm + 1e-6)))
+}
+
+/// Scales numbers as [`clip_scale`] says.
+pub fn scale(values: &mut [bf16], scale: f32) {
+    for value in values {
+        *value = bf16::from_f32(value.to_f32() * scale);
+    }
 }
 
 /// Scales a pseudo-gradient down to `max_norm` when its norm is larger (flag
 /// `clip_pseudo_gradients`, spec 9.1). Returns whether it did.
 pub fn clip_pseudo_gradient(gradient: &mut [bf16], max_norm: f64) -> bool {
-    let norm = norm(gradient);
-    if norm <= max_norm {
-        return false;
+    let factor = clip_scale(norm(gradient), max_norm);
+    if let Some(factor) = factor {
+        scale(gradient, factor);
     }
-    let scale = to_f32(max_norm / (norm + 1e-6));
-    for value in gradient {
-        *value = bf16::from_f32(value.to_f32() * scale);
-    }
-    true
+    factor.is_some()
 }
 
 /// Whether a vector holds neither NaN nor an infinity; nothing else may be uploaded.

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use crate::protocol::messages::FileType;
+
 /// Something that happened. Serialises to one JSON object with the field `event`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -19,6 +21,19 @@ pub enum Event {
         /// Stable code of the reason.
         reason: String,
         /// Unix seconds.
+        since: f64,
+    },
+    /// The place in the registration queue changed.
+    Queue {
+        /// Name of the miner.
+        miner: String,
+        /// Wire word of the ticket's status.
+        status: String,
+        /// How many are before it, if the server tells.
+        place: Option<u64>,
+        /// The best place so far.
+        best: Option<u64>,
+        /// When the ticket was drawn, Unix seconds.
         since: f64,
     },
     /// A stage entered a phase.
@@ -59,6 +74,29 @@ pub enum Event {
         /// How many partitions were merged.
         partitions: usize,
     },
+    /// How far an upload is: at its start, at most once a second, and at its end.
+    Upload {
+        /// Name of the miner.
+        miner: String,
+        /// Wire word of what it is: `weights`, `partition`, `optimizer_state`.
+        file: FileType,
+        /// Bytes sent.
+        sent: u64,
+        /// Bytes of the object.
+        total: u64,
+        /// Parts that the store has.
+        parts_done: usize,
+        /// All parts.
+        parts: usize,
+        /// Over the last ten seconds.
+        bytes_per_second: f64,
+        /// Seconds until the deadline, if one is known; negative when it has passed.
+        deadline_in: Option<f64>,
+        /// Whether it will be there in time.
+        verdict: UploadVerdict,
+        /// Seconds to spare, or seconds too late; null while nothing can be said.
+        by_seconds: Option<f64>,
+    },
     /// A check found against a miner, or for it.
     Evidence {
         /// Name of the miner.
@@ -88,6 +126,18 @@ pub enum Event {
     },
     /// The end of a demo.
     Summary(Box<Summary>),
+}
+
+/// Whether an upload meets its deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UploadVerdict {
+    /// At its present speed it does.
+    Fits,
+    /// It does not.
+    Misses,
+    /// No deadline or no speed is known yet.
+    Unknown,
 }
 
 /// When a text sample was written.
@@ -188,6 +238,22 @@ mod tests {
             serde_json::to_string(&Event::Phase { stage: 1, epoch: 2, phase: "training".into() })
                 .unwrap();
         assert_eq!(json, r#"{"event":"phase","stage":1,"epoch":2,"phase":"training"}"#);
+        let upload = Event::Upload {
+            miner: "m0".into(),
+            file: FileType::OptimizerState,
+            sent: 5,
+            total: 10,
+            parts_done: 0,
+            parts: 1,
+            bytes_per_second: 2.5,
+            deadline_in: Some(3.0),
+            verdict: UploadVerdict::Fits,
+            by_seconds: Some(1.0),
+        };
+        assert_eq!(
+            serde_json::to_string(&upload).unwrap(),
+            r#"{"event":"upload","miner":"m0","file":"optimizer_state","sent":5,"total":10,"parts_done":0,"parts":1,"bytes_per_second":2.5,"deadline_in":3.0,"verdict":"fits","by_seconds":1.0}"#
+        );
         let json = serde_json::to_string(&Event::Summary(Box::default())).unwrap();
         assert!(json.starts_with(r#"{"event":"summary","epochs":0,"#), "{json}");
     }

@@ -4,5 +4,5 @@ pub mod event;
 pub mod logs;
 pub mod rate;
 
-pub use event::{Event, Events, SampleWhen, Severity, Summary};
+pub use event::{Event, Events, SampleWhen, Severity, Summary, UploadVerdict};
 pub use rate::RateMeter;

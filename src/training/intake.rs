@@ -25,6 +25,8 @@ enum Unusable {
     Tensor(#[from] TorchError),
     #[error("it names no sample to take the targets from")]
     NoSample,
+    #[error("this stage has no tokenizer to read its text with")]
+    NoTokenizer,
     #[error("its sample cannot be downloaded: {0}")]
     Download(#[from] DownloadError),
     #[error("its sample cannot be tokenised: {0}")]
@@ -113,7 +115,7 @@ fn tensor(floor: &Floor<'_>, bytes: &[u8]) -> Result<Vec<bf16>, Unusable> {
 /// The sample at `url` as B x S token ids (spec 5.4).
 async fn tokens(floor: &Floor<'_>, url: &str) -> Result<Vec<u32>, Unusable> {
     let text = floor.services.storage.get_text(url).await?;
-    let mut tokens = floor.tokenizer.encode(&text)?;
+    let mut tokens = floor.tokenizer.ok_or(Unusable::NoTokenizer)?.encode(&text)?;
     let need = floor.terms.tokens();
     if tokens.len() < need {
         return Err(Unusable::Short { have: tokens.len(), need });

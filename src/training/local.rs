@@ -1,6 +1,7 @@
 //! One stage under training, whatever network it is on: forwards, backwards, steps, with exact
 //! counting per epoch, a record of each, and its way back when numbers stop being finite.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use half::bf16;
@@ -278,6 +279,16 @@ impl LocalStage {
         self.run(Urgency::Ordinary, Stage::weights).await
     }
 
+    /// A copy of some of the current weights.
+    pub async fn read_weights(&self, range: Range<usize>) -> Result<Vec<f32>, LocalError> {
+        self.run(Urgency::Ordinary, move |stage| {
+            let mut out = vec![0.0; range.len()];
+            stage.read_weights(range, &mut out)?;
+            Ok(out)
+        })
+        .await
+    }
+
     /// Replaces all weights.
     pub async fn write_weights(&self, weights: Arc<Vec<f32>>) -> Result<(), LocalError> {
         self.run(Urgency::Ordinary, move |stage| stage.write_weights(0..weights.len(), &weights))
@@ -329,9 +340,19 @@ impl LocalStage {
         self.run(Urgency::Ordinary, Stage::reset_optimizer).await
     }
 
-    /// The optimizer's state as it crosses the wire, before rounding (spec 8.8).
-    pub async fn flat_optimizer(&self) -> Result<Vec<f32>, LocalError> {
-        self.run(Urgency::Ordinary, Stage::read_optimizer).await
+    /// Length of the optimizer's state as it crosses the wire (spec 8.8).
+    pub async fn flat_optimizer_len(&self) -> Result<usize, LocalError> {
+        Ok(self.placed.run(Urgency::Ordinary, |stage| stage.optimizer_len()).await?)
+    }
+
+    /// Some of the optimizer's state as it crosses the wire, before rounding (spec 8.8).
+    pub async fn read_flat_optimizer(&self, range: Range<usize>) -> Result<Vec<f32>, LocalError> {
+        self.run(Urgency::Ordinary, move |stage| {
+            let mut out = vec![0.0; range.len()];
+            stage.read_optimizer_range(range, &mut out)?;
+            Ok(out)
+        })
+        .await
     }
 
     /// Takes over an optimizer state from the wire.

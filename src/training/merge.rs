@@ -1,7 +1,7 @@
 //! Merging the own partitions with everybody's pseudo-gradients (spec 9.3, 9.4). A source that
 //! cannot be read is left out after its retries; the chunk is merged from the others (13 #22).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,16 +10,17 @@ use half::bf16;
 use super::local::LocalStage;
 use super::record::Deed;
 use super::services::Services;
+use crate::clock::Moment;
 use crate::network::CallError;
-use crate::network::storage::{DownloadError, UploadError};
+use crate::network::storage::{DownloadError, Escort, UploadError, UploadJob};
 use crate::protocol::bf16::narrow;
 use crate::protocol::blob::{self, BlobError};
 use crate::protocol::merge::{self, MergeError, Merged, Source};
 use crate::protocol::messages::{
-    FileType, Flag, Partition, SubmitMergedPartitionsRequest, SubmittedWeights,
+    AttestationAction, FileType, Flag, Partition, SubmitMergedPartitionsRequest, SubmittedWeights,
 };
 use crate::protocol::sections::{GeometryError, chunk_range, partition_batches};
-use crate::protocol::{ChunkNumber, Epoch};
+use crate::protocol::{ChunkNumber, Epoch, RunId, StageIndex};
 
 /// Partitions could not be merged.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,17 @@ pub enum MergeFailure {
     NoWeights,
 }
 
+impl MergeFailure {
+    /// The call to the orchestrator that failed, if it was one.
+    pub fn call(&self) -> Option<&CallError> {
+        match self {
+            Self::Call(error) => Some(error),
+            Self::Upload(error) => error.call(),
+            _ => None,
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MergeDone {
@@ -72,38 +84,79 @@ pub enum MergeDone {
 /// Told after each accepted batch: how many of how many are done.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Send + Sync);
 
-/// Merges all partitions that the orchestrator gave to this miner.
+/// What was merged so far of one epoch, kept over all attempts: partitions that were accepted are
+/// not merged again, and stored parts of the others are not sent again.
+#[derive(Debug, Default)]
+pub struct MergeMemory {
+    of: Option<(RunId, StageIndex, Epoch)>,
+    began: Moment,
+    accepted: BTreeSet<ChunkNumber>,
+    /// Of those, accepted since a merge ended well.
+    untold: usize,
+    uploads: BTreeMap<ChunkNumber, UploadJob>,
+}
+
+impl MergeMemory {
+    /// The merging of `stage`'s present epoch begins, or goes on; gives when it began.
+    pub fn open(&mut self, stage: &LocalStage, now: Moment) -> Moment {
+        let of = (stage.terms().run.clone(), stage.terms().stage, stage.epoch());
+        if self.of.as_ref() != Some(&of) {
+            *self = Self { of: Some(of), began: now, ..Self::default() };
+        }
+        self.began
+    }
+}
+
+/// Merges all partitions that the orchestrator gave to this miner. One that cannot be merged does not
+/// keep the others from it; the next attempt takes up only what is missing.
 pub async fn merge_partitions(
     services: &Services,
     stage: &LocalStage,
+    memory: &mut MergeMemory,
     progress: Progress<'_>,
+    escort: Escort<'_>,
 ) -> Result<MergeDone, MergeFailure> {
+    memory.open(stage, services.clock.now());
     let previous = stage.previous().cloned().ok_or(MergeFailure::NoWeights)?;
-    let partitions = services.orchestrator.partitions().await?;
-    if partitions.is_empty() {
+    let assigned = services.orchestrator.partitions().await?;
+    if assigned.is_empty() {
         return Ok(MergeDone::NotYet);
     }
     let submitted = services.orchestrator.weight_paths().await?;
     if submitted.is_empty() {
         return Ok(MergeDone::NotYet);
     }
+    let open = |partition: &Partition| {
+        partition.chunk_number().is_none_or(|chunk| !memory.accepted.contains(&chunk))
+    };
+    let partitions: Vec<Partition> = assigned.iter().filter(|p| open(p)).cloned().collect();
+    let before = assigned.len() - partitions.len();
+    if partitions.is_empty() {
+        return Ok(MergeDone::Merged(std::mem::take(&mut memory.untold)));
+    }
     let chunks: Vec<ChunkNumber> = partitions.iter().filter_map(Partition::chunk_number).collect();
-    let merger = Merger {
+    let mut merger = Merger {
         services,
         sources: usable_sources(services, stage, &submitted, previous.len()).await,
         states: previous_states(services, &chunks).await?,
         previous,
         stage,
         epoch: stage.epoch(),
+        memory,
+        escort,
+        failure: None,
     };
     let batches =
         partition_batches(partitions.len(), services.constants.training.partition_batches.max(1));
     let mut done = 0;
     for batch in batches {
         done += merger.merge_batch(&partitions[batch]).await?;
-        progress(done, partitions.len());
+        progress(before + done, assigned.len());
     }
-    Ok(MergeDone::Merged(done))
+    match merger.failure {
+        Some(failure) => Err(failure),
+        None => Ok(MergeDone::Merged(std::mem::take(&mut merger.memory.untold))),
+    }
 }
 
 /// A pseudo-gradient that can be merged.
@@ -164,17 +217,32 @@ struct Merger<'a> {
     states: BTreeMap<ChunkNumber, String>,
     previous: Arc<Vec<f32>>,
     epoch: Epoch,
+    memory: &'a mut MergeMemory,
+    escort: Escort<'a>,
+    /// The first partition that could not be merged.
+    failure: Option<MergeFailure>,
 }
 
 impl Merger<'_> {
     /// Merges and submits one batch; gives how many partitions it was.
-    async fn merge_batch(&self, batch: &[Partition]) -> Result<usize, MergeFailure> {
+    async fn merge_batch(&mut self, batch: &[Partition]) -> Result<usize, MergeFailure> {
         let mut partitions = Vec::new();
         let mut deeds = Vec::new();
         for partition in batch {
             // The literal "all" and nonsense are not chunks.
             let Some(chunk) = partition.chunk_number() else { continue };
-            let (object, sources) = self.merge_chunk(chunk).await?;
+            let (object, sources) = match self.merge_chunk(chunk).await {
+                Ok(merged) => merged,
+                // The network's word ends it all; anything else concerns this partition alone.
+                Err(error) if error.call().is_some_and(|call| call.server().is_some()) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    tracing::warn!("partition {chunk} cannot be merged now: {error}");
+                    self.failure.get_or_insert(error);
+                    continue;
+                }
+            };
             deeds.push(Deed::Merge { chunk, sources, object: object.clone() });
             let mut partition = partition.clone();
             partition.set_blob_path(object);
@@ -182,8 +250,18 @@ impl Merger<'_> {
         }
         let count = partitions.len();
         if count > 0 {
-            let request = SubmitMergedPartitionsRequest { partitions, attestation: None };
+            let (run, flags) = (&self.stage.terms().run, &self.stage.terms().flags);
+            let action = AttestationAction::MergedPartitions;
+            let attestation = self.services.attest(action, run, flags).await?;
+            let request = SubmitMergedPartitionsRequest { partitions, attestation };
             self.services.orchestrator.submit_merged_partitions(&request).await?;
+        }
+        for deed in &deeds {
+            if let Deed::Merge { chunk, .. } = deed {
+                self.memory.accepted.insert(*chunk);
+                self.memory.untold += 1;
+                self.memory.uploads.remove(chunk);
+            }
         }
         deeds.into_iter().for_each(|deed| self.stage.note(deed));
         Ok(count)
@@ -191,7 +269,7 @@ impl Merger<'_> {
 
     /// Merges one chunk and uploads it; gives its object and what it was made of.
     async fn merge_chunk(
-        &self,
+        &mut self,
         chunk: ChunkNumber,
     ) -> Result<(String, Vec<(String, f64)>), MergeFailure> {
         let terms = self.stage.terms();
@@ -216,9 +294,12 @@ impl Merger<'_> {
         let inputs = gradients.into_iter().map(|(s, g)| (g, s.weight)).collect();
         let merged = self.compute(range, inputs, buffer).await?;
         let blob = blob::encode_partition(&merged.weights, &merged.buffer, chunk, terms.stage)?;
-        let services = self.services;
-        let object =
-            services.storage.upload(&services.orchestrator, FileType::Partition, &blob).await?;
+        let (services, escort) = (self.services, self.escort);
+        let job = self.memory.uploads.entry(chunk).or_default();
+        let object = services
+            .storage
+            .upload(&services.orchestrator, FileType::Partition, job, &blob, escort)
+            .await?;
         Ok((object, used))
     }
 

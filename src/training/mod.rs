@@ -16,5 +16,9 @@ pub mod queue;
 pub mod record;
 pub mod services;
 pub mod snapshot;
+mod spot_check;
+pub mod streamed;
 pub mod terms;
+#[cfg(test)]
+mod test_world;
 pub mod worker;

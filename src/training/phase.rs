@@ -8,20 +8,21 @@ use std::time::Duration;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
 
-use super::cache::CachedForward;
+use super::cache::{CachedForward, Capacity};
 use super::desk::{Desk, Intake};
 use super::floor::{Floor, FloorParts, Idle, News, Observer, Report, TrainingEnd, Wish};
 use super::intake;
 use super::local::{BackwardDone, Gradient, LocalError, LocalStage};
 use super::queue::{BackwardWork, ForwardWork, Source, Work};
 use super::services::Services;
+use super::spot_check;
 use super::terms::LearningRateRule;
 use crate::model::tokenizer::Tokenizer;
 use crate::network::peers::{PeerInbox, Peers};
 use crate::network::publisher::{Outbound, Outcome, Published, Publisher, Target};
 use crate::protocol::bf16::bf16;
 use crate::protocol::messages::{
-    Direction, Flag, LossReportRequest, MinerStatus, SubmitActivationRequest,
+    AttestationAction, Direction, Flag, LossReportRequest, MinerStatus, SubmitActivationRequest,
 };
 use crate::protocol::torch::{self, TorchError};
 use crate::protocol::{ActivationHash, ActivationId, Phase, StageIndex};
@@ -47,8 +48,8 @@ pub struct Pipeline<'a> {
     pub peers: &'a Peers,
     /// Inbound pushes.
     pub inbox: &'a mut PeerInbox,
-    /// For samples.
-    pub tokenizer: &'a Tokenizer,
+    /// For samples; a body stage has none.
+    pub tokenizer: Option<&'a Tokenizer>,
     /// Who is told.
     pub observer: &'a dyn Observer,
     /// What the user wants.
@@ -73,6 +74,7 @@ pub async fn train(pipeline: Pipeline<'_>, stage: &mut LocalStage) -> TrainingEn
         tokenizer,
         observer: pipeline.observer,
         terms: stage.terms().clone(),
+        in_flight: pipeline.in_flight.filter(|_| stage.terms().is_first()),
     });
     let floor = &floor;
     let fetching = async {
@@ -173,6 +175,13 @@ fn apply_config(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRul
     terms.flags = config.run_flags;
     terms.hyper = old.clone().with(config.model_metadata.as_ref(), rule);
     (terms.hyper.batch, terms.hyper.sequence) = (old.batch, old.sequence);
+    let cache = terms.hyper.cache;
+    // A measured size is the miner's own, and a set limit the user's.
+    let fixed = floor.in_flight.is_none() && !terms.flags.is_on(Flag::AutoMaxCache);
+    if fixed && cache != old.cache {
+        floor.desk.set_capacity(Capacity::Fixed(cache));
+        floor.peers.set_served_activations(cache);
+    }
 }
 
 async fn forward(
@@ -205,8 +214,8 @@ async fn forward(
     let mut submit = SubmitActivationRequest::new(id.clone(), Direction::Forward);
     submit.input_activation_hash = work.input_hash.map(|hash| hash.to_string());
     submit.output_activation_hash = Some(ActivationHash::of(&file).to_string());
-    submit.activation_path = work.spot_check.map(|check| check.path);
-    floor.report_after_push(&id, Direction::Forward, Report { loss: None, submit });
+    let spot_check = work.spot_check.map(|check| (check, Arc::clone(&file)));
+    floor.report_after_push(&id, Direction::Forward, Report { loss: None, submit, spot_check });
     let target = Target::AnyOf(StageIndex(floor.terms.stage.0 + 1));
     publish(floor, id, Direction::Forward, file, work.sample, target);
     Ok(())
@@ -266,7 +275,7 @@ fn send_back(
     let mut submit = SubmitActivationRequest::new(id.clone(), Direction::Backward);
     submit.input_activation_hash = input_hash.map(|hash| hash.to_string());
     submit.output_activation_hash = file.as_ref().map(|f| ActivationHash::of(f).to_string());
-    let report = Report { loss, submit };
+    let report = Report { loss, submit, spot_check: None };
     match (file, source) {
         (Some(file), Some(source)) => {
             floor.report_after_push(id, Direction::Backward, report);
@@ -339,13 +348,24 @@ async fn send_reports(
     }
 }
 
-async fn send_report(floor: &Floor<'_>, report: Report) {
+async fn send_report(floor: &Floor<'_>, mut report: Report) {
     let orchestrator = &floor.services.orchestrator;
     if let Some(loss) = &report.loss
         && let Err(error) = orchestrator.report_loss(loss).await
     {
         floor.heed(&error);
         tracing::warn!("a loss could not be reported: {error}");
+    }
+    if let Some((check, file)) = report.spot_check.take() {
+        let storage = &floor.services.storage;
+        report.submit.activation_path = spot_check::upload(storage, check, file).await;
+    }
+    // The flag may have changed since the phase began; the newest configuration is in the stage, which
+    // is at work: what the phase began with is near enough for a field that may be null.
+    let (run, flags) = (&floor.terms.run, &floor.terms.flags);
+    match floor.services.attest(AttestationAction::SubmitActivation, run, flags).await {
+        Ok(attestation) => report.submit.attestation = attestation,
+        Err(error) => floor.heed(&error),
     }
     if let Err(error) = orchestrator.submit_activation(&report.submit).await {
         floor.heed(&error);

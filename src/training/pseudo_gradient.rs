@@ -1,17 +1,19 @@
 //! Handing in what a miner learned in an epoch: the weights of the start minus the weights now,
-//! uploaded and submitted (spec 9.1).
-
-use half::bf16;
+//! made while they are uploaded, and submitted (spec 9.1).
 
 use super::local::{LocalError, LocalStage};
 use super::record::Deed;
 use super::services::Services;
+use super::streamed::{InnerState, Learned, StreamedBlob};
+use crate::clock::Moment;
 use crate::network::CallError;
-use crate::network::storage::UploadError;
-use crate::protocol::bf16::narrow;
-use crate::protocol::blob::{self, BlobError};
+use crate::network::storage::{Escort, UploadError, UploadJob};
+use crate::protocol::blob::BlobError;
 use crate::protocol::merge;
-use crate::protocol::messages::{FileType, Flag, SubmitOptimizerStateRequest, WeightUpdate};
+use crate::protocol::messages::{
+    AttestationAction, FileType, Flag, SubmitOptimizerStateRequest, WeightUpdate,
+};
+use crate::protocol::{Epoch, RunId, ServerError, StageIndex};
 
 /// A pseudo-gradient that must not be handed in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +53,17 @@ pub enum HandInError {
     Local(#[from] LocalError),
 }
 
+impl HandInError {
+    /// The call to the orchestrator that failed, if it was one.
+    pub fn call(&self) -> Option<&CallError> {
+        match self {
+            Self::Call(error) => Some(error),
+            Self::Upload(error) => error.call(),
+            _ => None,
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandIn {
@@ -69,24 +82,36 @@ pub enum Clip {
     To(f64),
 }
 
-/// `previous - current`, computed in f32 and rounded to bf16, then clipped.
-pub fn pseudo_gradient(
-    previous: &[f32],
-    current: &[f32],
-    clip: Clip,
-) -> Result<Vec<bf16>, PseudoGradientError> {
-    let mut gradient = merge::pseudo_gradient_f32(previous, current)?;
-    if let Some(index) = gradient.iter().position(|g| !g.is_finite()) {
-        return Err(PseudoGradientError::NotFinite { index });
+/// What was handed in so far of one epoch's work, kept over all attempts: an attempt that fails, or
+/// is broken off, leaves its stored parts to the next one.
+#[derive(Debug, Default)]
+pub struct HandInMemory {
+    of: Option<(RunId, StageIndex, Epoch)>,
+    began: Moment,
+    weights: UploadJob,
+}
+
+impl HandInMemory {
+    /// The handing-in of `stage`'s present epoch begins, or goes on; gives when it began. What is
+    /// remembered of another epoch is forgotten: its object's name is of no use any more, even where
+    /// its bytes are the same.
+    pub fn open(&mut self, stage: &LocalStage, now: Moment) -> Moment {
+        let of = (stage.terms().run.clone(), stage.terms().stage, stage.epoch());
+        if self.of.as_ref() != Some(&of) {
+            *self = Self { of: Some(of), began: now, weights: UploadJob::new() };
+        }
+        self.began
     }
-    if let Clip::To(most) = clip {
-        merge::clip_pseudo_gradient(&mut gradient, most);
-    }
-    Ok(gradient)
 }
 
 /// Uploads and submits what the stage learned since the start of the epoch.
-pub async fn hand_in(services: &Services, stage: &mut LocalStage) -> Result<HandIn, HandInError> {
+pub async fn hand_in(
+    services: &Services,
+    stage: &mut LocalStage,
+    memory: &mut HandInMemory,
+    escort: Escort<'_>,
+) -> Result<HandIn, HandInError> {
+    memory.open(stage, services.clock.now());
     let count = stage.count();
     let Some(previous) = stage.previous().cloned().filter(|_| count.backwards > 0) else {
         stage.end_epoch().await?;
@@ -96,26 +121,40 @@ pub async fn hand_in(services: &Services, stage: &mut LocalStage) -> Result<Hand
     if let Err(error) = services.orchestrator.notify_of_state_call().await {
         tracing::debug!("the phase change could not be acknowledged: {error}");
     }
-    let current = stage.weights().await?;
     let terms = stage.terms();
     let clip = if terms.flags.is_on(Flag::ClipPseudoGradients) {
-        let (count, total) = (current.len() as u64, terms.spec.total_global_params);
+        let (count, total) = (previous.len() as u64, terms.spec.total_global_params);
         Clip::To(merge::stage_max_norm(terms.hyper.grad_clip_norm, count, total))
     } else {
         Clip::No
     };
-    let gradient = pseudo_gradient(&previous, &current, clip)?;
-    drop(current);
-    let blob = blob::encode_weights(&gradient, terms.partitions, count.steps)?;
-    drop(gradient);
-    let object = services.storage.upload(&services.orchestrator, FileType::Weights, &blob).await?;
-    let update = WeightUpdate { weights_path: object.clone(), attestation: None };
-    let answer = services.orchestrator.submit_weights(&update).await?;
+    let learned = Learned::since(previous, stage).await?;
+    let blob = StreamedBlob::survey(learned, (terms.partitions, count.steps), clip).await?;
+    let object = services
+        .storage
+        .upload(&services.orchestrator, FileType::Weights, &mut memory.weights, &blob, escort)
+        .await
+        .map_err(of_upload)?;
+    drop(blob);
+    let (run, flags) = (&stage.terms().run, &stage.terms().flags);
+    let attestation = services.attest(AttestationAction::Weights, run, flags).await?;
+    let update = WeightUpdate { weights_path: object.clone(), attestation };
+    let answer = match services.orchestrator.submit_weights(&update).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            if matches!(error.server(), Some(ServerError::Other { .. })) {
+                // The object may be what it does not like.
+                memory.weights.forget();
+            }
+            return Err(error.into());
+        }
+    };
+    memory.weights.forget();
     stage.note(Deed::Upload { object, steps: count.steps });
     stage.end_epoch().await?;
     if answer.should_upload_optimizer_state {
         // Helps newcomers; failing costs nobody anything.
-        if let Err(error) = hand_in_optimizer(services, stage).await {
+        if let Err(error) = hand_in_optimizer(services, stage, escort).await {
             tracing::warn!("the optimizer state could not be shared: {error}");
         }
     }
@@ -123,46 +162,33 @@ pub async fn hand_in(services: &Services, stage: &mut LocalStage) -> Result<Hand
 }
 
 /// Uploads and submits the inner optimizer's state (spec 5.6).
-async fn hand_in_optimizer(services: &Services, stage: &LocalStage) -> Result<(), HandInError> {
-    let state = narrow(&stage.flat_optimizer().await?);
-    let blob = blob::encode_weights(&state, 1, 0)?;
-    let object =
-        services.storage.upload(&services.orchestrator, FileType::OptimizerState, &blob).await?;
+async fn hand_in_optimizer(
+    services: &Services,
+    stage: &LocalStage,
+    escort: Escort<'_>,
+) -> Result<(), HandInError> {
+    let state = InnerState::of(stage).await?;
+    let blob = StreamedBlob::survey(state, (1, 0), Clip::No).await?;
+    let mut job = UploadJob::new();
+    let object = services
+        .storage
+        .upload(&services.orchestrator, FileType::OptimizerState, &mut job, &blob, escort)
+        .await
+        .map_err(of_upload)?;
     let request = SubmitOptimizerStateRequest { optimizer_state_path: object };
     Ok(services.orchestrator.submit_optimizer_state(&request).await?)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wide(numbers: &[bf16]) -> Vec<f32> {
-        numbers.iter().map(|x| x.to_f32()).collect()
-    }
-
-    #[test]
-    fn it_is_old_minus_new_rounded_once() {
-        let gradient = pseudo_gradient(&[1.0, 2.0, 1.003], &[0.5, 3.0, 0.0], Clip::No).unwrap();
-        assert_eq!(wide(&gradient), [0.5, -1.0, 1.0]);
-    }
-
-    #[test]
-    fn a_long_one_is_shortened_and_a_short_one_is_left_alone() {
-        let long = pseudo_gradient(&[3.0, 4.0], &[0.0, 0.0], Clip::To(2.5)).unwrap();
-        assert_eq!(wide(&long), [1.5, 2.0]);
-        let short = pseudo_gradient(&[3.0, 4.0], &[0.0, 0.0], Clip::To(5.5)).unwrap();
-        assert_eq!(wide(&short), [3.0, 4.0]);
-    }
-
-    #[test]
-    fn broken_numbers_and_lengths_are_refused() {
-        let broken = pseudo_gradient(&[1.0, 1.0], &[1.0, f32::NAN], Clip::No);
-        assert_eq!(broken, Err(PseudoGradientError::NotFinite { index: 1 }));
-        let overflow = pseudo_gradient(&[f32::MAX], &[-f32::MAX], Clip::No);
-        assert_eq!(overflow, Err(PseudoGradientError::NotFinite { index: 0 }));
-        assert!(matches!(
-            pseudo_gradient(&[1.0], &[], Clip::No),
-            Err(PseudoGradientError::Length(_))
-        ));
+/// A failed upload whose numbers the device did not give is the device's failure.
+fn of_upload(error: UploadError) -> HandInError {
+    match error {
+        UploadError::Source(source) => match source.downcast::<LocalError>() {
+            Ok(device) => HandInError::Local(device),
+            Err(source) => HandInError::Upload(UploadError::Source(source)),
+        },
+        error => HandInError::Upload(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

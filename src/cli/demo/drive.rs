@@ -11,8 +11,9 @@ use tokio::sync::{mpsc, watch};
 use super::arguments::{DemoPlan, End};
 use super::face::Face;
 use super::newcomer::{self, NewcomerError};
-use super::session::{Ends, Ingredients, Session, miner_failure, swarm_failure};
+use super::session::{Ends, Ingredients, Session, swarm_failure};
 use super::tally::{Rest, Tally};
+use crate::cli::exit::miner_failure;
 use crate::cli::print::{Style, summary_lines};
 use crate::cli::{Exit, Failure, signals};
 use crate::clock::{Clock, Moment};
@@ -74,7 +75,7 @@ impl Relay {
             let event = tokio::select! {
                 Some(event) = self.swarm.recv() => event,
                 Some(event) = self.miners.recv() => match event {
-                    Event::State { .. } | Event::Step { .. } => event,
+                    event if is_only_theirs(&event) => event,
                     _ => continue,
                 },
                 else => std::future::pending().await,
@@ -87,13 +88,15 @@ impl Relay {
     /// What has already been sent.
     fn rest(&mut self) -> Vec<Event> {
         let mut rest: Vec<Event> = std::iter::from_fn(|| self.swarm.try_recv().ok()).collect();
-        rest.extend(
-            std::iter::from_fn(|| self.miners.try_recv().ok())
-                .filter(|event| matches!(event, Event::State { .. } | Event::Step { .. })),
-        );
+        rest.extend(std::iter::from_fn(|| self.miners.try_recv().ok()).filter(is_only_theirs));
         rest.iter().for_each(|event| self.tally.note(event));
         rest
     }
+}
+
+/// Whether an event of a miner is one that the swarm does not tell as well.
+fn is_only_theirs(event: &Event) -> bool {
+    matches!(event, Event::State { .. } | Event::Step { .. } | Event::Upload { .. })
 }
 
 impl Demo<'_> {

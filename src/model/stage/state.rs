@@ -43,6 +43,15 @@ impl Tensor {
     }
 }
 
+/// A piece of the flat optimizer state.
+#[derive(Clone, Copy)]
+enum State {
+    /// NAdam's product of mu, one number.
+    Product(f32),
+    /// A parameter's moments.
+    Moment(Tensor),
+}
+
 /// The part of one segment that a range of the flat vector touches.
 struct Overlap {
     slot: Option<SlotId>,
@@ -144,26 +153,68 @@ impl Stage {
     /// # Errors
     /// [`StageError::Device`] if the device fails.
     pub fn read_optimizer(&mut self) -> Result<Vec<f32>, StageError> {
-        let (first, second) = (self.whole(Tensor::FirstMoment)?, self.whole(Tensor::SecondMoment)?);
+        let mut flat = vec![0.0; self.optimizer_len()];
+        self.read_optimizer_range(0..flat.len(), &mut flat)?;
+        Ok(flat)
+    }
+
+    /// Copies a range of the flat optimizer state into `out`, which is as long as the range.
+    ///
+    /// # Errors
+    /// As [`Stage::read_weights`].
+    pub fn read_optimizer_range(
+        &mut self,
+        range: Range<usize>,
+        out: &mut [f32],
+    ) -> Result<(), StageError> {
+        let len = self.optimizer_len();
+        if range.start > range.end || range.end > len {
+            return Err(wrong_size("end of the range of optimizer state", range.end, len));
+        }
+        check_len("numbers for the range of optimizer state", out.len(), range.len())?;
+        for (tensor, weights, at) in self.optimizer_layout() {
+            let from = range.start.max(at);
+            let to = range.end.min(at + weights.len());
+            if from >= to {
+                continue;
+            }
+            let out = &mut out[from - range.start..to - range.start];
+            match tensor {
+                State::Product(product) => out.fill(product),
+                State::Moment(tensor) => {
+                    let first = weights.start + (from - at);
+                    self.read_flat(tensor, first..first + out.len(), out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The flat optimizer state, piece by piece: what it is, of which weights (one number for a
+    /// product), and where it begins in the flat state.
+    fn optimizer_layout(&self) -> Vec<(State, Range<usize>, usize)> {
         let spec = &self.plan.spec;
         let untouched = Optimizer::started(spec.optimizer, spec.stage, spec.stages);
-        let mut flat = Vec::with_capacity(self.optimizer_len());
-        let mut start = 0;
+        let mut layout = Vec::new();
+        let (mut start, mut at) = (0, 0);
         for parameter in self.plan.parameters() {
+            let weights = start..start + parameter.count();
             if self.optimizer.kind == OptimizerKind::NAdam {
                 let product = match parameter.training {
                     Training::Trained => self.optimizer.mu_product,
                     Training::Untouched => untouched.mu_product,
                 };
                 #[allow(clippy::cast_possible_truncation)]
-                flat.push(product as f32);
+                layout.push((State::Product(product as f32), 0..1, at));
+                at += 1;
             }
-            let range = start..start + parameter.count();
-            flat.extend_from_slice(&first[range.clone()]);
-            flat.extend_from_slice(&second[range.clone()]);
-            start = range.end;
+            for tensor in [Tensor::FirstMoment, Tensor::SecondMoment] {
+                layout.push((State::Moment(tensor), weights.clone(), at));
+                at += weights.len();
+            }
+            start = weights.end;
         }
-        Ok(flat)
+        layout
     }
 
     /// Takes over a flat optimizer state; the step stays as it is (spec 5.6). What it says about

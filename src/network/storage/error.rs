@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::network::orchestrator::CallError;
+use crate::protocol::ServerError;
 
 /// Why an object could not be read.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -50,9 +51,9 @@ pub enum DownloadError {
         /// Bytes that are text.
         valid_up_to: usize,
     },
-    /// Starts as gzip does.
-    #[error("the sample is gzip-compressed, which this version does not read")]
-    Compressed,
+    /// Starts as gzip does, and is not.
+    #[error("the sample cannot be decompressed: {0}")]
+    Compressed(String),
 }
 
 impl DownloadError {
@@ -69,9 +70,12 @@ impl DownloadError {
 /// Why an object could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    /// The orchestrator gave no addresses, or did not accept the parts.
+    /// The orchestrator gave no addresses.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// The orchestrator did not accept the parts.
+    #[error("all parts are stored, but the upload could not be completed: {0}")]
+    Completion(CallError),
     /// Nothing to upload.
     #[error("there is nothing to upload: the object is empty")]
     Empty,
@@ -88,7 +92,33 @@ pub enum UploadError {
         part: usize,
         /// Attempts made.
         attempts: u32,
+        /// Of HTTP, if the store answered the last attempt.
+        status: Option<u16>,
         /// Of the last attempt.
         why: String,
     },
+}
+
+impl UploadError {
+    /// The call to the orchestrator that failed, if it was one.
+    pub fn call(&self) -> Option<&CallError> {
+        match self {
+            Self::Call(error) | Self::Completion(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether what was uploaded so far is of no use any more: its addresses have expired, or its
+    /// upload is not known. An outage is no such thing.
+    pub(super) fn is_stale(&self) -> bool {
+        let refused = |status: u16| (400..500).contains(&status) && !matches!(status, 408 | 429);
+        match self {
+            Self::Part { status, .. } => status.is_some_and(refused),
+            Self::Completion(CallError::Status { status, .. }) => refused(*status),
+            Self::Completion(CallError::Server(error)) => {
+                matches!(error, ServerError::Other { .. })
+            }
+            _ => false,
+        }
+    }
 }

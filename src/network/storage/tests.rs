@@ -136,6 +136,15 @@ fn orchestrator(base: &str) -> Orchestrator {
     Orchestrator::new(test_server::client(), base, hotkey, &constants, clock, entropy)
 }
 
+async fn upload(
+    orchestrator: &Orchestrator,
+    file_type: FileType,
+    source: &Vec<u8>,
+) -> Result<String, UploadError> {
+    let mut job = UploadJob::new();
+    storage().upload(orchestrator, file_type, &mut job, source, Escort::none()).await
+}
+
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|n| (n % 251) as u8).collect()
 }
@@ -146,7 +155,7 @@ async fn a_small_object_goes_up_in_one_piece_through_an_outage() {
     let base = store.start().await;
     store.0.outages.store(2, Ordering::SeqCst);
     let source = pattern(1000);
-    let upload = storage().upload(&orchestrator(&base), FileType::Weights, &source).await;
+    let upload = upload(&orchestrator(&base), FileType::Weights, &source).await;
     assert_eq!(upload.unwrap(), "small");
     assert_eq!(store.0.objects.lock().unwrap()["small"], source);
     assert_eq!(store.0.requests.load(Ordering::SeqCst), 3);
@@ -159,7 +168,7 @@ async fn a_large_object_goes_up_in_parts_and_is_completed_in_order() {
     let base = store.start().await;
     store.0.outages.store(1, Ordering::SeqCst);
     let source = pattern((21 << 20) + 5);
-    let upload = storage().upload(&orchestrator(&base), FileType::Partition, &source).await;
+    let upload = upload(&orchestrator(&base), FileType::Partition, &source).await;
     assert_eq!(upload.unwrap(), "big");
     assert!(store.0.objects.lock().unwrap()["big"] == source);
     let completed = store.0.completed.lock().unwrap().clone();
@@ -176,11 +185,13 @@ async fn uploads_that_cannot_work_say_why() {
     let store = Store::default();
     let base = store.start().await;
     let orchestrator = orchestrator(&base);
-    let empty = storage().upload(&orchestrator, FileType::Weights, &Vec::new()).await;
+    let empty = upload(&orchestrator, FileType::Weights, &Vec::new()).await;
     assert!(matches!(empty, Err(UploadError::Empty)));
     store.0.outages.store(100, Ordering::SeqCst);
-    let failed = storage().upload(&orchestrator, FileType::Weights, &pattern(9)).await;
-    let Err(UploadError::Part { part: 1, attempts: 4, why }) = failed else { panic!("{failed:?}") };
+    let failed = upload(&orchestrator, FileType::Weights, &pattern(9)).await;
+    let Err(UploadError::Part { part: 1, attempts: 4, status: Some(503), why }) = failed else {
+        panic!("{failed:?}")
+    };
     assert!(why.contains("503"), "{why}");
 }
 
@@ -245,6 +256,61 @@ async fn short_long_and_unranged_answers_are_caught() {
     assert_eq!(whole, DownloadError::NotAsAsked { status: 200 });
 }
 
+fn zipped(bytes: &[u8]) -> Vec<u8> {
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut writer, bytes).unwrap();
+    writer.finish().unwrap()
+}
+
+/// Answers one connection after the other by writing raw bytes, then closes it or keeps silent.
+/// Gives its address, and what it was asked.
+async fn raw_server(answers: &'static [(&'static str, bool)]) -> (String, Arc<Mutex<Vec<String>>>) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&asked);
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        for (answer, closes) in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            let len = stream.read(&mut request).await.unwrap();
+            record.lock().unwrap().push(String::from_utf8_lossy(&request[..len]).into_owned());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            if !closes {
+                open.push(stream);
+            }
+        }
+    });
+    (format!("http://{address}/"), asked)
+}
+
+#[tokio::test]
+async fn a_download_that_stalls_or_breaks_off_goes_on_where_it_was() {
+    const BREAKS: &str = "HTTP/1.1 206 Partial Content\r\ncontent-length: 9\r\n\r\n12345";
+    const STALLS: &str = "HTTP/1.1 206 Partial Content\r\ncontent-length: 4\r\n\r\n67";
+    const ENDS: &str = "HTTP/1.1 206 Partial Content\r\ncontent-length: 2\r\n\r\n89";
+    let (url, asked) =
+        raw_server(&[(BREAKS, true), (STALLS, false), ("", false), (ENDS, true)]).await;
+    let rules = StorageConstants {
+        first_retry_pause: Duration::from_millis(5),
+        part_timeout: Duration::from_millis(300),
+        part_stall: Duration::from_millis(300),
+        ..StorageConstants::default()
+    };
+    let storage = Storage::new(test_server::client(), rules, Clock::system());
+    assert_eq!(storage.get_range(&url, 0..9).await.unwrap(), b"123456789");
+    let ranges: Vec<_> = asked.lock().unwrap().iter().map(|r| range_of(r)).collect();
+    assert_eq!(ranges, ["bytes=0-8", "bytes=5-8", "bytes=7-8", "bytes=7-8"], "it goes on");
+}
+
+/// The range that a raw request asks for.
+fn range_of(request: &str) -> String {
+    let line = request.lines().find_map(|line| line.strip_prefix("range: ")).unwrap();
+    line.to_owned()
+}
+
 #[tokio::test]
 async fn samples_must_be_text_of_bounded_size() {
     let store = Store::default();
@@ -252,11 +318,20 @@ async fn samples_must_be_text_of_bounded_size() {
     store.put("t", "Once upon a time é".as_bytes().to_vec());
     store.put("b", b"ab\xff".to_vec());
     store.put("g", b"\x1f\x8b\x08\x00".to_vec());
+    store.put("z", zipped("Packed é".as_bytes()));
+    store.put("full", zipped(&[b'x'; 100]));
+    // What is sent is small; what it would become is not allowed.
+    store.put("bomb", zipped(&vec![b'x'; 101]));
+    store.put("zb", zipped(b"ab\xff"));
     store.put("l", vec![b'x'; 101]);
     let get = async |name: &str| storage().get_text(&format!("{base}/o/{name}")).await;
     assert_eq!(get("t").await.unwrap(), "Once upon a time é");
     assert_eq!(get("b").await.unwrap_err(), DownloadError::NotText { valid_up_to: 2 });
-    assert_eq!(get("g").await.unwrap_err(), DownloadError::Compressed);
+    assert!(matches!(get("g").await.unwrap_err(), DownloadError::Compressed(_)));
+    assert_eq!(get("z").await.unwrap(), "Packed é");
+    assert_eq!(get("full").await.unwrap().len(), 100);
+    assert_eq!(get("bomb").await.unwrap_err(), DownloadError::TooLarge(100));
+    assert_eq!(get("zb").await.unwrap_err(), DownloadError::NotText { valid_up_to: 2 });
     assert_eq!(get("l").await.unwrap_err(), DownloadError::TooLarge(100));
     let nowhere = storage().get_text("not a url").await.unwrap_err();
     assert!(matches!(nowhere, DownloadError::Address(_)), "{nowhere}");

@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::bf16::{bf16, extend_le_bytes};
 use super::canonical::{CanonicalError, KeyOrder, python_text};
 use super::ids::{ChunkNumber, StageIndex};
+use super::reading::{self, ReadError, excerpt};
 use super::sections::{GeometryError, HEADER_BYTES, blob_bytes, chunk_range, sections};
 
 mod trailer;
@@ -40,12 +41,12 @@ pub enum BlobError {
     TrailerTooLong(u64),
     /// The trailer is not JSON of the expected kind.
     #[error("the object's trailer cannot be read: {0}")]
-    Trailer(#[from] serde_json::Error),
+    Trailer(#[from] ReadError),
     /// The trailer's text cannot be built.
     #[error("the object's trailer cannot be written: {0}")]
     Text(#[from] CanonicalError),
     /// Numbers of a type that is never used here.
-    #[error("the object holds {0:?} numbers, expected bfloat16")]
+    #[error("the object holds `{0}` numbers, expected bfloat16")]
     Dtype(String),
     /// A claim of the trailer that does not fit the object.
     #[error("the object's trailer contradicts itself: {0}")]
@@ -126,13 +127,29 @@ pub fn encode_weights(
     num_sections: usize,
     local_optimization_steps: u64,
 ) -> Result<Vec<u8>, BlobError> {
+    let trailer = weights_trailer(values.len(), num_sections, local_optimization_steps)?;
+    Ok(encode(&[values], &trailer))
+}
+
+/// The trailer of a weights blob of `len` numbers, for one that is written piece by piece: it
+/// follows the header (with [`trailer_offset`]) and the numbers.
+pub fn weights_trailer(
+    len: usize,
+    num_sections: usize,
+    local_optimization_steps: u64,
+) -> Result<Vec<u8>, BlobError> {
     let trailer = WeightsFields {
         dtype: DTYPE.to_owned(),
-        shape: vec![values.len() as u64],
-        sections: SectionsFields::of(&sections(values.len(), num_sections)?),
+        shape: vec![len as u64],
+        sections: SectionsFields::of(&sections(len, num_sections)?),
         local_optimization_steps,
     };
-    encode(&[values], &trailer)
+    Ok(trailer_text(&trailer)?.into_bytes())
+}
+
+/// Where the trailer of a blob of `count` numbers begins.
+pub fn trailer_offset(count: usize) -> u64 {
+    blob_bytes(&(0..count)).end
 }
 
 /// A partition blob: merged `weights` and the outer optimizer's buffer.
@@ -156,20 +173,25 @@ pub fn encode_partition(
             optimizer_state: Some(region(weights.len(), optimizer_state.len())),
         },
     };
-    encode(&[weights, optimizer_state], &trailer)
+    let text = trailer_text(&trailer)?;
+    Ok(encode(&[weights, optimizer_state], text.as_bytes()))
 }
 
-fn encode(payload: &[&[bf16]], trailer: &impl serde::Serialize) -> Result<Vec<u8>, BlobError> {
-    let text = python_text(&serde_json::to_vec(trailer)?, KeyOrder::AsGiven)?;
+/// A trailer as the reference writes it.
+fn trailer_text(trailer: &impl serde::Serialize) -> Result<String, BlobError> {
+    let json = serde_json::to_vec(trailer).map_err(CanonicalError::from)?;
+    Ok(python_text(&json, KeyOrder::AsGiven)?)
+}
+
+fn encode(payload: &[&[bf16]], trailer: &[u8]) -> Vec<u8> {
     let count: usize = payload.iter().map(|values| values.len()).sum();
-    let offset = HEADER_LEN + 2 * count;
-    let mut blob = Vec::with_capacity(offset + text.len());
-    blob.extend_from_slice(&header(offset as u64));
+    let mut blob = Vec::with_capacity(HEADER_LEN + 2 * count + trailer.len());
+    blob.extend_from_slice(&header(trailer_offset(count)));
     for values in payload {
         extend_le_bytes(&mut blob, values);
     }
-    blob.extend_from_slice(text.as_bytes());
-    Ok(blob)
+    blob.extend_from_slice(trailer);
+    blob
 }
 
 /// Reads the trailer of a weights blob. `bytes` is what the object holds from `trailer_offset` on.
@@ -180,7 +202,7 @@ pub fn parse_weights_trailer(
     trailer_offset: u64,
 ) -> Result<WeightsTrailer, BlobError> {
     check_trailer_length(bytes.len() as u64)?;
-    let fields: WeightsFields = serde_json::from_slice(bytes)?;
+    let fields: WeightsFields = reading::json(bytes)?;
     let len = flat_len(&fields.dtype, &fields.shape)?;
     let end = blob_bytes(&(0..len)).end;
     if end != trailer_offset {
@@ -201,7 +223,7 @@ pub fn parse_partition_trailer(
     trailer_offset: u64,
 ) -> Result<PartitionTrailer, BlobError> {
     check_trailer_length(bytes.len() as u64)?;
-    let fields: trailer::PartitionFields = serde_json::from_slice(bytes)?;
+    let fields: trailer::PartitionFields = reading::json(bytes)?;
     let weights = region(&fields.regions.weights, trailer_offset)?;
     let state = fields.regions.optimizer_state.as_ref();
     let state = state.map(|fields| region(fields, trailer_offset)).transpose()?;
@@ -248,7 +270,7 @@ fn check_trailer_length(len: u64) -> Result<(), BlobError> {
 /// The element count of a 1-D bf16 tensor.
 fn flat_len(dtype: &str, shape: &[u64]) -> Result<usize, BlobError> {
     if dtype != DTYPE {
-        return Err(BlobError::Dtype(dtype.chars().take(40).collect()));
+        return Err(BlobError::Dtype(excerpt(dtype, 40)));
     }
     let [len] = shape else {
         return Err(BlobError::Lie(format!("{} dimensions instead of 1", shape.len())));

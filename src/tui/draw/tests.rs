@@ -18,6 +18,7 @@ fn miner(state: State, reason: Reason, next: &str, who: Who, eta: Eta) -> MinerS
         run: Some("practice-1".into()),
         stage: Some(0),
         stages: 3,
+        queue: None,
         epoch: 1,
         phase: Some("training".into()),
         status: Status { state, reason, since: 1_000.0, next: next.into(), who, eta },

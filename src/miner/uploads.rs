@@ -1,0 +1,173 @@
+//! Shows uploads to the faces: how far each is, whether it will be there in time, and a warning, once,
+//! when it will not.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::board::Board;
+use super::snapshot::{Eta, State};
+use crate::clock::Moment;
+use crate::network::storage::{Deadline, Escort, UploadProgress, UploadWatch, Verdict};
+use crate::protocol::messages::FileType;
+use crate::telemetry::{Event, Severity, UploadVerdict};
+
+/// Watches the uploads of one duty.
+pub(super) struct UploadView<'a> {
+    board: &'a Board,
+    name: &'a str,
+    deadline: Deadline,
+    warned: AtomicBool,
+}
+
+impl<'a> UploadView<'a> {
+    /// For the uploads of a phase that began at `began` and lasts at most `limit`.
+    pub(super) fn new(board: &'a Board, name: &'a str, began: Moment, limit: Duration) -> Self {
+        let deadline = Deadline::At(began + limit);
+        Self { board, name, deadline, warned: AtomicBool::new(false) }
+    }
+
+    /// What an upload takes along.
+    pub(super) fn escort(&self) -> Escort<'_> {
+        Escort { watch: self, deadline: self.deadline }
+    }
+
+    fn warn(&self, progress: &UploadProgress, late_by: f64) {
+        if self.warned.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let what = format!(
+            "{}: at {:.1} MB/s the upload of {} will miss its deadline by {late_by:.0} s: \
+             what comes too late does not count",
+            self.name,
+            progress.bytes_per_second / 1e6,
+            words(progress.file),
+        );
+        tracing::warn!("{what}");
+        self.board.events().emit(Event::Finding {
+            severity: Severity::Warning,
+            code: "upload-too-slow".into(),
+            what,
+            fix: "Stop other uploads on this line; a cable is often faster than Wi-Fi.".into(),
+        });
+    }
+
+    /// The status line of a miner that does nothing but upload.
+    fn show(&self, progress: &UploadProgress) {
+        if progress.total == 0 {
+            return;
+        }
+        #[allow(clippy::cast_precision_loss)]
+        let (sent, total) = (progress.sent as f64, progress.total as f64);
+        let missing = (total - sent) / progress.bytes_per_second;
+        let eta = if missing.is_finite() { Eta::Seconds(missing) } else { Eta::Unknown };
+        let (percent, megabytes) = (100.0 * sent / total, total / 1e6);
+        let timing = match progress.verdict {
+            Verdict::Unknown => String::new(),
+            Verdict::Fits { by } => format!(", fits by {by:.0} s"),
+            Verdict::Misses { by } => format!(", misses its deadline by {by:.0} s"),
+        };
+        let what = words(progress.file);
+        self.board.update(|snapshot| {
+            if snapshot.status.state == State::Uploading {
+                snapshot.status.next = format!(
+                    "{what} must be uploaded ({percent:.0} % of {megabytes:.1} MB{timing})"
+                );
+                snapshot.status.eta = eta;
+            }
+        });
+    }
+}
+
+impl UploadWatch for UploadView<'_> {
+    fn note(&self, progress: &UploadProgress) {
+        let (verdict, by_seconds) = match progress.verdict {
+            Verdict::Unknown => (UploadVerdict::Unknown, None),
+            Verdict::Fits { by } => (UploadVerdict::Fits, Some(by)),
+            Verdict::Misses { by } => (UploadVerdict::Misses, Some(by)),
+        };
+        self.board.events().emit(Event::Upload {
+            miner: self.name.to_owned(),
+            file: progress.file,
+            sent: progress.sent,
+            total: progress.total,
+            parts_done: progress.parts_done,
+            parts: progress.parts,
+            bytes_per_second: progress.bytes_per_second,
+            deadline_in: progress.deadline_in,
+            verdict,
+            by_seconds,
+        });
+        if let Verdict::Misses { by } = progress.verdict {
+            self.warn(progress, by);
+        }
+        self.show(progress);
+    }
+}
+
+fn words(file: FileType) -> &'static str {
+    match file {
+        FileType::Weights => "the pseudo-gradient",
+        FileType::OptimizerState => "the optimizer's state",
+        FileType::Activation => "an activation",
+        FileType::Partition => "a merged partition",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::miner::snapshot::{DeviceView, Reason, Who};
+    use crate::telemetry::Events;
+
+    fn progress(verdict: Verdict) -> UploadProgress {
+        UploadProgress {
+            file: FileType::Weights,
+            sent: 25_000_000,
+            total: 100_000_000,
+            parts_done: 2,
+            parts: 10,
+            bytes_per_second: 1e6,
+            deadline_in: Some(35.0),
+            verdict,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_late_upload_is_told_every_time_and_warned_of_once() {
+        let events = Events::new();
+        let mut heard = events.subscribe();
+        let device = DeviceView { backend: "cpu".into(), name: "x".into(), stage_bytes: 0 };
+        let board = Board::new("m0", "5x", device, Clock::system(), events);
+        board.status(State::Uploading, Reason::UploadingWeights, Who::Machine, "upload");
+        let view = UploadView::new(&board, "m0", Moment::default(), Duration::from_secs(60));
+        view.escort().watch.note(&progress(Verdict::Fits { by: 5.0 }));
+        assert_eq!(board.read(|s| s.status.eta.clone()), Eta::Seconds(75.0));
+        let next = board.read(|s| s.status.next.clone());
+        assert!(next.contains("25 % of 100.0 MB, fits by 5 s"), "{next}");
+        view.note(&progress(Verdict::Misses { by: 40.0 }));
+        view.note(&progress(Verdict::Misses { by: 41.0 }));
+        let mut seen = Vec::new();
+        while let Ok(event) = heard.try_recv() {
+            match event {
+                Event::Upload { verdict, by_seconds, .. } => seen.push((verdict, by_seconds)),
+                Event::Finding { code, what, severity, .. } => {
+                    assert_eq!((code.as_str(), severity), ("upload-too-slow", Severity::Warning));
+                    assert!(what.contains("miss its deadline by 40 s"), "{what}");
+                    seen.push((UploadVerdict::Unknown, None));
+                }
+                _ => {}
+            }
+        }
+        let (fits, misses) = (UploadVerdict::Fits, UploadVerdict::Misses);
+        assert_eq!(
+            seen,
+            [
+                (fits, Some(5.0)),
+                (misses, Some(40.0)),
+                (UploadVerdict::Unknown, None),
+                (misses, Some(41.0))
+            ]
+        );
+    }
+}
