@@ -29,7 +29,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
-use super::directory::{Directory, NodeAddress};
+use super::directory::{Directory, Move, MoveKind, NodeAddress};
 use super::traffic::Traffic;
 use crate::clock::{Clock, Entropy, Moment};
 use crate::config::constants::PeerConstants;
@@ -404,13 +404,27 @@ async fn follow_own_address(shared: Arc<Shared>, address: watch::Sender<NodeAddr
     }
 }
 
-/// Turns to a peer's new addresses when the registry says that it left the old ones.
-async fn follow_moves(shared: Arc<Shared>, mut moves: mpsc::UnboundedReceiver<NodeId>) {
-    while let Some(node) = moves.recv().await {
-        tracing::debug!(peer = node.as_str(), "the peer has moved");
+/// Turns to a peer's new addresses when the registry says that it left the old ones, and drops what
+/// a peer that was started anew has forgotten.
+async fn follow_moves(shared: Arc<Shared>, mut moves: mpsc::UnboundedReceiver<Move>) {
+    while let Some(Move { node, what }) = moves.recv().await {
+        tracing::debug!(peer = node.as_str(), ?what, "the peer is not where or what it was");
         shared.breakers.revive(&node);
-        if let Some(link) = shared.links.known(&node) {
-            link.moved().await;
+        match what {
+            MoveKind::Elsewhere => {
+                // As long as any connection is open, iroh goes on sending to the place that it
+                // chose for the first of them, the old one.
+                shared.paths.close_all(&node);
+                if let Some(link) = shared.links.known(&node) {
+                    link.moved().await;
+                }
+            }
+            MoveKind::StartedAnew { ago } => {
+                let now = shared.clock.now();
+                if let Some(link) = shared.links.known(&node) {
+                    link.forget_older(now, ago).await;
+                }
+            }
         }
     }
 }

@@ -255,7 +255,7 @@ impl Shared {
             };
             let connection = dialled?;
             self.paths.track(to, OpenedBy::Us, &connection);
-            *slot = Some(Dialled { connection: connection.clone(), moves });
+            *slot = Some(Dialled { connection: connection.clone(), moves, at: self.clock.now() });
             return Ok(connection);
         }
     }
