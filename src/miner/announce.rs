@@ -7,13 +7,15 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::board::Board;
-use super::snapshot::NeighbourView;
+use super::snapshot::{NeighbourView, ReachView};
 use crate::clock::{Clock, Moment};
 use crate::network::Traffic;
 use crate::network::peers::Peers;
+use crate::network::peers::reachability::{Reachability, Verdict};
 use crate::network::registry::Registry;
 use crate::protocol::messages::{MinerStatus, PeerStatus};
 use crate::protocol::{Hotkey, Phase, StageIndex};
+use crate::telemetry::Severity;
 use crate::training::desk::Desk;
 
 /// Larger cache sizes are told as this one: it only weighs a choice.
@@ -25,6 +27,8 @@ struct Voice {
     place: Option<Place>,
     phase: Phase,
     status: MinerStatus,
+    /// How reachable this machine was when it was last told.
+    reach: Option<Verdict>,
 }
 
 /// Where the miner works.
@@ -48,8 +52,12 @@ pub(super) struct Announcer {
 
 impl Announcer {
     pub(super) fn new(hotkey: Hotkey, clock: Clock) -> Self {
-        let voice =
-            Voice { place: None, phase: Phase::Training, status: MinerStatus::Initializing };
+        let voice = Voice {
+            place: None,
+            phase: Phase::Training,
+            status: MinerStatus::Initializing,
+            reach: None,
+        };
         let started = clock.now();
         Self { hotkey, clock, started, voice: Mutex::new(voice), bell: Notify::new() }
     }
@@ -124,6 +132,9 @@ impl Announcer {
                 (status, stages)
             };
             peers.broadcast_status(&status, &stages).await;
+            if !stages.is_empty() {
+                self.tell_reach(&peers.reachability(), board);
+            }
             show(peers, board, &status, &stages);
             board.update(|snapshot| {
                 snapshot.work.bytes_sent = traffic.sent();
@@ -135,6 +146,24 @@ impl Announcer {
                 () = self.clock.sleep(every) => {}
             }
         }
+    }
+}
+
+impl Announcer {
+    /// Shows how other miners reach this machine, and says so aloud when that changes.
+    fn tell_reach(&self, now: &Reachability, board: &Board) {
+        let before = self.lock().reach.replace(now.verdict);
+        let view = ReachView { sentence: now.sentence.clone(), advice: now.advice.clone() };
+        board.update(|snapshot| snapshot.reach = Some(view));
+        if before == Some(now.verdict) || matches!(now.verdict, Verdict::ThisMachine) {
+            return;
+        }
+        let severity = match now.verdict {
+            Verdict::Unreachable => Severity::Warning,
+            _ => Severity::Info,
+        };
+        let advice = now.advice.as_deref().unwrap_or("Nothing.");
+        board.finding(severity, "reachability", now.sentence.clone(), advice);
     }
 }
 

@@ -61,6 +61,7 @@ impl Board {
             cache: 0,
             cache_capacity: 0,
             device,
+            reach: None,
             neighbours: Vec::new(),
             losses: Vec::new(),
         };

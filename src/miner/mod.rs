@@ -19,6 +19,6 @@ pub use error::MinerError;
 pub use joining::{Disclosure, Joining, PayoutAddress};
 pub use life::{DeviceWorker, FleetTelemetry, Miner, MinerHandle, MinerSettings};
 pub use snapshot::{
-    Command, DeviceView, Eta, MinerSnapshot, NeighbourView, QueueView, Reason, State, Status, Who,
-    Work,
+    Command, DeviceView, Eta, MinerSnapshot, NeighbourView, QueueView, ReachView, Reason, State,
+    Status, Who, Work,
 };

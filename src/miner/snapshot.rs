@@ -279,6 +279,15 @@ pub struct QueueView {
     pub places: Vec<(f64, u64)>,
 }
 
+/// How other miners reach this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReachView {
+    /// In a sentence.
+    pub sentence: String,
+    /// What there is to gain, if anything.
+    pub advice: Option<String>,
+}
+
 /// Everything a face shows of one miner.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MinerSnapshot {
@@ -314,6 +323,8 @@ pub struct MinerSnapshot {
     pub cache_capacity: usize,
     /// The device.
     pub device: DeviceView,
+    /// How other miners reach this machine; none before there are any.
+    pub reach: Option<ReachView>,
     /// Adjacent stages.
     pub neighbours: Vec<NeighbourView>,
     /// Losses this miner computed (last stage only), newest last, at most 512.

@@ -100,6 +100,11 @@ pub fn phase(wire: &str) -> &str {
     }
 }
 
+/// The place in the registration queue.
+pub fn queue_place(place: &str, best: &str) -> String {
+    format!("registration queue: place {place}, best so far {best}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

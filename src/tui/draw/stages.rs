@@ -3,7 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Paragraph, Wrap};
 
 use super::super::text;
 use super::super::theme::Theme;
@@ -20,7 +20,7 @@ pub(super) fn stages(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &The
             let lines = swarm_lines(swarm, view, width, theme);
             if lines.len() > height { compact_lines(swarm, view, width, theme) } else { lines }
         }
-        None => neighbour_lines(view, theme),
+        None => outside_lines(view, theme),
     };
     if lines.is_empty() {
         lines.push(Line::styled(text::NO_STAGES_YET, theme.dim()));
@@ -30,7 +30,10 @@ pub(super) fn stages(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &The
         lines.truncate(height - 1);
         lines.push(Line::styled(format!("… and {hidden} more lines"), theme.dim()));
     }
-    frame.render_widget(Paragraph::new(lines).block(block), area);
+    let pane = Paragraph::new(lines).block(block);
+    // Sentences are longer than the pane is wide.
+    let pane = if view.swarm.is_none() { pane.wrap(Wrap { trim: true }) } else { pane };
+    frame.render_widget(pane, area);
 }
 
 fn swarm_lines<'a>(
@@ -95,6 +98,23 @@ fn stage_line<'a>(stage: &StageView, width: usize, theme: &Theme) -> Line<'a> {
         Span::styled("░".repeat(room - full), theme.dim()),
         Span::styled(format!(" {percent:>3}%"), theme.quiet()),
     ])
+}
+
+/// A miner whose swarm is elsewhere: its place in the queue, its neighbours, how they reach it.
+fn outside_lines<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+    let mut lines = Vec::new();
+    if let Some(queue) = &view.miner.queue {
+        let number = |n: Option<u64>| n.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
+        let place = number(queue.places.last().map(|told| told.1));
+        let best = number(queue.best);
+        lines.push(Line::styled(text::queue_place(&place, &best), theme.number()));
+    }
+    lines.extend(neighbour_lines(view, theme));
+    if let Some(reach) = &view.miner.reach {
+        lines.push(Line::styled(reach.sentence.clone(), theme.quiet()));
+        lines.extend(reach.advice.iter().map(|advice| Line::styled(advice.clone(), theme.dim())));
+    }
+    lines
 }
 
 fn neighbour_lines<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {

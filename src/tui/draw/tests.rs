@@ -33,6 +33,7 @@ fn miner(state: State, reason: Reason, next: &str, who: Who, eta: Eta) -> MinerS
             name: "AMD EPYC, 2 threads".into(),
             stage_bytes: 14_000_000,
         },
+        reach: None,
         neighbours: Vec::new(),
         losses: Vec::new(),
     }
