@@ -15,7 +15,8 @@ use crate::network::attestation::{Attestor, Evidence};
 use crate::network::{CallError, Orchestrator};
 use crate::protocol::messages::{
     AttestationAction, MinerRegistrationQueueStatusResponse, MinerRegistrationResponse,
-    PayoutColdkeyRequest, QueueStatus, RegisterMinerConfirmationRequest, RegisterMinerRequest, RegistrationAnswer,
+    PayoutColdkeyRequest, QueueStatus, RegisterMinerConfirmationRequest, RegisterMinerRequest,
+    RegistrationAnswer,
 };
 use crate::protocol::{RunId, ServerError, backoff};
 use crate::telemetry::{Event, Severity};

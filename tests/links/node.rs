@@ -34,6 +34,7 @@ const TENSOR: usize = 32 << 10;
 
 /// What a process is.
 #[derive(Debug, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant)] // One at a time, in a test.
 pub enum Part {
     /// The registry.
     Bridge { at: IpAddr },

@@ -9,7 +9,7 @@ use iroh::endpoint::{Connection, VarInt};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, watch};
 
 use crate::clock::Moment;
-use crate::protocol::constants::{ALPN_BI, ALPN_UNI};
+use crate::config::constants::PeerConstants;
 use crate::protocol::ids::NodeId;
 
 /// Code with which a connection to addresses that a peer has left is closed.
@@ -26,10 +26,10 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Its ALPN.
-    pub(super) fn alpn(self) -> &'static [u8] {
+    pub(super) fn alpn(self, rules: &PeerConstants) -> &[u8] {
         match self {
-            Self::Uni => ALPN_UNI,
-            Self::Bi => ALPN_BI,
+            Self::Uni => rules.alpn_uni.as_bytes(),
+            Self::Bi => rules.alpn_bi.as_bytes(),
         }
     }
 }

@@ -36,6 +36,7 @@ use crate::config::constants::PeerConstants;
 use crate::protocol::constants::MAX_PEER_MESSAGE;
 use crate::protocol::ids::{ActivationId, Hotkey, NodeId, StageIndex};
 use crate::protocol::messages::Direction;
+use crate::protocol::p2p::RouteTags;
 use crate::wallet::HotkeyPair;
 use breaker::Breakers;
 pub use breaker::{Blame, PeerRecord};
@@ -162,6 +163,7 @@ struct Shared {
     node: NodeId,
     reach: PeerReach,
     rules: PeerConstants,
+    tags: RouteTags,
     hotkey: Arc<HotkeyPair>,
     directory: Directory,
     clock: Clock,
@@ -213,6 +215,7 @@ impl Peers {
             traffic: setup.traffic,
             counters: Counters::default(),
             served: Mutex::new(ServedCache::new(setup.served_activations, rules.served_ttl)),
+            tags: RouteTags::of_names(&rules.status_route, &rules.push_route),
             links: Links::new(rules.max_connections, rules.requests_per_peer),
             breakers: Breakers::new(&rules),
             paths: Paths::default(),
@@ -307,6 +310,11 @@ impl Peers {
     /// Whether `from` was sent the forward of `activation`, whose gradient is still awaited.
     pub fn awaits_backward(&self, activation: &ActivationId, from: &NodeId) -> bool {
         self.0.admission.awaits_backward(activation, from)
+    }
+
+    /// What this network calls its routes.
+    pub fn tags(&self) -> RouteTags {
+        self.0.tags
     }
 
     /// Who is there.
