@@ -41,7 +41,7 @@ pub enum Part {
     /// The project's relay, with the same key each time.
     Relay { at: SocketAddr },
     /// A miner's network side.
-    Node { stage: usize, bridge: String, relay: Option<Told>, name: u8 },
+    Node { stage: usize, bridge: String, relay: Option<Box<Told>>, name: u8 },
 }
 
 /// What a process says about itself. One type for all parts; what does not apply is empty.
@@ -262,7 +262,7 @@ struct Counts {
     backwards: AtomicU64,
 }
 
-async fn play_node(stage: usize, bridge: String, relay: Option<Told>, name: u8) {
+async fn play_node(stage: usize, bridge: String, relay: Option<Box<Told>>, name: u8) {
     let (own, clock) = (StageIndex(stage), Clock::system());
     let constants = Constants::live();
     let hotkey = Arc::new(HotkeyPair::from_mini_secret(&[name; 32]).unwrap());
