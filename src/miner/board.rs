@@ -48,6 +48,7 @@ impl Board {
             stage: None,
             stages: 0,
             epoch: 0,
+            recovered: None,
             phase: None,
             status,
             work: Work::default(),

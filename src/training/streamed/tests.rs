@@ -4,10 +4,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::training::local::PIECE;
 use crate::protocol::blob::encode_weights;
 use crate::protocol::merge::{clip_pseudo_gradient, norm};
 
 /// Numbers in memory; notes how much is asked for at a time, and by how many.
+#[derive(Debug)]
 struct Kept {
     values: Vec<bf16>,
     asked: Mutex<Vec<usize>>,
