@@ -19,6 +19,8 @@ async fn trained() -> (LocalStage, Hotkey) {
     let id = ActivationId::from("a");
     let input = Arc::new(Input::Activation(numbers.clone()));
     stage.terms_mut().hyper.accumulation = 1;
+    // As one that does not warm up: its weights move.
+    stage.terms_mut().epoch = Epoch(1);
     stage.backward(&id, input, Gradient::Activation(numbers), None).await.unwrap();
     stage.step_if_due().await.unwrap().unwrap();
     stage.begin_epoch(Epoch(5), Vec::new()).await.unwrap();
