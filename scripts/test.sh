@@ -3,7 +3,8 @@
 #
 # The kernels are also tested on a GPU adapter. Where there is none, Mesa's software Vulkan driver
 # is installed (Debian and Ubuntu, when this may be done without a question); where that cannot be
-# done, one line says so and those tests are skipped by name. Arguments go to `cargo test`.
+# done, one line says so and those tests are skipped by name. The same goes for the tests of links
+# between homes, which need root, `ip` and `nft`. Arguments go to `cargo test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,24 +17,31 @@ has_vulkan_driver() {
   return 1
 }
 
-install_software_driver() {
+# Installs Debian packages without a question, or says in `why` what is in the way.
+install() {
   local sudo=""
   command -v apt-get >/dev/null 2>&1 || { why="this is no Debian or Ubuntu"; return 1; }
   if [ "$(id -u)" != 0 ]; then
     sudo="sudo -n"
     $sudo true 2>/dev/null || { why="installing needs root"; return 1; }
   fi
-  echo "installing the software Vulkan driver (mesa-vulkan-drivers)"
+  echo "installing $*"
   $sudo apt-get update -qq >/dev/null 2>&1 || true
-  $sudo env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq mesa-vulkan-drivers libvulkan1 >/dev/null 2>&1 ||
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null 2>&1 ||
     { why="the package could not be installed"; return 1; }
 }
 
 why=""
 if [ "$(uname -s)" = Linux ] && ! has_vulkan_driver; then
-  install_software_driver ||
+  install mesa-vulkan-drivers libvulkan1 ||
     echo "no Vulkan driver: $why; the wgpu tests are skipped (install mesa-vulkan-drivers to run them)"
+fi
+
+if [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ]; then
+  if ! command -v ip >/dev/null 2>&1 || ! command -v nft >/dev/null 2>&1; then
+    install iproute2 nftables ||
+      echo "no ip or nft: $why; the tests of links between homes are skipped"
+  fi
 fi
 
 exec cargo test --release --no-fail-fast "$@"

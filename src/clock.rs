@@ -49,9 +49,7 @@ impl Default for Clock {
 impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
-        let unix_at_start =
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Self { start: tokio::time::Instant::now(), unix_at_start }
+        Self { start: tokio::time::Instant::now(), unix_at_start: system_time() }
     }
 
     /// Time since this clock was made.
@@ -59,9 +57,22 @@ impl Clock {
         Moment(self.start.elapsed())
     }
 
-    /// Time since 1970, advancing with [`Clock::now`] so that it never goes backwards.
+    /// Time since 1970. It advances with [`Clock::now`], so that it never goes backwards, and catches
+    /// up with the system's clock when that is ahead: monotonic time stands still while a machine
+    /// sleeps, and a signature of before the sleep would be refused as stale.
     pub fn unix(&self) -> Duration {
-        self.unix_at_start + self.start.elapsed()
+        (self.unix_at_start + self.start.elapsed()).max(system_time())
+    }
+
+    /// The time as ISO 8601 in UTC, to the second.
+    pub fn iso8601(&self) -> String {
+        let seconds = i64::try_from(self.unix().as_secs()).unwrap_or(i64::MAX);
+        let time = time::OffsetDateTime::from_unix_timestamp(seconds);
+        let text = time
+            .ok()
+            .and_then(|time| time.format(&time::format_description::well_known::Rfc3339).ok());
+        // Only a clock thousands of years off has no such text.
+        text.unwrap_or_default()
     }
 
     /// Unix time in seconds, as the registry's `last_keepalive` wants it.
@@ -94,6 +105,11 @@ impl Clock {
     }
 }
 
+fn system_time() -> Duration {
+    // A clock that was never set stands before 1970.
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+}
+
 /// A stream of random numbers: from the operating system, or from a seed.
 ///
 /// Streams are split by name, so that adding a consumer does not change what the others draw.
@@ -122,8 +138,12 @@ impl Entropy {
 
     /// A further stream, independent of this one's later draws.
     pub fn split(&mut self, name: &str) -> Self {
-        let next = self.next_u64();
-        Self::seeded(next, name)
+        let mut seed = [0_u8; 32];
+        self.fill(&mut seed);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&seed);
+        hasher.update(name.as_bytes());
+        Self(ChaCha20Rng::from_seed(*hasher.finalize().as_bytes()))
     }
 
     /// The next 64 random bits.
@@ -181,6 +201,12 @@ mod tests {
         assert_eq!(draw(1, "weights"), draw(1, "weights"));
         assert_ne!(draw(1, "weights"), draw(1, "data"));
         assert_ne!(draw(1, "weights"), draw(2, "weights"));
+    }
+
+    #[test]
+    fn the_time_has_its_usual_text() {
+        let text = Clock::system().iso8601();
+        assert_eq!((text.len(), &text[..2], &text[19..]), (20, "20", "Z"), "{text}");
     }
 
     #[test]

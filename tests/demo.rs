@@ -193,6 +193,50 @@ fn a_home_that_is_no_folder_is_a_disk_error() {
     refused(&output, 8, &["file", "HEARTH_HOME"]);
 }
 
+/// A small disk of its own: a memory file system, which only root can mount.
+#[cfg(target_os = "linux")]
+mod disk {
+    use super::*;
+
+    struct Disk(tempfile::TempDir);
+
+    impl Disk {
+        fn mount(options: &str) -> Option<Self> {
+            let folder = tempfile::tempdir().unwrap();
+            let mounted = Command::new("mount")
+                .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+                .arg(folder.path())
+                .stderr(Stdio::null())
+                .status();
+            if mounted.is_ok_and(|status| status.success()) {
+                return Some(Self(folder));
+            }
+            eprintln!("skipped: a small disk can only be mounted by root");
+            None
+        }
+    }
+
+    impl Drop for Disk {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+        }
+    }
+
+    #[test]
+    fn a_full_disk_ends_the_demo_with_one_clear_line() {
+        let Some(disk) = Disk::mount("size=300k") else { return };
+        let output = demo(disk.0.path(), &["--preset", "nano", "--epochs", "1"]);
+        refused(&output, 8, &["full"]);
+    }
+
+    #[test]
+    fn a_read_only_disk_ends_the_demo_with_one_clear_line() {
+        let Some(disk) = Disk::mount("size=300k,ro") else { return };
+        let output = demo(disk.0.path(), &["--preset", "nano", "--epochs", "1"]);
+        refused(&output, 8, &["HEARTH_HOME"]);
+    }
+}
+
 #[cfg(unix)]
 mod signals {
     use super::*;
@@ -231,6 +275,23 @@ mod signals {
             let left = fs::read_dir(home.path().join("state")).unwrap().count();
             assert_eq!(left, 0, "{signal} leaves files behind");
         }
+    }
+
+    #[test]
+    fn the_second_ctrl_c_ends_at_once() {
+        let home = tempfile::tempdir().unwrap();
+        let mut child = training(home.path());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let status = loop {
+            assert!(Instant::now() < deadline, "two signals did not end it");
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            // It may have ended since it was looked at.
+            let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(status.code(), Some(130));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::miner::MinerError;
+
 /// Exit codes. Stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -61,6 +63,19 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// The line and exit code for a miner that ended by an error.
+pub fn miner_failure(name: &str, error: &MinerError) -> Failure {
+    let exit = match error {
+        MinerError::Version(_) => Exit::Version,
+        MinerError::Disk(_) => Exit::Disk,
+        MinerError::Device(_) => Exit::NoDevice,
+        MinerError::Refused(_) => Exit::Refused,
+        MinerError::Settings(_) => Exit::Configuration,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, format!("{name}: {error}"))
+}
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ pub mod demo;
 pub mod device;
 pub mod exit;
 pub mod print;
+pub mod run;
 pub mod signals;
 
 use clap::{Parser, Subcommand};
@@ -30,11 +31,26 @@ subnet 9 of Bittensor (not the coin of the same name), and independent of the ne
 pub enum Command {
     /// The whole system on this machine: a practice swarm and your miner
     Demo(demo::DemoArguments),
+    /// Mine on a network with the saved settings
+    Run(run::RunArguments),
+    /// Everything that leaves this machine: to whom, what, how much
+    Privacy(run::PrivacyArguments),
+}
+
+/// The threads that the network, timers and faces share.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("no threads: {error}")))
 }
 
 /// Runs the command and returns how the process ends.
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Privacy(arguments) => run::run_privacy(&arguments),
     }
 }

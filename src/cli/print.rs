@@ -29,12 +29,30 @@ pub struct Printer<W> {
     losses: Vec<f64>,
     count: u64,
     last_loss_line: Option<Moment>,
+    states: States,
+}
+
+/// Which changes of state a person reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum States {
+    /// Those that need somebody: there are many miners.
+    Needy,
+    /// All: there is one.
+    All,
 }
 
 impl<W: Write> Printer<W> {
     /// A printer onto `out`.
     pub fn new(style: Style, out: W, clock: Clock) -> Self {
-        Self { style, out, clock, losses: Vec::new(), count: 0, last_loss_line: None }
+        let (losses, last_loss_line) = (Vec::new(), None);
+        Self { style, out, clock, losses, count: 0, last_loss_line, states: States::Needy }
+    }
+
+    /// Tells every change of state.
+    #[must_use]
+    pub fn with_states(mut self) -> Self {
+        self.states = States::All;
+        self
     }
 
     /// Writes one event. An error means that nobody reads any more.
@@ -61,8 +79,17 @@ impl<W: Write> Printer<W> {
 
     fn readable(&mut self, event: &Event) -> Option<String> {
         match event {
-            Event::State { miner, state, reason, .. } => (state == "fault" || state == "paused")
-                .then(|| format!("{miner} is {state}: {}", reason.replace('-', " "))),
+            Event::State { miner, state, reason, .. } => {
+                (self.states == States::All || state == "fault" || state == "paused")
+                    .then(|| format!("{miner} is {state}: {}", reason.replace('-', " ")))
+            }
+            Event::Queue { miner, status, place, best, .. } => {
+                let number = |n: &Option<u64>| n.map_or("unknown".to_owned(), |n| n.to_string());
+                let (place, best) = (number(place), number(best));
+                Some(format!(
+                    "{miner} is in the registration queue ({status}): place {place}, best {best}"
+                ))
+            }
             Event::Phase { stage, epoch, phase } => {
                 Some(format!("epoch {epoch}, stage {stage}: {}", phase.replace('_', " ")))
             }

@@ -5,12 +5,23 @@
 
 use std::time::Duration;
 
+use super::network::Addresses;
 use serde::{Deserialize, Serialize};
+
+/// Version of this table: raised whenever a value follows a change of the network, so that a bug
+/// report tells which facts a miner went by.
+pub const TABLE_VERSION: u32 = 1;
 
 /// All numbers of one network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Constants {
+    /// Version of this table, [`TABLE_VERSION`].
+    pub table: u32,
+    /// Servers of the network that pays (spec 1.2).
+    pub mainnet: Addresses,
+    /// Servers of the operator's test network (spec 1.2).
+    pub testnet: Addresses,
     /// Version sent in `X-Spec-Version` (spec 1.2).
     pub spec_version: u32,
     /// Between two heartbeats while training (spec 1.8).
@@ -43,6 +54,17 @@ pub struct Constants {
     /// Pause before registering again after any other failure (spec 1.6).
     #[serde(with = "seconds")]
     pub registration_pause: Duration,
+    /// A stage that holds the others up for so long is called stuck.
+    #[serde(with = "seconds")]
+    pub stuck_after: Duration,
+    /// Longest time that the user's attestation program may take.
+    #[serde(with = "seconds")]
+    pub attestation_timeout: Duration,
+    /// Between two reports to the operator's telemetry, where the user switched it on (spec 11.1).
+    #[serde(with = "seconds")]
+    pub fleet_telemetry: Duration,
+    /// The model hub, asked only where the user allows it.
+    pub hub: String,
     /// The orchestrator's HTTP rules.
     pub http: HttpConstants,
     /// Object storage.
@@ -66,6 +88,9 @@ pub struct HttpConstants {
     /// Longest time of one attempt, body included.
     #[serde(with = "seconds")]
     pub timeout: Duration,
+    /// Longest time of the one attempt at confirming a place in the registration queue.
+    #[serde(with = "seconds")]
+    pub confirm_timeout: Duration,
     /// Longest time of a TCP (and TLS) handshake.
     #[serde(with = "seconds")]
     pub connect_timeout: Duration,
@@ -179,6 +204,23 @@ pub struct PeerConstants {
     /// The longest such pause.
     #[serde(with = "seconds")]
     pub max_retry_pause: Duration,
+    /// Between two signs of life on a quiet connection.
+    #[serde(with = "seconds")]
+    pub keep_alive: Duration,
+    /// A connection on which nothing was heard for so long is dead.
+    #[serde(with = "seconds")]
+    pub idle_timeout: Duration,
+    /// Failures in a row after which a peer is left alone for a while.
+    pub breaker_failures: u32,
+    /// How long, at first; doubles with each probe that fails.
+    #[serde(with = "seconds")]
+    pub breaker_first_rest: Duration,
+    /// The longest such rest.
+    #[serde(with = "seconds")]
+    pub breaker_longest_rest: Duration,
+    /// When two peers fail within this time and nobody is heard, the own uplink is to blame.
+    #[serde(with = "seconds")]
+    pub uplink_window: Duration,
     /// Requests to one peer that are on their way at a time.
     pub requests_per_peer: usize,
     /// Connections kept for reuse.
@@ -261,6 +303,9 @@ impl Constants {
     /// Mainnet and testnet.
     pub fn live() -> Self {
         Self {
+            table: TABLE_VERSION,
+            mainnet: addresses("iota.api.macrocosmos.ai"),
+            testnet: addresses("iota-branch-main.api.macrocosmos.ai"),
             spec_version: 30017,
             heartbeat: secs(30.0),
             peer_status_broadcast: secs(5.0),
@@ -272,6 +317,10 @@ impl Constants {
             benched_pause: secs(60.0),
             run_full_pause: secs(60.0),
             registration_pause: secs(10.0),
+            stuck_after: secs(900.0),
+            attestation_timeout: secs(30.0),
+            fleet_telemetry: secs(15.0),
+            hub: "https://huggingface.co".to_owned(),
             http: HttpConstants::default(),
             storage: StorageConstants::default(),
             registry: RegistryConstants::default(),
@@ -296,6 +345,7 @@ impl Constants {
             benched_pause: live.benched_pause / 10,
             run_full_pause: live.run_full_pause / 10,
             registration_pause: live.registration_pause / 10,
+            stuck_after: live.stuck_after / 10,
             registry: RegistryConstants {
                 pull: live.registry.pull / 10,
                 keep_alive: live.registry.keep_alive / 10,
@@ -322,6 +372,7 @@ impl Default for HttpConstants {
         Self {
             attempts: 3,
             timeout: secs(40.0),
+            confirm_timeout: secs(10.0),
             connect_timeout: secs(10.0),
             failure_pause: secs(1.0),
             max_answer_bytes: 64 << 20,
@@ -379,6 +430,12 @@ impl Default for PeerConstants {
             attempts: 3,
             first_retry_pause: secs(0.25),
             max_retry_pause: secs(5.0),
+            keep_alive: secs(2.5),
+            idle_timeout: secs(8.0),
+            breaker_failures: 3,
+            breaker_first_rest: secs(2.0),
+            breaker_longest_rest: secs(60.0),
+            uplink_window: secs(20.0),
             requests_per_peer: 2,
             max_connections: 128,
             max_inbound_connections: 512,
@@ -422,6 +479,14 @@ impl Default for TrainingConstants {
     }
 }
 
+/// The orchestrator's address names its port, the bridge's does not (spec 1.2).
+fn addresses(host: &str) -> Addresses {
+    Addresses {
+        orchestrator: format!("https://{host}:443"),
+        bridge: format!("https://{host}/bridge"),
+    }
+}
+
 fn secs(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
@@ -432,17 +497,17 @@ pub fn doubling_pause(first: Duration, failed: u32, longest: Duration) -> Durati
     first.saturating_mul(2_u32.saturating_pow(failed)).min(longest)
 }
 
-/// Durations as seconds.
-mod seconds {
+/// Durations as seconds, for every settings type.
+pub(crate) mod seconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(time: &Duration, s: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(time: &Duration, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_f64(time.as_secs_f64())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
         let seconds = f64::deserialize(d)?;
         // Longer than a year is a typing error, and additions to moments must not overflow.
         if !(0.0..=31_536_000.0).contains(&seconds) {

@@ -3,6 +3,8 @@
 
 pub mod constants;
 pub mod folders;
+pub mod network;
+pub mod settings;
 
 pub use constants::{
     Constants, HttpConstants, PeerConstants, PublisherConstants, RegistryConstants,

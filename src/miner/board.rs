@@ -1,14 +1,15 @@
 //! Where a miner writes what it does, and faces read it: the snapshot behind a watch channel, and the
 //! events that go with its changes.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use std::sync::{Mutex, PoisonError};
 use tokio::sync::watch;
 
 use super::snapshot::{DeviceView, Eta, MinerSnapshot, Reason, State, Status, Who, Work};
 use crate::clock::{Clock, Moment};
-use crate::telemetry::{Event, Events, RateMeter};
+use crate::telemetry::{Event, Events, RateMeter, Severity};
 
 /// Faces are woken at most so often; what they then read is always the newest.
 const WAKE_EVERY: Duration = Duration::from_millis(100);
@@ -28,6 +29,8 @@ pub struct Board {
     pace: Mutex<Pace>,
     clock: Clock,
     events: Events,
+    /// Codes of the findings that are told once.
+    said: Mutex<BTreeSet<&'static str>>,
 }
 
 impl Board {
@@ -49,6 +52,7 @@ impl Board {
             stages: 0,
             epoch: 0,
             recovered: None,
+            queue: None,
             phase: None,
             status,
             work: Work::default(),
@@ -62,7 +66,8 @@ impl Board {
             losses: Vec::new(),
         };
         let pace = Mutex::new(Pace { woken: None, tokens: RateMeter::new() });
-        let board = Self { snapshot: watch::Sender::new(snapshot), pace, clock, events };
+        let snapshot = watch::Sender::new(snapshot);
+        let board = Self { snapshot, pace, clock, events, said: Mutex::default() };
         board.emit_state();
         board
     }
@@ -75,6 +80,24 @@ impl Board {
     /// The events' channel.
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// Tells of something that the user should know, in the log too.
+    pub fn finding(&self, severity: Severity, code: &'static str, what: String, fix: &str) {
+        let name = self.read(|snapshot| snapshot.name.clone());
+        match severity {
+            Severity::Info => tracing::info!(miner = name, "{what}"),
+            Severity::Warning | Severity::Error => tracing::warn!(miner = name, "{what}"),
+        }
+        let (code, fix) = (code.to_owned(), fix.to_owned());
+        self.events.emit(Event::Finding { severity, code, what: format!("{name}: {what}"), fix });
+    }
+
+    /// The same, but once in the miner's life.
+    pub fn finding_once(&self, severity: Severity, code: &'static str, what: String, fix: &str) {
+        if self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(code) {
+            self.finding(severity, code, what, fix);
+        }
     }
 
     /// Looks at the snapshot.
@@ -119,6 +142,11 @@ impl Board {
         if changed {
             self.emit_state();
         }
+    }
+
+    /// Says more precisely what is awaited.
+    pub fn awaits(&self, next: &str) {
+        self.update(|snapshot| next.clone_into(&mut snapshot.status.next));
     }
 
     /// Sets when the awaited thing is expected.

@@ -1,24 +1,30 @@
 //! What each duty does. Every duty ends with an [`Outcome`]; none of them decides what comes next.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::MinerError;
+use super::joining::Joining;
 use super::life::{Life, until_stop};
 use super::machine::{Duty, Outcome};
-use super::register::{RegisterError, register};
+use super::register::{RegisterError, Registrar};
 use super::snapshot::{Reason, State, Who};
+use super::ticket::TicketFile;
 use super::uploads::UploadView;
 use super::view::{TrainingView, show_wish};
-use crate::network::CallError;
 use crate::network::registry::{Registry, RegistrySetup};
+use crate::network::{CallError, Peer};
 use crate::protocol::messages::{ChipInfo, Flag, MinerStatus, RegisterMinerRequest, SystemData};
-use crate::protocol::Phase;
-use crate::telemetry::{Event, Severity};
+use crate::protocol::{Phase, StageIndex};
+use crate::telemetry::Severity;
 use crate::training::cache::{Capacity, lifetime};
 use crate::training::desk::Desk;
 use crate::training::floor::{TrainingEnd, Wish};
-use crate::training::keep::{KeepError, TakeError, Taken, exchange_optimizer, save_stage, take_over};
+use crate::training::keep::{
+    KeepError, TakeError, Taken, exchange_optimizer, save_stage, take_over,
+};
 use crate::training::load::{LoadError, Synced, load_merged};
 use crate::training::local::{LocalError, LocalStage, PrepareError};
 use crate::training::memory;
@@ -142,24 +148,23 @@ impl Life {
     }
 
     async fn register(&mut self) -> Outcome {
-        let mut request = RegisterMinerRequest::new(self.peers.node_id().clone());
-        request.system_data = self.system_data();
-        let board = Arc::clone(&self.board);
-        let told = move |position: Option<u64>| {
-            let next = position.map_or_else(
-                || "the queue must move on".to_owned(),
-                |place| format!("{place} miners in the queue must be served first"),
-            );
-            board.status(State::Registering, Reason::AskingForStage, Who::Network, &next);
+        let registrar = Registrar {
+            orchestrator: self.services.orchestrator.clone(),
+            attestor: self.services.attestor.clone(),
+            request: self.registration_request(),
+            file: TicketFile::new(&self.settings.state, self.settings.hotkey.address()),
+            board: Arc::clone(&self.board),
+            clock: self.clock.clone(),
+            entropy: self.entropy.split("registration"),
         };
-        let (orchestrator, clock) = (self.services.orchestrator.clone(), self.clock.clone());
-        let answer = register(&orchestrator, &request, &clock, &mut self.entropy, told).await;
-        let answer = match answer {
+        let answer = match registrar.start().ended().await {
             Ok(answer) => answer,
             Err(RegisterError::Call(error)) => return of_call(&error),
-            Err(error @ RegisterError::Turned { .. }) => {
-                return Outcome::Trouble(format!("{error}."));
+            Err(RegisterError::Attestation(sentence)) => {
+                self.failure = Some(MinerError::Refused(sentence.clone()));
+                return Outcome::Hopeless(sentence);
             }
+            Err(error) => return Outcome::Trouble(format!("{error}.")),
         };
         let terms = match Terms::read(&answer, self.settings.learning_rate) {
             Ok(terms) => terms,
@@ -177,6 +182,18 @@ impl Life {
         Outcome::Done
     }
 
+    /// What the network is asked, and told.
+    fn registration_request(&self) -> RegisterMinerRequest {
+        let mut request = RegisterMinerRequest::new(self.peers.node_id().clone());
+        request.system_data = self.system_data();
+        request.location.clone_from(&self.settings.disclosure.location);
+        if let Joining::Pool(payout) = &self.settings.joining {
+            request.register_as_metagraph_miner = false;
+            request.coldkey = payout.as_ref().map(ToString::to_string);
+        }
+        request
+    }
+
     /// What is told of the machine: device and architecture, nothing that names it.
     fn system_data(&self) -> Option<String> {
         let info = self.device.device().info();
@@ -184,11 +201,15 @@ impl Life {
         let gpus = if info.backend == "cpu" { Vec::new() } else { vec![info.name.clone()] };
         let machine = std::env::consts::ARCH.to_owned();
         let chip_info = ChipInfo { machine, cpu: None, cores, memory_gb: None };
-        serde_json::to_string(&SystemData { gpus, chip_info, bandwidth: None }).ok()
+        let bandwidth = self.settings.disclosure.bandwidth;
+        serde_json::to_string(&SystemData { gpus, chip_info, bandwidth }).ok()
     }
 
     async fn build(&mut self) -> Outcome {
         let Some(mut terms) = self.terms.clone() else { return out_of_order("a registration") };
+        if let Err(outcome) = self.find_tokenizer(&terms).await {
+            return outcome;
+        }
         match &mut self.stage {
             // Weights and optimizer in memory are the best there is (spec 9.7).
             Some(stage) if terms.same_stage(stage.terms()) => {
@@ -220,6 +241,26 @@ impl Life {
             }
             Err(error) => {
                 self.failure = Some(MinerError::Device(error.to_string()));
+                Err(Outcome::Hopeless(error.to_string()))
+            }
+        }
+    }
+
+    /// The run's tokenizer, before memory is taken for a stage that could not work without.
+    async fn find_tokenizer(&mut self, terms: &Terms) -> Result<(), Outcome> {
+        self.tokenizer = None;
+        if !terms.is_first() && !terms.is_last() {
+            return Ok(());
+        }
+        let (name, vocabulary) = (terms.tokenizer.as_deref(), terms.spec.config.vocab_size);
+        match self.settings.tokenizer.find(&self.http, name, vocabulary).await {
+            Ok(tokenizer) => {
+                self.tokenizer = Some(tokenizer);
+                Ok(())
+            }
+            Err(error) if error.may_pass() => Err(Outcome::Trouble(format!("{error}."))),
+            Err(error) => {
+                self.failure = Some(MinerError::Settings(error.to_string()));
                 Err(Outcome::Hopeless(error.to_string()))
             }
         }
@@ -266,11 +307,11 @@ impl Life {
                     "Nothing: the snapshot of epoch {} before it is used.",
                     snapshot.meta.epoch
                 );
-                self.warn("snapshot-damaged", newest.to_string(), fix);
+                self.warn("snapshot-damaged", newest.to_string(), &fix);
                 snapshot
             }
             Ok(Found::Lost { newest, previous }) => {
-                let fix = "Nothing: the weights are downloaded from the network.".to_owned();
+                let fix = "Nothing: the weights are downloaded from the network.";
                 self.warn("snapshot-damaged", format!("{newest}; {previous}"), fix);
                 return Ok(());
             }
@@ -290,11 +331,8 @@ impl Life {
         SnapshotStore::new(&self.settings.data, hotkey, &terms.run, terms.stage)
     }
 
-    fn warn(&self, code: &str, what: String, fix: String) {
-        tracing::warn!(miner = self.settings.name, "{what}");
-        let what = format!("{}: {what}", self.settings.name);
-        let (severity, code) = (Severity::Warning, code.to_owned());
-        self.board.events().emit(Event::Finding { severity, code, what, fix });
+    fn warn(&self, code: &'static str, what: String, fix: &str) {
+        self.board.finding(Severity::Warning, code, what, fix);
     }
 
     /// Sets up queue and cache, opens the door, joins the registry.
@@ -319,7 +357,7 @@ impl Life {
             bridge: self.bridge.clone(),
             run: terms.run.clone(),
             hotkey: self.settings.hotkey.address().clone(),
-            address: self.peers.address(),
+            address: self.peers.address_watch(),
             stage: terms.stage,
             status: self.announcer.status(),
             directory: self.peers.directory().clone(),
@@ -354,10 +392,39 @@ impl Life {
                     if wanted == Phase::MergingPartitions && answer.phase == Phase::Training {
                         return Outcome::PhaseIs(answer.phase);
                     }
+                    self.tell_who_is_awaited(wanted, answer.phase);
                 }
                 Err(error) => return of_call(&error),
             }
             self.clock.sleep(self.services.constants.wait_for_phase_poll).await;
+        }
+    }
+
+    /// Names the stage that holds this one up, as the other miners tell it themselves; says so aloud
+    /// when that has gone on for long.
+    fn tell_who_is_awaited(&self, wanted: Phase, phase: Phase) {
+        if *self.wish.borrow() != Wish::Run {
+            return;
+        }
+        let (own, since) =
+            self.board.read(|snapshot| (snapshot.stage.unwrap_or_default(), snapshot.status.since));
+        let (stage, phase) = holding_stage(&self.peers.directory().peers(), wanted)
+            .unwrap_or((StageIndex(own), phase));
+        let waited = (self.clock.unix_seconds() - since).max(0.0);
+        let doing = match phase {
+            Phase::Training => "training",
+            Phase::WeightsUploading => "uploading",
+            Phase::MergingPartitions => "merging",
+        };
+        let minutes = waited / 60.0;
+        self.board.awaits(&format!("stage {stage} must finish {doing} ({minutes:.0} min so far)"));
+        if waited >= self.services.constants.stuck_after.as_secs_f64() {
+            self.board.finding_once(
+                Severity::Warning,
+                "stage-stuck",
+                format!("Stage {stage} has held the run up for {minutes:.0} min ({doing})."),
+                "Nothing: the stage's miners and the network must end it; this miner keeps its place.",
+            );
         }
     }
 
@@ -379,7 +446,7 @@ impl Life {
             snapshot.work.backwards_this_epoch = 0;
         });
         if !coverage.failed.is_empty() {
-            let fix = "Nothing: the own weights are kept there until the next merge.".to_owned();
+            let fix = "Nothing: the own weights are kept there until the next merge.";
             self.warn("weights-incomplete", coverage.summary(), fix);
         }
         if let Err(error) = self.fetch_optimizer().await {
@@ -413,7 +480,7 @@ impl Life {
         match save_stage(stage, store, self.settings.hotkey.address()).await {
             Ok(()) => self.saved = true,
             Err(KeepError::Save(error)) if self.saved => {
-                let fix = "Make room or make the data folder writable; training goes on.".into();
+                let fix = "Make room or make the data folder writable; training goes on.";
                 self.warn("snapshot-not-written", error.to_string(), fix);
             }
             Err(KeepError::Save(error)) => {
@@ -446,6 +513,8 @@ impl Life {
             epoch: stage.epoch(),
             learning_rate: stage.terms().hyper.learning_rate,
             tokens_per_activation: stage.terms().tokens() as u64,
+            directory: self.peers.directory(),
+            benched: AtomicBool::new(benched),
         };
         let pipeline = Pipeline {
             services: &self.services,
@@ -454,7 +523,7 @@ impl Life {
             published: &mut self.published,
             peers: &self.peers,
             inbox: &mut self.inbox,
-            tokenizer: &self.settings.tokenizer,
+            tokenizer: self.tokenizer.as_deref(),
             observer: &view,
             wish: self.wish.clone(),
             in_flight: self.settings.in_flight,
@@ -488,7 +557,7 @@ impl Life {
             Ok(HandIn::Submitted | HandIn::NothingToGive) => Outcome::Done,
             Err(error) if error.call().is_some() => error.call().map_or(Outcome::NotYet, of_call),
             Err(HandInError::Numbers(error @ PseudoGradientError::NotFinite { .. })) => {
-                let fix = "Nothing: the miner goes on with the next epoch's weights.".to_owned();
+                let fix = "Nothing: the miner goes on with the next epoch's weights.";
                 let restored = roll_back(stage).await;
                 self.warn("weights-not-finite", error.to_string(), fix);
                 match restored {
@@ -527,11 +596,26 @@ impl Life {
                 board.update(|snapshot| snapshot.work.partitions_merged += count as u64);
                 Outcome::Done
             }
-            Ok(MergeDone::NotYet) => Outcome::NotYet,
+            Ok(MergeDone::NotYet) => self.still_merging().await,
             Err(error) if error.call().is_some() => error.call().map_or(Outcome::NotYet, of_call),
             // It joined too late to merge: the others do it.
             Err(MergeFailure::NoWeights) => Outcome::Done,
             Err(error) => self.trouble_in(Phase::MergingPartitions, format!("{error}.")).await,
+        }
+    }
+
+    /// There are no partitions for this miner: because they are not dealt out yet, or because the
+    /// others have merged without it.
+    async fn still_merging(&self) -> Outcome {
+        match self.services.orchestrator.heartbeat(None).await {
+            Ok(answer) if answer.phase != Phase::MergingPartitions => {
+                Outcome::PhaseIs(answer.phase)
+            }
+            Ok(_) => {
+                self.tell_who_is_awaited(Phase::Training, Phase::MergingPartitions);
+                Outcome::NotYet
+            }
+            Err(error) => of_call(&error),
         }
     }
 }
@@ -541,6 +625,20 @@ async fn roll_back(stage: &mut LocalStage) -> Result<(), LocalError> {
     stage.end_epoch().await?;
     stage.restore_previous().await?;
     stage.reset_optimizer().await
+}
+
+/// The stage that is furthest from `wanted`, by what most of its miners say.
+pub(super) fn holding_stage(peers: &[Peer], wanted: Phase) -> Option<(StageIndex, Phase)> {
+    let mut votes: BTreeMap<StageIndex, BTreeMap<Phase, usize>> = BTreeMap::new();
+    for peer in peers {
+        if let (Some(stage), Ok(phase)) = (peer.stage, peer.status.layer_phase.parse()) {
+            *votes.entry(stage).or_default().entry(phase).or_default() += 1;
+        }
+    }
+    let stages = votes.into_iter().filter_map(|(stage, votes)| {
+        votes.into_iter().max_by_key(|(_, count)| *count).map(|(phase, _)| (stage, phase))
+    });
+    stages.filter(|(_, phase)| *phase != wanted).min_by_key(|(_, phase)| *phase)
 }
 
 /// What a failed call means for the duty.

@@ -2,6 +2,7 @@
 
 use crate::network::http::HttpSetupError;
 use crate::network::peers::BindError;
+use crate::network::peers::identity::IdentityError;
 use crate::training::snapshot::SaveError;
 
 /// The end of a miner that nobody asked for.
@@ -10,12 +11,21 @@ pub enum MinerError {
     /// The peer endpoint cannot be opened.
     #[error(transparent)]
     Peers(#[from] BindError),
+    /// The peer key cannot be had.
+    #[error(transparent)]
+    PeerKey(#[from] IdentityError),
     /// The HTTP client cannot be made.
     #[error(transparent)]
     Http(#[from] HttpSetupError),
     /// The network wants another version.
     #[error("{0}")]
     Version(String),
+    /// The network does not take this miner.
+    #[error("{0}")]
+    Refused(String),
+    /// A setting is missing or wrong.
+    #[error("{0}")]
+    Settings(String),
     /// The disk.
     #[error(transparent)]
     Disk(#[from] SaveError),

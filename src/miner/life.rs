@@ -12,22 +12,27 @@ use url::Url;
 use super::announce::Announcer;
 use super::board::Board;
 use super::error::MinerError;
-use super::machine::{self, Duty, Outcome, Pause};
+use super::fleet;
+use super::joining::{Disclosure, Joining};
+use super::machine::{self, Bench, Duty, Outcome, Pause};
+use super::register::attestation_refused;
 use super::snapshot::{Command, DeviceView, Eta, MinerSnapshot, Reason, State, Who};
+use super::text_source::TokenizerSource;
 use super::view::show_wish;
 use crate::clock::{Clock, Entropy};
 use crate::compute::Device;
 use crate::config::Constants;
 use crate::model::Stage;
 use crate::model::tokenizer::Tokenizer;
+use crate::network::attestation::{Attestor, Provider};
 use crate::network::directory::Directory;
 use crate::network::http::{HttpClient, Route};
-use crate::network::peers::{PeerInbox, PeerReach, PeerSetup, Peers, random_secret};
+use crate::network::peers::{PeerIdentity, PeerInbox, PeerReach, PeerSetup, Peers};
 use crate::network::publisher::{Published, Publisher, PublisherSetup, SentForwards};
 use crate::network::registry::Bridge;
 use crate::network::storage::Storage;
 use crate::network::{Orchestrator, Traffic};
-use crate::protocol::backoff;
+use crate::protocol::{Phase, backoff};
 use crate::telemetry::Events;
 use crate::training::desk::Desk;
 use crate::training::door::Door;
@@ -59,6 +64,8 @@ pub struct MinerSettings {
     pub route: Route,
     /// How far the peer endpoint reaches.
     pub reach: PeerReach,
+    /// Whether peers find the same node again after a restart.
+    pub peer_identity: PeerIdentity,
     /// The key that signs.
     pub hotkey: Arc<HotkeyPair>,
     /// The network's numbers.
@@ -67,14 +74,34 @@ pub struct MinerSettings {
     pub learning_rate: LearningRateRule,
     /// Folder for snapshots.
     pub data: PathBuf,
-    /// The run's tokenizer.
-    pub tokenizer: Arc<Tokenizer>,
+    /// How it joins, and who is paid.
+    pub joining: Joining,
+    /// What it tells of its machine.
+    pub disclosure: Disclosure,
+    /// Who answers attestation challenges.
+    pub attestation: Provider,
+    /// Whether measurements go to the network's operator.
+    pub telemetry: FleetTelemetry,
+    /// Folder for what outlives a process but not the place in the queue or on the network.
+    pub state: PathBuf,
+    /// Where the run's tokenizer comes from.
+    pub tokenizer: TokenizerSource,
     /// Most activations of a first stage under way; the run's cache size if not set.
     pub in_flight: Option<usize>,
     /// Where every deed is written down.
     pub recorder: Recorder,
     /// Seed of weights that nobody has merged yet (spec 8.7).
     pub weights_seed: u64,
+}
+
+/// Whether the network's operator gets measurements of this miner (spec 11.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FleetTelemetry {
+    /// No.
+    #[default]
+    Off,
+    /// The user switched it on.
+    On,
 }
 
 /// A device with its thread. Cheap to clone: miners of one process share it.
@@ -177,9 +204,11 @@ async fn live(
     let announcer = Arc::clone(&life.announcer);
     let (peers, traffic) = (life.peers.clone(), life.traffic.clone());
     let every = life.services.constants.peer_status_broadcast;
+    let (telemetry, services) = (life.settings.telemetry, life.services.clone());
     let ended = tokio::select! {
         ended = life.run() => ended,
         () = announcer.run(&peers, &traffic, &board, every) => Ok(()),
+        () = fleet::report(telemetry, &services, &board) => Ok(()),
         () = take_orders(orders, &wishes, &board) => Ok(()),
     };
     life.close().await;
@@ -225,6 +254,7 @@ pub(super) struct Life {
     pub(super) board: Arc<Board>,
     pub(super) announcer: Arc<Announcer>,
     pub(super) services: Services,
+    pub(super) http: HttpClient,
     pub(super) bridge: Bridge,
     pub(super) traffic: Traffic,
     pub(super) peers: Peers,
@@ -237,6 +267,8 @@ pub(super) struct Life {
     /// What the last registration said.
     pub(super) terms: Option<Terms>,
     pub(super) stage: Option<LocalStage>,
+    /// Of the run, where the stage reads text.
+    pub(super) tokenizer: Option<Arc<Tokenizer>>,
     pub(super) desk: Option<Arc<Desk>>,
     /// What of this epoch's work is uploaded already.
     pub(super) handed_in: HandInMemory,
@@ -279,13 +311,21 @@ impl Life {
             entropy.split("requests"),
         );
         let storage = Storage::new(http.clone(), constants.storage.clone(), clock.clone());
-        let bridge =
-            Bridge::new(http, settings.bridge.clone(), constants.registry.clone(), clock.clone());
+        let bridge = Bridge::new(
+            http.clone(),
+            settings.bridge.clone(),
+            constants.registry.clone(),
+            clock.clone(),
+        );
         let sent = SentForwards::new();
         let door = Arc::new(Door::new(sent.clone()));
+        let identity = settings.peer_identity.load(&mut entropy)?;
+        if let Some(aside) = &identity.damaged {
+            tracing::warn!(path = %aside.display(), "the peer key was damaged; a new one is used");
+        }
         let setup = PeerSetup {
-            reach: settings.reach,
-            secret: random_secret(&mut entropy),
+            reach: settings.reach.clone(),
+            secret: identity.secret,
             rules: constants.peers.clone(),
             served_activations: SERVED_AT_FIRST,
             hotkey: Arc::clone(&settings.hotkey),
@@ -305,7 +345,10 @@ impl Life {
             entropy: entropy.split("publisher"),
         });
         let announcer = Arc::new(Announcer::new(address, clock.clone()));
-        let services = Services { orchestrator, storage, clock: clock.clone(), constants };
+        let limit = constants.attestation_timeout;
+        let attestor = Attestor::new(settings.attestation.clone(), limit, clock.clone());
+        let services =
+            Services { orchestrator, storage, attestor, clock: clock.clone(), constants };
         Ok(Self {
             settings,
             device,
@@ -314,6 +357,7 @@ impl Life {
             board,
             announcer,
             services,
+            http,
             bridge,
             traffic,
             peers,
@@ -325,6 +369,7 @@ impl Life {
             wish,
             terms: None,
             stage: None,
+            tokenizer: None,
             desk: None,
             handed_in: HandInMemory::default(),
             merged: MergeMemory::default(),
@@ -342,6 +387,7 @@ impl Life {
         let mut duty = Duty::Register;
         let mut troubles = 0;
         while !duty.is_end() {
+            self.greet(duty).await;
             let outcome = self.perform(duty).await;
             tracing::debug!(miner = self.settings.name, ?duty, ?outcome, "duty ended");
             troubles = if matches!(outcome, Outcome::Trouble(_)) { troubles + 1 } else { 0 };
@@ -349,7 +395,10 @@ impl Life {
             if duty == Duty::Train && matches!(outcome, Outcome::PhaseIs(_)) {
                 self.resets = 0;
             }
-            self.explain(&outcome, next.pause);
+            if let Outcome::Benched(bench) = outcome {
+                self.announcer.say(Phase::Training, bench.status());
+            }
+            self.explain(duty, &outcome, next.pause);
             let pause = self.length_of(next.pause);
             if next.pause == Pause::Reset {
                 self.start_over(&outcome).await;
@@ -359,7 +408,7 @@ impl Life {
             }
             duty = if self.rest(pause).await { Duty::Stopped } else { next.duty };
             if let (Duty::Fault, None) = (duty, &self.failure) {
-                self.failure = Some(failure_of(&outcome));
+                self.failure = Some(self.failure_of(&outcome));
             }
         }
         match self.failure.take() {
@@ -369,6 +418,16 @@ impl Life {
                 self.board.status(State::Fault, reason, Who::You, "you must act on the message");
                 Err(error)
             }
+        }
+    }
+
+    /// Tells the orchestrator that this miner is about to do something (spec 1.10). The duty's own
+    /// calls tell what matters of a failure.
+    async fn greet(&self, duty: Duty) {
+        if duty != Duty::Register
+            && let Err(error) = self.services.orchestrator.healthcheck().await
+        {
+            tracing::debug!("healthcheck: {error}");
         }
     }
 
@@ -395,7 +454,7 @@ impl Life {
     }
 
     /// Shows why there is a pause.
-    fn explain(&self, outcome: &Outcome, pause: Pause) {
+    fn explain(&self, duty: Duty, outcome: &Outcome, pause: Pause) {
         if pause == Pause::None || *self.wish.borrow() != Wish::Run {
             return;
         }
@@ -413,12 +472,24 @@ impl Life {
                 board.status(state, reason, who, next);
             }
             Outcome::NotRegistered => {
-                let next = "the orchestrator must take the miner in again";
-                board.status(State::Registering, Reason::NotRegistered, Who::Network, next);
+                let (who, next) = match (duty, &self.settings.joining) {
+                    (Duty::Register, Joining::Metagraph) => (
+                        Who::You,
+                        "the hotkey must be registered on the subnet, or join as one of the pool",
+                    ),
+                    _ => (Who::Network, "the orchestrator must take the miner in again"),
+                };
+                board.status(State::Registering, Reason::NotRegistered, who, next);
             }
-            Outcome::RunFull | Outcome::Benched => {
-                let reason = Reason::BackOff { attempt: self.resets + 1 };
+            Outcome::RunFull => {
                 let next = "the network must have room for this miner";
+                board.status(State::Waiting, Reason::RunFull, Who::Network, next);
+            }
+            Outcome::Benched(bench) => {
+                let (reason, next) = match bench {
+                    Bench::Frozen => (Reason::Frozen, "the network must let it work again"),
+                    Bench::Initializing => (Reason::NextEpoch, "the next epoch must begin"),
+                };
                 board.status(State::Waiting, reason, Who::Network, next);
             }
             _ => {}
@@ -426,6 +497,18 @@ impl Life {
         if pause != Pause::Reset {
             let length = pause.length(&self.services.constants);
             board.expect(Eta::Seconds(length.as_secs_f64()));
+        }
+    }
+
+    fn failure_of(&self, outcome: &Outcome) -> MinerError {
+        match outcome {
+            Outcome::WrongVersion(what) => MinerError::Version(what.clone()),
+            Outcome::AttestationRefused(words) => {
+                let given = !self.services.attestor.sends_null();
+                MinerError::Refused(attestation_refused(given, words))
+            }
+            Outcome::Hopeless(what) => MinerError::Failed(what.clone()),
+            other => MinerError::Failed(format!("{other:?}")),
         }
     }
 
@@ -463,13 +546,5 @@ pub(super) async fn until_stop(mut wish: watch::Receiver<Wish>) {
     // An error means that nobody can ask any more.
     if wish.wait_for(|wish| *wish == Wish::Stop).await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-fn failure_of(outcome: &Outcome) -> MinerError {
-    match outcome {
-        Outcome::WrongVersion(what) => MinerError::Version(what.clone()),
-        Outcome::Hopeless(what) => MinerError::Failed(what.clone()),
-        other => MinerError::Failed(format!("{other:?}")),
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::config::Constants;
+use crate::protocol::messages::MinerStatus;
 use crate::protocol::{Phase, ServerError};
 
 /// What the miner is busy with. Each is carried out from start to end, and ends with an
@@ -53,6 +54,25 @@ impl Duty {
     }
 }
 
+/// Why the network lets this miner not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bench {
+    /// It was frozen; for how long is the network's business.
+    Frozen,
+    /// It begins with the next epoch.
+    Initializing,
+}
+
+impl Bench {
+    /// What peers are told (spec 1.4).
+    pub fn status(self) -> MinerStatus {
+        match self {
+            Self::Frozen => MinerStatus::Frozen,
+            Self::Initializing => MinerStatus::Initializing,
+        }
+    }
+}
+
 /// How a duty ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -69,13 +89,15 @@ pub enum Outcome {
     /// The run has no room.
     RunFull,
     /// The orchestrator benched this miner.
-    Benched,
+    Benched(Bench),
     /// A server or the store does not do its part; in plain words.
     Trouble(String),
     /// The weights on this machine cannot be trusted, or cannot be had: start over.
     Reset(String),
     /// The device or a computation failed; the stage must be built again.
     StageLost(String),
+    /// The network refuses this miner's attestation, in its own words.
+    AttestationRefused(String),
     /// Something no repetition can help with: a full disk, a model that does not fit.
     Hopeless(String),
     /// The user asked to stop, and the work in hand is done.
@@ -90,8 +112,10 @@ impl Outcome {
             ServerError::EntityNotRegistered { .. } => Self::NotRegistered,
             ServerError::SpecVersion { .. } => Self::WrongVersion(error.to_string()),
             ServerError::RunFull { .. } => Self::RunFull,
-            ServerError::MinerFrozen { .. } | ServerError::MinerInitializing { .. } => {
-                Self::Benched
+            ServerError::MinerFrozen { .. } => Self::Benched(Bench::Frozen),
+            ServerError::MinerInitializing { .. } => Self::Benched(Bench::Initializing),
+            ServerError::Other { .. } if error.is_about_attestation() => {
+                Self::AttestationRefused(error.to_string())
             }
             ServerError::Other { .. } => Self::Trouble(error.to_string()),
         }
@@ -152,7 +176,9 @@ pub fn next(duty: Duty, outcome: &Outcome, troubles: u32) -> Next {
     }
     match outcome {
         Outcome::StopAsked => go(Duty::Stopped),
-        Outcome::WrongVersion(_) | Outcome::Hopeless(_) => go(Duty::Fault),
+        Outcome::WrongVersion(_) | Outcome::Hopeless(_) | Outcome::AttestationRefused(_) => {
+            go(Duty::Fault)
+        }
         Outcome::Done => go(following(duty)),
         Outcome::PhaseIs(phase) => {
             let to = for_phase(duty, *phase);
@@ -163,9 +189,9 @@ pub fn next(duty: Duty, outcome: &Outcome, troubles: u32) -> Next {
         }
         Outcome::RunFull => after(Pause::RunFull, Duty::Register),
         Outcome::NotYet => after(Pause::NotYet, duty),
-        Outcome::Benched if duty == Duty::Register => after(Pause::Registration, duty),
+        Outcome::Benched(_) if duty == Duty::Register => after(Pause::Registration, duty),
         // Phases go on while a miner is benched: look again where the stage stands.
-        Outcome::Benched => after(Pause::Benched, Duty::AwaitTraining),
+        Outcome::Benched(_) => after(Pause::Benched, Duty::AwaitTraining),
         Outcome::NotRegistered if duty == Duty::Register => after(Pause::Registration, duty),
         Outcome::Trouble(_) if duty == Duty::Register => after(Pause::Registration, duty),
         Outcome::Trouble(_) if troubles < MAX_TROUBLES || is_patient(duty) => {
@@ -239,11 +265,13 @@ mod tests {
             Outcome::NotRegistered,
             Outcome::WrongVersion(text()),
             Outcome::RunFull,
-            Outcome::Benched,
+            Outcome::Benched(Bench::Frozen),
+            Outcome::Benched(Bench::Initializing),
             Outcome::Trouble(text()),
             Outcome::Reset(text()),
             Outcome::StageLost(text()),
             Outcome::Hopeless(text()),
+            Outcome::AttestationRefused(text()),
             Outcome::StopAsked,
         ];
         phases.into_iter().chain(others).collect()
@@ -288,7 +316,10 @@ mod tests {
                     let step = next(duty, &outcome, troubles);
                     let ends = matches!(
                         outcome,
-                        Outcome::StopAsked | Outcome::WrongVersion(_) | Outcome::Hopeless(_)
+                        Outcome::StopAsked
+                            | Outcome::WrongVersion(_)
+                            | Outcome::Hopeless(_)
+                            | Outcome::AttestationRefused(_)
                     );
                     assert_eq!(step.duty.is_end(), ends || duty.is_end(), "{duty:?} {outcome:?}");
                 }

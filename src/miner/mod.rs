@@ -4,15 +4,21 @@ mod announce;
 pub mod board;
 mod duties;
 mod error;
+mod fleet;
+pub mod joining;
 mod life;
 pub mod machine;
 mod register;
 pub mod snapshot;
+pub mod text_source;
+mod ticket;
 mod uploads;
 mod view;
 
 pub use error::MinerError;
-pub use life::{DeviceWorker, Miner, MinerHandle, MinerSettings};
+pub use joining::{Disclosure, Joining, PayoutAddress};
+pub use life::{DeviceWorker, FleetTelemetry, Miner, MinerHandle, MinerSettings};
 pub use snapshot::{
-    Command, DeviceView, Eta, MinerSnapshot, NeighbourView, Reason, State, Status, Who, Work,
+    Command, DeviceView, Eta, MinerSnapshot, NeighbourView, QueueView, Reason, State, Status, Who,
+    Work,
 };

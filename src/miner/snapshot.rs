@@ -58,6 +58,12 @@ pub enum Reason {
     Start,
     /// The registration request is on its way.
     AskingForStage,
+    /// A place in the registration queue is held.
+    Queued,
+    /// The place's turn has come; it is being confirmed.
+    ConfirmingPlace,
+    /// The server cannot tell the place; it is still held.
+    QueueSilent,
     /// The stage's memory is taken and its kernels are compiled.
     BuildingStage,
     /// The merged weights are downloaded.
@@ -87,6 +93,12 @@ pub enum Reason {
         /// In plain words.
         what: String,
     },
+    /// The run takes no more miners now.
+    RunFull,
+    /// The network does not let this miner work.
+    Frozen,
+    /// This miner may work from the next epoch on.
+    NextEpoch,
     /// The orchestrator dropped this miner; it registers again.
     NotRegistered,
     /// Waiting before the next try.
@@ -107,6 +119,9 @@ impl Reason {
         match self {
             Self::Start => "start",
             Self::AskingForStage => "asking-for-stage",
+            Self::Queued => "queued",
+            Self::ConfirmingPlace => "confirming-place",
+            Self::QueueSilent => "queue-silent",
             Self::BuildingStage => "building-stage",
             Self::LoadingWeights => "loading-weights",
             Self::WorkAvailable => "work-available",
@@ -120,6 +135,9 @@ impl Reason {
             Self::UserPaused => "user-paused",
             Self::StopRequested => "stop-requested",
             Self::NetworkTrouble { .. } => "network-trouble",
+            Self::RunFull => "run-full",
+            Self::Frozen => "frozen",
+            Self::NextEpoch => "next-epoch",
             Self::NotRegistered => "not-registered",
             Self::BackOff { .. } => "back-off",
             Self::Failed { .. } => "failed",
@@ -131,6 +149,9 @@ impl Reason {
         match self {
             Self::Start => "Hearth is starting.".into(),
             Self::AskingForStage => "Asking the orchestrator for a run and a stage.".into(),
+            Self::Queued => "In the network's registration queue.".into(),
+            Self::ConfirmingPlace => "It is this miner's turn: confirming its place.".into(),
+            Self::QueueSilent => "The server cannot tell this miner's place; it is kept.".into(),
             Self::BuildingStage => "Preparing the stage on the device.".into(),
             Self::LoadingWeights => "Downloading the merged weights.".into(),
             Self::WorkAvailable => "Activations and gradients are being worked on.".into(),
@@ -144,6 +165,9 @@ impl Reason {
             Self::UserPaused => "You paused it.".into(),
             Self::StopRequested => "Stopping: work in hand is finished first.".into(),
             Self::NetworkTrouble { what } => format!("{what} Trying again."),
+            Self::RunFull => "The run takes no more miners now.".into(),
+            Self::Frozen => "The network has frozen this miner.".into(),
+            Self::NextEpoch => "This miner starts with the next epoch.".into(),
             Self::NotRegistered => "The orchestrator no longer lists this miner.".into(),
             Self::BackOff { attempt } => format!("Waiting before try {attempt}."),
             Self::Failed { what } => what.clone(),
@@ -241,6 +265,19 @@ pub struct NeighbourView {
     pub heard: Option<f64>,
 }
 
+/// A place in the registration queue.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct QueueView {
+    /// When the ticket was drawn, Unix seconds.
+    pub since: f64,
+    /// When the server last said anything of it, Unix seconds.
+    pub heard: f64,
+    /// The best place so far.
+    pub best: Option<u64>,
+    /// Places with the times they were told, oldest first.
+    pub places: Vec<(f64, u64)>,
+}
+
 /// Everything a face shows of one miner.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MinerSnapshot {
@@ -258,6 +295,8 @@ pub struct MinerSnapshot {
     pub epoch: u64,
     /// Epoch of the snapshot on disk whose weights were taken over, if any were.
     pub recovered: Option<u64>,
+    /// The place in the registration queue, while there is one.
+    pub queue: Option<QueueView>,
     /// Wire word of the stage's phase, as last heard.
     pub phase: Option<String>,
     /// The status line.

@@ -1,7 +1,11 @@
 //! Turns the news of the training phase into what faces see: counters, reasons, events.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::board::Board;
+use super::duties::holding_stage;
 use super::snapshot::{Reason, State, Who};
+use crate::network::Directory;
 use crate::protocol::messages::MinerStatus;
 use crate::protocol::{Epoch, Phase, StageIndex};
 use crate::telemetry::{Event, Severity};
@@ -19,6 +23,10 @@ pub(super) struct TrainingView<'a> {
     pub(super) epoch: Epoch,
     pub(super) learning_rate: f64,
     pub(super) tokens_per_activation: u64,
+    /// Who is there.
+    pub(super) directory: &'a Directory,
+    /// Whether the network lets this miner only look on.
+    pub(super) benched: AtomicBool,
 }
 
 impl TrainingView<'_> {
@@ -53,8 +61,16 @@ impl Observer for TrainingView<'_> {
                 self.status(Reason::WorkAvailable, Who::Machine, "the epoch's work must be done");
             }
             News::Idle(Idle::OtherStage) => {
-                let next = "every stage must be training";
-                self.status(Reason::OtherStageNotTraining, Who::Network, next);
+                let next = match holding_stage(&self.directory.peers(), Phase::Training) {
+                    Some((stage, phase)) => {
+                        format!("stage {stage} must train again ({})", phase.as_str())
+                    }
+                    None => "every stage must be training".to_owned(),
+                };
+                self.status(Reason::OtherStageNotTraining, Who::Network, &next);
+            }
+            News::Idle(_) if self.benched.load(Ordering::Acquire) => {
+                self.status(Reason::NextEpoch, Who::Network, "the next epoch must begin");
             }
             News::Idle(Idle::CacheFull) => {
                 self.status(Reason::CacheFull, Who::Peer, "a gradient must come back");
@@ -99,6 +115,7 @@ impl Observer for TrainingView<'_> {
                 });
             }
             News::Benched(benched) => {
+                self.benched.store(benched, Ordering::Release);
                 let status =
                     if benched { MinerStatus::Initializing } else { MinerStatus::Training };
                 self.announcer.say(Phase::Training, status);

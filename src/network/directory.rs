@@ -6,6 +6,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::mpsc;
+
 use crate::protocol::ids::{Hotkey, NodeId, StageIndex};
 use crate::protocol::messages::PeerStatus;
 
@@ -51,6 +53,15 @@ impl NodeAddress {
     pub fn is_dialable(&self) -> bool {
         self.relay_url.is_some() || !self.direct.is_empty()
     }
+
+    /// Whether the node left every place where it was before, as one does that was started anew.
+    /// A place more or less is no move: connections find out about those themselves.
+    pub fn moved_from(&self, before: &Self) -> bool {
+        if before.direct.is_empty() {
+            return before.relay_url.is_some() && before.relay_url != self.relay_url;
+        }
+        !self.direct.iter().any(|socket| before.direct.contains(socket))
+    }
 }
 
 /// The shared read model. Cheap to clone.
@@ -65,6 +76,8 @@ struct Book {
     addresses: HashMap<NodeId, NodeAddress>,
     /// Nodes in the order they came, for forgetting the oldest that left.
     order: VecDeque<NodeId>,
+    /// Who is told of nodes that moved.
+    listeners: Vec<mpsc::UnboundedSender<NodeId>>,
 }
 
 impl Directory {
@@ -84,13 +97,27 @@ impl Directory {
         book.remember_addresses()
     }
 
+    /// Nodes that moved to other addresses, or were started anew, from now on.
+    pub fn moves(&self) -> mpsc::UnboundedReceiver<NodeId> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.lock().listeners.push(sender);
+        receiver
+    }
+
     /// A status that came from `hotkey` itself over a checked connection; `status` has its arrival
     /// time. Ignored unless the registry lists the hotkey.
     pub fn hear(&self, hotkey: &Hotkey, status: PeerStatus) {
-        let mut book = self.lock();
-        if let Some(peer) = book.peers.iter_mut().find(|peer| &peer.hotkey == hotkey) {
-            peer.status = status.clone();
-            book.heard.insert(hotkey.clone(), status);
+        let mut guard = self.lock();
+        let book = &mut *guard;
+        let Some(peer) = book.peers.iter_mut().find(|peer| &peer.hotkey == hotkey) else { return };
+        peer.status = status.clone();
+        let uptime = status.uptime_seconds;
+        let before = book.heard.insert(hotkey.clone(), status);
+        // One that was started anew has forgotten its connections, whatever its addresses are.
+        if before.is_some_and(|before| uptime < before.uptime_seconds) {
+            for node in &peer.nodes {
+                book.listeners.retain(|listener| listener.send(node.id.clone()).is_ok());
+            }
         }
     }
 
@@ -137,8 +164,12 @@ impl Book {
             if self.addresses.get(&node.id) == Some(node) {
                 continue;
             }
-            if self.addresses.insert(node.id.clone(), node.clone()).is_none() {
-                self.order.push_back(node.id.clone());
+            match self.addresses.insert(node.id.clone(), node.clone()) {
+                None => self.order.push_back(node.id.clone()),
+                Some(before) if node.moved_from(&before) => {
+                    self.listeners.retain(|listener| listener.send(node.id.clone()).is_ok());
+                }
+                Some(_) => {}
             }
             changed.push(node.id.clone());
         }
@@ -189,6 +220,45 @@ mod tests {
         let changed = directory.replace(vec![peer(1, 0, 10), peer(2, 1, 12)]);
         assert_eq!(changed, vec![NodeId::from_bytes(&[2; 32])]);
         assert_eq!(directory.peers_of(StageIndex(1)).len(), 1);
+    }
+
+    #[test]
+    fn a_node_moved_only_if_nothing_of_its_old_places_is_left() {
+        let directory = Directory::new();
+        let mut moves = directory.moves();
+        let places = |relay: Option<&str>, ports: &[u16]| {
+            let mut peer = peer(1, 0, 10);
+            peer.nodes[0].relay_url = relay.map(str::to_owned);
+            peer.nodes[0].direct =
+                ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
+            vec![peer]
+        };
+        let (a, b) = (Some("https://a"), Some("https://b"));
+        for (relay, ports, moved) in [
+            (a, &[10][..], false),
+            (a, &[10, 11], false),
+            (b, &[11], false),
+            (b, &[12], true),
+            (b, &[], true),
+            (a, &[], true),
+            (a, &[13], false),
+        ] {
+            directory.replace(places(relay, ports));
+            assert_eq!(moves.try_recv().is_ok(), moved, "{relay:?} {ports:?}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_says_that_it_runs_for_less_time_than_before_was_started_anew() {
+        let directory = Directory::new();
+        let mut moves = directory.moves();
+        let one = peer(1, 0, 10);
+        directory.replace(vec![one.clone()]);
+        for (uptime_seconds, anew) in [(5.0, false), (9.0, false), (1.0, true), (2.0, false)] {
+            let status = PeerStatus { uptime_seconds, ..PeerStatus::default() };
+            directory.hear(&one.hotkey, status);
+            assert_eq!(moves.try_recv().is_ok(), anew, "{uptime_seconds}");
+        }
     }
 
     #[test]

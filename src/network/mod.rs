@@ -2,8 +2,11 @@
 //! storage, the bridge with its node registry, and the peers. Callers get typed answers and typed
 //! errors; no socket, header or retry is visible above this module.
 
+pub mod attestation;
 pub mod directory;
+pub mod disclosed;
 pub mod http;
+pub mod hub;
 pub mod orchestrator;
 pub mod peers;
 pub mod publisher;

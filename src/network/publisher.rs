@@ -194,6 +194,30 @@ impl Publisher {
     }
 }
 
+/// Why there is nobody to send to now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nobody {
+    /// The registry has nobody.
+    Known,
+    /// All have failed several times in a row and are left alone for a while.
+    Answers,
+    /// All have refused.
+    Accepts,
+    /// None is in training.
+    Trains,
+}
+
+impl Nobody {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Known => "no peer of that stage is known",
+            Self::Answers => "the peers of that stage do not answer",
+            Self::Accepts => "every peer of that stage refused it",
+            Self::Trains => "no peer of that stage is training",
+        }
+    }
+}
+
 /// What one try came to.
 enum Tried {
     Delivered(NodeId),
@@ -244,17 +268,16 @@ impl Work {
                 self.finish(&item, Outcome::Dropped(Dropped::Deadline { after, last }));
                 continue;
             }
-            let Some(node) = self.choose(&item) else {
-                if !item.refused_by.is_empty() {
-                    "every peer of the next stage refused it".clone_into(&mut item.last);
-                } else if item.last.is_empty() {
-                    "no peer of the next stage is known".clone_into(&mut item.last);
+            match self.choose(&item) {
+                Ok(node) => self.start(item, node),
+                Err(nobody) => {
+                    if item.last.is_empty() || nobody != Nobody::Known {
+                        nobody.as_str().clone_into(&mut item.last);
+                    }
+                    item.refused_by.clear();
+                    self.delay(item, self.rules.no_peer_pause);
                 }
-                item.refused_by.clear();
-                self.delay(item, self.rules.no_peer_pause);
-                continue;
-            };
-            self.start(item, node);
+            }
         }
     }
 
@@ -271,26 +294,42 @@ impl Work {
         });
     }
 
-    /// The node for the next try of `item`: spec 6.10.
-    fn choose(&mut self, item: &Item) -> Option<NodeId> {
+    /// The node for the next try of `item`: spec 6.10, without those that do not answer.
+    fn choose(&mut self, item: &Item) -> Result<NodeId, Nobody> {
         let nodes: Vec<NodeId> = match &item.outbound.target {
-            Target::Nodes(nodes, _) => nodes.clone(),
-            Target::AnyOf(stage) => {
-                let peers = self.peers.directory().peers_of(*stage);
-                let candidates: Vec<Peer> = peers
-                    .into_iter()
-                    .filter(|peer| peer.is_routable() && !item.refused_by.contains(&peer.hotkey))
-                    .collect();
-                let statuses: Vec<PeerStatus> =
-                    candidates.iter().map(|peer| peer.status.clone()).collect();
-                let draw = self.entropy.unit();
-                let chosen = peer_selection::choose(&statuses, draw)?;
-                let chosen = candidates.get(chosen)?;
-                let dialable = chosen.nodes.iter().filter(|node| node.is_dialable());
-                dialable.map(|node| node.id.clone()).collect()
+            Target::Nodes(nodes, _) => {
+                let answering = nodes.iter().filter(|node| !self.peers.is_resting(node));
+                answering.cloned().collect()
             }
+            Target::AnyOf(stage) => self.nodes_of_one(*stage, &item.refused_by)?,
         };
-        nodes.get(self.entropy.below(nodes.len())).cloned()
+        nodes.get(self.entropy.below(nodes.len())).cloned().ok_or(Nobody::Answers)
+    }
+
+    /// The nodes of a miner of `stage`, drawn by weight.
+    fn nodes_of_one(
+        &mut self,
+        stage: StageIndex,
+        refused_by: &[Hotkey],
+    ) -> Result<Vec<NodeId>, Nobody> {
+        let mut candidates: Vec<Peer> = self.peers.directory().peers_of(stage);
+        candidates.retain(|peer| peer.is_routable() && !refused_by.contains(&peer.hotkey));
+        if candidates.is_empty() {
+            return Err(if refused_by.is_empty() { Nobody::Known } else { Nobody::Accepts });
+        }
+        for peer in &mut candidates {
+            peer.nodes.retain(|node| node.is_dialable() && !self.peers.is_resting(&node.id));
+        }
+        candidates.retain(|peer| !peer.nodes.is_empty());
+        if candidates.is_empty() {
+            return Err(Nobody::Answers);
+        }
+        let statuses: Vec<PeerStatus> = candidates.iter().map(|peer| peer.status.clone()).collect();
+        let chosen = peer_selection::choose(&statuses, self.entropy.unit());
+        let chosen = chosen.and_then(|chosen| candidates.into_iter().nth(chosen));
+        let chosen =
+            chosen.ok_or(if refused_by.is_empty() { Nobody::Trains } else { Nobody::Accepts });
+        Ok(chosen?.nodes.into_iter().map(|node| node.id).collect())
     }
 
     fn conclude(&mut self, mut item: Item, node: NodeId, tried: Tried) {

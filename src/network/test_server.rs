@@ -9,8 +9,10 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 
-use crate::clock::Clock;
-use crate::network::{HttpClient, Route, Traffic};
+use crate::clock::{Clock, Entropy};
+use crate::config::Constants;
+use crate::network::{HttpClient, Orchestrator, Route, Traffic};
+use crate::wallet::HotkeyPair;
 
 /// Serves `router` for the rest of the test; gives the base URL without a trailing slash.
 pub(crate) async fn start(router: Router) -> String {
@@ -24,6 +26,15 @@ pub(crate) async fn start(router: Router) -> String {
 pub(crate) fn client() -> HttpClient {
     let (clock, traffic) = (Clock::system(), Traffic::default());
     HttpClient::new(Route::Loopback, Duration::from_secs(5), clock, traffic).unwrap()
+}
+
+/// The orchestrator at `base`, as a key of its own, with a short pause between attempts.
+pub(crate) fn orchestrator(base: &str) -> Orchestrator {
+    let mut constants = Constants::practice();
+    constants.http.failure_pause = Duration::from_millis(20);
+    let hotkey = Arc::new(HotkeyPair::generate(&mut Entropy::seeded(1, "hotkey")));
+    let entropy = Entropy::seeded(2, "requests");
+    Orchestrator::new(client(), base.parse().unwrap(), hotkey, &constants, Clock::system(), entropy)
 }
 
 /// One request as the server saw it.

@@ -7,6 +7,8 @@ use std::ops::RangeInclusive;
 const RESET_JITTER: f64 = 0.25;
 /// Jitter of queue polling: 20 % up or down.
 const POLL_JITTER: f64 = 0.2;
+/// Longest wait between two looks at the registration queue.
+const LONGEST_POLL: f64 = 3600.0;
 /// How long an activation may stay in a cache, per stage still to come.
 const CACHE_SECONDS_PER_STAGE: u64 = 300;
 
@@ -23,9 +25,10 @@ pub fn reset_wait_range(resets: u32) -> RangeInclusive<f64> {
     spread(reset_wait(resets), RESET_JITTER)
 }
 
-/// The wait before asking the registration queue again; 0 stays 0.
+/// The wait before asking the registration queue again; 0 stays 0. The number is the server's: one
+/// that is negative counts as 0, and nobody waits longer than an hour.
 pub fn queue_poll_range(poll_after_seconds: f64) -> RangeInclusive<f64> {
-    spread(poll_after_seconds.max(0.0), POLL_JITTER)
+    spread(poll_after_seconds.max(0.0).min(LONGEST_POLL), POLL_JITTER)
 }
 
 /// The point `unit` (0..1) of the way through `range`.
@@ -61,7 +64,7 @@ pub fn bridge_retry(attempt: u32) -> f64 {
 /// How long an activation may wait in the cache of `stage` of `stages`: longer, the further it has
 /// to travel.
 pub fn activation_cache_timeout(stages: usize, stage: usize) -> u64 {
-    CACHE_SECONDS_PER_STAGE * stages.saturating_sub(stage) as u64
+    CACHE_SECONDS_PER_STAGE.saturating_mul(stages.saturating_sub(stage) as u64)
 }
 
 fn doubled(times: u32) -> f64 {
@@ -85,6 +88,10 @@ mod tests {
         assert!((publish_retry(u32::MAX) - 5.0).abs() < f64::EPSILON);
         assert!((pick(&reset_wait_range(1), 0.5) - 5.0).abs() < 1e-12);
         assert_eq!(queue_poll_range(0.0), 0.0..=0.0);
+        for odd in [f64::NAN, f64::INFINITY, f64::MAX, -1.0, f64::NEG_INFINITY] {
+            let range = queue_poll_range(odd);
+            assert!(*range.start() >= 0.0 && *range.end() <= 2.0 * LONGEST_POLL, "{odd}");
+        }
         assert_eq!(activation_cache_timeout(3, 5), 0);
     }
 }

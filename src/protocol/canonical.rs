@@ -8,8 +8,14 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::reading::memory_for;
+
 /// Deepest nesting of lists and objects that is accepted. Real bodies need 6.
 pub const MAX_DEPTH: usize = 64;
+
+/// Most memory that the values of a body may take, by the count of [`memory_for`]. A signature is
+/// checked over bodies that anybody can send; 10,000 partitions need 20 MB.
+const MAX_MEMORY: usize = 128 << 20;
 
 /// What a falsy body (none, null, `{}`, `[]`, `""`, `0`, `false`) is signed as.
 pub const EMPTY: &str = "{}";
@@ -23,6 +29,9 @@ pub enum CanonicalError {
     /// Nested too deeply.
     #[error("the body is nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
+    /// More values than any real body has: they would not be checked in reasonable memory.
+    #[error("the body holds more values than any real one")]
+    TooManyValues,
 }
 
 /// In which order object keys are written.
@@ -51,6 +60,9 @@ pub fn canonical_of<T: Serialize + ?Sized>(value: &T) -> Result<String, Canonica
 
 /// `json` as Python's `json.dumps` writes it.
 pub fn python_text(json: &[u8], order: KeyOrder) -> Result<String, CanonicalError> {
+    if memory_for(json) > MAX_MEMORY {
+        return Err(CanonicalError::TooManyValues);
+    }
     let value: &RawValue = serde_json::from_slice(json)?;
     let mut out = String::with_capacity(json.len() + json.len() / 8);
     write_value(value.get(), order, MAX_DEPTH, &mut out)?;

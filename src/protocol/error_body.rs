@@ -1,10 +1,15 @@
 //! Application errors as the orchestrator sends them: HTTP 200 with
 //! `{"error_name": ..., "error_dict": {...}}` (spec 1.11). Read by the client, built by the swarm.
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::ids::StageIndex;
 use super::phase::Phase;
+use super::reading::{self, excerpt};
+
+/// Longest text of the server's that is kept, in characters: it goes to logs and to the screen.
+const MAX_TEXT: usize = 300;
 
 /// An error that the orchestrator answered with.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -67,9 +72,27 @@ pub enum ServerError {
     },
 }
 
+/// As much of an answer as tells whether it is an error.
+#[derive(Deserialize)]
+struct ErrorBody {
+    error_name: Option<String>,
+    #[serde(default)]
+    error_dict: Value,
+}
+
 impl ServerError {
-    /// The error in an answer's `body`, if it is one; `None` for every ordinary answer. Must be
-    /// asked before anything else is made of a body.
+    /// The error in an answer's body as it came, if it is one; `None` for every ordinary answer, and
+    /// for what is no JSON. Must be asked before anything else is made of a body.
+    pub fn in_answer(body: &[u8]) -> Option<Self> {
+        // An error is an object; lists, which are the long answers, need not be looked through.
+        let first = body.iter().find(|byte| !byte.is_ascii_whitespace())?;
+        let read = (*first == b'{').then(|| reading::json::<ErrorBody>(body).ok())??;
+        let ErrorBody { error_name, error_dict } = read;
+        let empty = Map::new();
+        Some(Self::from_parts(&error_name?, error_dict.as_object().unwrap_or(&empty)))
+    }
+
+    /// The error in a parsed `body`; otherwise like [`ServerError::in_answer`].
     pub fn detect(body: &Value) -> Option<Self> {
         let body = body.as_object()?;
         let name = body.get("error_name")?.as_str()?;
@@ -96,9 +119,9 @@ impl ServerError {
             _ => None,
         };
         known.unwrap_or_else(|| Self::Other {
-            name: name.to_owned(),
+            name: excerpt(name, 60),
             message: text(dict, "message")
-                .unwrap_or_else(|| Value::Object(dict.clone()).to_string()),
+                .unwrap_or_else(|| excerpt(&Value::Object(dict.clone()).to_string(), MAX_TEXT)),
         })
     }
 
@@ -113,6 +136,13 @@ impl ServerError {
             Self::MinerInitializing { .. } => "MinerInitializingError",
             Self::Other { name, .. } => name,
         }
+    }
+
+    /// Whether the server refuses an attestation. The class names of that are not published
+    /// (spec 12, point 2): the word itself is what tells.
+    pub fn is_about_attestation(&self) -> bool {
+        matches!(self, Self::Other { name, message }
+            if [name, message].iter().any(|text| text.to_lowercase().contains("attest")))
     }
 
     /// The body a server answers with.
@@ -140,8 +170,8 @@ impl ServerError {
 fn text(dict: &Map<String, Value>, key: &str) -> Option<String> {
     match dict.get(key)? {
         Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+        Value::String(text) => Some(excerpt(text, MAX_TEXT)),
+        other => Some(excerpt(&other.to_string(), MAX_TEXT)),
     }
 }
 
@@ -188,6 +218,24 @@ mod tests {
         for error in all {
             assert_eq!(ServerError::detect(&error.to_body()), Some(error));
         }
+    }
+
+    #[test]
+    fn an_answer_is_looked_at_as_it_came_and_its_words_are_kept_short() {
+        let read = |text: &str| ServerError::in_answer(text.as_bytes());
+        let error = ServerError::RunFull { message: "no room".into() };
+        assert_eq!(read(&format!(" {}", error.to_body())), Some(error));
+        for ordinary in ["", "[]", "{}", "true", "{", r#"{"error_name":null}"#, r#"{"a":[1,{}]}"#] {
+            assert_eq!(read(ordinary), None, "{ordinary}");
+        }
+        let bare = read(r#"{"error_dict":[1],"error_name":"Boom"}"#);
+        assert!(matches!(bare, Some(ServerError::Other { .. })));
+        let long = json!({"error_name": "X".repeat(5000), "error_dict": {"a": "\n".repeat(5000)}});
+        assert!(read(&long.to_string()).unwrap().to_string().chars().count() < 400);
+        let long =
+            json!({"error_name": "RunFullError", "error_dict": {"message": "\u{1b}".repeat(900)}});
+        let shown = read(&long.to_string()).unwrap().to_string();
+        assert!(shown.chars().count() < 330 && !shown.contains('\u{1b}'));
     }
 
     #[test]

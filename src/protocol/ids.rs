@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::reading::excerpt;
 use super::ss58::{self, Ss58Error};
 
 /// A miner's or validator's signing address: SS58 with prefix 42 whose checksum was verified.
@@ -43,7 +44,9 @@ impl FromStr for Hotkey {
     type Err = Ss58Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::try_from(text.to_owned())
+        // Checked before it is copied: it may be of any length.
+        ss58::decode(text)?;
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -61,7 +64,7 @@ impl fmt::Display for Hotkey {
 
 /// A text that is not a peer's node id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a peer's node id: it must be 64 hexadecimal digits")]
+#[error("`{0}` is not a peer's node id: it must be 64 hexadecimal digits")]
 pub struct NodeIdError(String);
 
 /// A peer's iroh node id: an ed25519 public key as 64 lower-case hexadecimal digits.
@@ -94,12 +97,7 @@ impl TryFrom<String> for NodeId {
     type Error = NodeIdError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let mut bytes = [0; 32];
-        match hex::decode_to_slice(&text, &mut bytes) {
-            Ok(()) => Ok(Self::from_bytes(&bytes)),
-            // The text may come from anybody: keep the message short.
-            Err(_) => Err(NodeIdError(text.chars().take(80).collect())),
-        }
+        text.parse()
     }
 }
 
@@ -107,7 +105,12 @@ impl FromStr for NodeId {
     type Err = NodeIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::try_from(text.to_owned())
+        let mut bytes = [0; 32];
+        match hex::decode_to_slice(text, &mut bytes) {
+            Ok(()) => Ok(Self::from_bytes(&bytes)),
+            // The text may come from anybody: keep the message short.
+            Err(_) => Err(NodeIdError(excerpt(text, 70))),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub mod multipart;
 pub mod p2p;
 pub mod peer_selection;
 pub mod phase;
+pub mod reading;
 pub mod registry;
 pub mod sections;
 pub mod splits;

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::reading::excerpt;
+
 /// What a stage of a run is doing now.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
@@ -50,9 +52,9 @@ impl fmt::Display for Phase {
     }
 }
 
-/// A phase name that this version does not know.
+/// A phase name that this version does not know; a long one is shortened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the server named the phase {0:?}, which this version does not know; update Hearth")]
+#[error("the server named the phase `{0}`, which this version does not know; update Hearth")]
 pub struct UnknownPhase(pub String);
 
 impl FromStr for Phase {
@@ -62,7 +64,7 @@ impl FromStr for Phase {
         Phase::ALL
             .into_iter()
             .find(|phase| phase.as_str() == text)
-            .ok_or_else(|| UnknownPhase(text.to_owned()))
+            .ok_or_else(|| UnknownPhase(excerpt(text, 40)))
     }
 }
 

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::orchestrator::{Refused, bounded};
 use crate::clock::{Clock, Entropy, Moment};
+use crate::protocol::reading;
 
 /// Most variables.
 const MOST_VARIABLES: usize = 200_000;
@@ -367,7 +368,7 @@ async fn unlock(State(bridge): State<Bridge>, request: Request) -> Response<Body
 async fn body<T: DeserializeOwned>(bridge: &Bridge, request: Request) -> Result<T, Refused> {
     let (head, body) = request.into_parts();
     let bytes = bounded(&head.headers, body, MAX_BODY, &bridge.clock).await?;
-    serde_json::from_slice(&bytes)
+    reading::json(&bytes)
         .map_err(|e| Refused::Request(StatusCode::UNPROCESSABLE_ENTITY, e.to_string()))
 }
 

@@ -7,10 +7,14 @@ pub mod genesis;
 pub mod orchestrator;
 pub mod phases;
 pub mod practice;
+pub mod queue;
+pub mod relay;
+pub mod rules;
 pub mod run;
 pub mod snapshot;
 pub mod store;
 pub mod stories;
 
 pub use practice::{Practice, PracticeConfig, PracticeError};
+pub use rules::Rules;
 pub use snapshot::{LossPoint, MinerView, StageView, SwarmSnapshot};

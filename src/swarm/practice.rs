@@ -14,7 +14,9 @@ use super::genesis::first_partitions;
 use super::orchestrator::{
     Books, BooksError, Desk, Equipment, ListenError, Orchestrator, RunFacts, Shelf, Texts, listen,
 };
-use super::run::{Limits, Run, RunPlan};
+use super::queue::Queue;
+use super::rules::Rules;
+use super::run::{Run, RunPlan};
 use super::snapshot::SwarmSnapshot;
 use super::store::{Store, StoreError, make_writable};
 use crate::clock::{Clock, Entropy};
@@ -22,8 +24,7 @@ use crate::config::constants::Constants;
 use crate::model::presets::Preset;
 use crate::model::{LlamaConfig, OptimizerKind, PlanError, StageSpec};
 use crate::protocol::messages::{
-    ActivationSettings, DatasetSettings, Flag, ModelConfig, ModelMetadata, OptimizerSettings,
-    RunFlags,
+    ActivationSettings, DatasetSettings, ModelConfig, ModelMetadata, OptimizerSettings,
 };
 use crate::protocol::sections::num_partitions;
 use crate::protocol::splits::{Split, SplitError, balanced_splits};
@@ -57,8 +58,8 @@ pub struct PracticeConfig {
     pub port: u16,
     /// What faces call the miners that are known beforehand.
     pub names: BTreeMap<Hotkey, String>,
-    /// Guards.
-    pub limits: Limits,
+    /// What is refused, asked for and waited for.
+    pub rules: Rules,
     /// The network's numbers.
     pub constants: Constants,
 }
@@ -80,7 +81,7 @@ impl PracticeConfig {
             folder,
             port: 0,
             names: BTreeMap::new(),
-            limits: Limits::default(),
+            rules: Rules::lenient(),
             constants: Constants::practice(),
         }
     }
@@ -121,7 +122,7 @@ impl PracticeConfig {
             seed: self.seed,
             num_partitions: num_partitions(miners, self.stages).max(1),
             tokens_per_activation: (self.preset.seq * self.preset.batch) as u64,
-            limits: self.limits,
+            rules: self.rules.clone(),
             names: self.names.clone(),
         }
     }
@@ -158,7 +159,6 @@ impl PracticeConfig {
             run_id: plan.run_id.clone(),
             model_cfg: wire_config(preset.name, &preset.config(), preset.total_params()),
             model_metadata: metadata,
-            run_flags: RunFlags::default().with_on(Flag::KeepCacheOnLocalStep),
             num_partitions: plan.num_partitions,
             spec_version: self.constants.spec_version,
         }
@@ -265,17 +265,19 @@ impl Practice {
         let facts = config.facts(&plan, specs.iter().map(|spec| spec.split).collect());
         let mut books = Books::open(&Shelf::File(config.folder.join("books.sqlite"))).await?;
         let model = format!("{} ({} parameters)", preset.name, preset.total_params());
-        let restored = books.begin(&plan, &model, clock.unix_seconds()).await?;
+        let mut restored = books.begin(&plan, &model, clock.unix_seconds()).await?;
         let folder = config.folder.join("objects");
         let store = Store::start(&folder, clock.clone(), &mut Entropy::system()).await?;
         let store = Arc::new(store);
+        let tickets = std::mem::take(&mut restored.tickets);
+        let queue = Queue::restored(tickets, &plan.rules.queue, clock.unix());
         let mut run = Run::new(plan, restored, clock.now());
         if !run.has_weights() {
             publish_first_weights(&mut run, &store, specs, config.seed).await?;
         }
         let texts = texts(&config.feed);
         let now = clock.clone();
-        let equipment = Equipment { facts, run, books, store, texts, clock: now, events };
+        let equipment = Equipment { facts, run, queue, books, store, texts, clock: now, events };
         let orchestrator = Orchestrator::start(listener, equipment)
             .await
             .map_err(|error| PracticeError::Broken(error.to_string()))?;
@@ -294,6 +296,11 @@ impl Practice {
     /// The bridge's address.
     pub fn bridge_url(&self) -> String {
         format!("{}/bridge", self.orchestrator_url())
+    }
+
+    /// Replaces the rules of the living swarm: freezes miners, changes flags, opens the queue.
+    pub async fn set_rules(&self, rules: Rules) {
+        self.orchestrator.desk().set_rules(rules).await;
     }
 
     /// What faces see.
@@ -405,9 +412,9 @@ fn wire_config(name: &str, config: &LlamaConfig, total_params: u64) -> ModelConf
         orig_context_length: Some(config.orig_context_length),
         emb_dim: Some(config.emb_dim),
         bottleneck_dim: config.bottleneck_dim,
-        quantize_activations: Some(false),
-        quantize_activations_grads: Some(false),
-        quantize_weights: Some(false),
+        quantize_activations: Some(false.into()),
+        quantize_activations_grads: Some(false.into()),
+        quantize_weights: Some(false.into()),
         n_heads: Some(config.n_heads),
         n_layers: Some(config.n_layers),
         hidden_dim: Some(config.hidden_dim),

@@ -23,6 +23,19 @@ pub enum Event {
         /// Unix seconds.
         since: f64,
     },
+    /// The place in the registration queue changed.
+    Queue {
+        /// Name of the miner.
+        miner: String,
+        /// Wire word of the ticket's status.
+        status: String,
+        /// How many are before it, if the server tells.
+        place: Option<u64>,
+        /// The best place so far.
+        best: Option<u64>,
+        /// When the ticket was drawn, Unix seconds.
+        since: f64,
+    },
     /// A stage entered a phase.
     Phase {
         /// 0-based.

@@ -71,3 +71,55 @@ impl Admission for Door {
         self.ask(|post| post.largest_tensor).unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Moment;
+    use crate::training::cache::{CachedForward, Capacity};
+    use crate::training::queue::Input;
+    use crate::training::terms::LearningRateRule;
+    use crate::training::terms::tests::answer;
+
+    #[test]
+    fn a_gradient_gets_in_only_from_the_node_that_got_a_forward_that_still_waits() {
+        let sent = SentForwards::new();
+        let door = Door::new(sent.clone());
+        let (peer, other) = (NodeId::from_bytes(&[1; 32]), NodeId::from_bytes(&[2; 32]));
+        let desk = Arc::new(Desk::new(Capacity::Fixed(4), Duration::from_secs(60)));
+        let keep = |id: &str| {
+            let input = Arc::new(Input::Tokens(vec![]));
+            desk.keep(CachedForward {
+                id: id.into(),
+                input,
+                source: None,
+                since: Moment::default(),
+            });
+        };
+        keep("sent");
+        keep("unsent");
+        sent.note(&"sent".into(), &peer);
+        sent.note(&"finished".into(), &peer);
+        let awaits = |id: &str, from: &NodeId| door.awaits_backward(&id.into(), from);
+        assert!(!awaits("sent", &peer), "the door is shut");
+        assert_eq!((door.stage(), door.largest_tensor(), door.takes_forwards()), (None, 0, false));
+
+        let terms = Terms::read(&answer(), LearningRateRule::FromRun).unwrap();
+        door.open(&terms, Arc::clone(&desk));
+        assert!(!door.takes_forwards() && !awaits("sent", &peer), "the desk takes nothing yet");
+        desk.set_intake(Intake::Open);
+        assert!(door.takes_forwards());
+        assert_eq!(door.stage(), Some(StageIndex(1)));
+        assert_eq!(door.largest_tensor(), 6 * 8 * 4 * BYTES_PER_NUMBER);
+        assert!(awaits("sent", &peer));
+        assert!(!awaits("sent", &other), "it went to another");
+        assert!(!awaits("unsent", &peer), "it was not sent");
+        assert!(!awaits("finished", &peer), "its gradient is here already, or it was given up");
+        desk.set_intake(Intake::InHand);
+        assert!(!door.takes_forwards() && awaits("sent", &peer), "what is in hand is finished");
+        door.shut();
+        assert!(!awaits("sent", &peer));
+    }
+}

@@ -100,10 +100,12 @@ pub(super) struct Floor<'a> {
     pub(super) desk: &'a Desk,
     pub(super) publisher: &'a Publisher,
     pub(super) peers: &'a Peers,
-    pub(super) tokenizer: &'a Tokenizer,
+    pub(super) tokenizer: Option<&'a Tokenizer>,
     pub(super) observer: &'a dyn Observer,
     /// As they were when the phase began; only what cannot change is read from here.
     pub(super) terms: Terms,
+    /// Most activations of a first stage under way, where the user set it.
+    pub(super) in_flight: Option<usize>,
     /// Reports that wait for the push they belong to.
     awaiting: Mutex<HashMap<(ActivationId, Direction), Report>>,
     /// Reports that are not answered yet, waiting ones included.
@@ -123,9 +125,10 @@ pub(super) struct FloorParts<'a> {
     pub(super) desk: &'a Desk,
     pub(super) publisher: &'a Publisher,
     pub(super) peers: &'a Peers,
-    pub(super) tokenizer: &'a Tokenizer,
+    pub(super) tokenizer: Option<&'a Tokenizer>,
     pub(super) observer: &'a dyn Observer,
     pub(super) terms: Terms,
+    pub(super) in_flight: Option<usize>,
 }
 
 impl<'a> Floor<'a> {
@@ -139,6 +142,7 @@ impl<'a> Floor<'a> {
             tokenizer: parts.tokenizer,
             observer: parts.observer,
             terms: parts.terms,
+            in_flight: parts.in_flight,
             awaiting: Mutex::default(),
             unreported: AtomicUsize::new(0),
             ready,
@@ -164,6 +168,9 @@ impl<'a> Floor<'a> {
     /// phase; anything else is the caller's business.
     pub(super) fn heed(&self, error: &CallError) {
         match error.server() {
+            Some(error) if error.is_about_attestation() => {
+                self.finish(TrainingEnd::Server(error.clone()));
+            }
             Some(
                 ServerError::LayerState { actual: Phase::Training, .. } | ServerError::Other { .. },
             )

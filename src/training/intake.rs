@@ -1,12 +1,14 @@
 //! From bytes to work: pushed activations and gradients, and the first stage's own samples, become
-//! tensors and tokens before they are queued. What is no tensor of the right size is dropped here.
+//! tensors and tokens before they are queued; so does what the orchestrator hands out, a sample or
+//! the name of a peer to fetch from. What is no tensor of the right size is dropped here.
 
 use std::sync::Arc;
 
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
 
 use super::floor::{Floor, News};
+use super::pull::{Unpulled, pull};
 use super::queue::{BackwardWork, ForwardWork, Input, Source, SpotCheck, fetch_amount};
 use crate::model::tokenizer::TokenizerError;
 use crate::network::peers::InboundPush;
@@ -23,12 +25,16 @@ enum Unusable {
     Tensor(#[from] TorchError),
     #[error("it names no sample to take the targets from")]
     NoSample,
+    #[error("this stage has no tokenizer to read its text with")]
+    NoTokenizer,
     #[error("its sample cannot be downloaded: {0}")]
     Download(#[from] DownloadError),
     #[error("its sample cannot be tokenised: {0}")]
     Tokens(#[from] TokenizerError),
     #[error("its sample has {have} tokens where {need} are needed")]
     Short { have: usize, need: usize },
+    #[error(transparent)]
+    Unpulled(#[from] Unpulled),
 }
 
 /// Puts pushed forwards into the queue, in the order they came. Never returns while pushes may come.
@@ -71,22 +77,24 @@ fn lose(floor: &Floor<'_>, what: &str, id: &ActivationId, why: &Unusable) {
 
 async fn forward_work(floor: &Floor<'_>, push: InboundPush) -> Result<ForwardWork, Unusable> {
     let numbers = tensor(floor, &push.tensor_file)?;
-    let targets = if floor.terms.is_last() {
-        let sample = push.sample_path.as_deref().ok_or(Unusable::NoSample)?;
-        Some(tokens(floor, sample).await?)
-    } else {
-        None
-    };
     Ok(ForwardWork {
         id: push.activation,
         input: Arc::new(Input::Activation(numbers)),
         input_hash: Some(ActivationHash::of(&push.tensor_file)),
         // The gradient goes to the node that really sent this, whatever the message names.
         source: Some(Source { hotkey: push.sender, nodes: vec![push.from] }),
+        targets: targets(floor, push.sample_path.as_deref()).await?,
         sample: push.sample_path,
-        targets,
         spot_check: None,
     })
+}
+
+/// What is to be predicted; only the last stage needs it.
+async fn targets(floor: &Floor<'_>, sample: Option<&str>) -> Result<Option<Vec<u32>>, Unusable> {
+    if !floor.terms.is_last() {
+        return Ok(None);
+    }
+    tokens(floor, sample.ok_or(Unusable::NoSample)?).await.map(Some)
 }
 
 fn backward_work(floor: &Floor<'_>, push: &InboundPush) -> Result<BackwardWork, Unusable> {
@@ -107,7 +115,7 @@ fn tensor(floor: &Floor<'_>, bytes: &[u8]) -> Result<Vec<bf16>, Unusable> {
 /// The sample at `url` as B x S token ids (spec 5.4).
 async fn tokens(floor: &Floor<'_>, url: &str) -> Result<Vec<u32>, Unusable> {
     let text = floor.services.storage.get_text(url).await?;
-    let mut tokens = floor.tokenizer.encode(&text)?;
+    let mut tokens = floor.tokenizer.ok_or(Unusable::NoTokenizer)?.encode(&text)?;
     let need = floor.terms.tokens();
     if tokens.len() < need {
         return Err(Unusable::Short { have: tokens.len(), need });
@@ -143,16 +151,72 @@ async fn fetch_once(floor: &Floor<'_>, in_flight: Option<usize>) {
         return;
     }
     match floor.services.orchestrator.get_activations(wanted).await {
-        Ok(served) => {
-            for answer in served {
-                take_sample(floor, answer).await;
-            }
-        }
+        Ok(served) => take_served(floor, served).await,
         Err(error) => {
             floor.heed(&error);
             tracing::debug!("no samples: {error}");
         }
     }
+}
+
+/// Samples one after the other, since each waits for its place; what peers hold beside that.
+async fn take_served(floor: &Floor<'_>, served: Vec<ActivationResponse>) {
+    let (held, samples): (Vec<_>, Vec<_>) =
+        served.into_iter().partition(|answer| answer.source_node_id.is_some());
+    // As many as were asked for at most, so all at once.
+    let mut fetches: FuturesUnordered<_> =
+        held.into_iter().map(|answer| fetch_held(floor, answer)).collect();
+    let fetching = async { while fetches.next().await.is_some() {} };
+    let sampling = async {
+        for answer in samples {
+            take_sample(floor, answer).await;
+        }
+    };
+    tokio::join!(fetching, sampling);
+}
+
+async fn fetch_held(floor: &Floor<'_>, answer: ActivationResponse) {
+    let Some(id) = answer.activation_id.clone() else { return };
+    let backward = answer.direction == Some(Direction::Backward);
+    let what = if backward { "gradient" } else { "forward" };
+    if let Err(why) = take_held(floor, &id, answer).await {
+        lose(floor, what, &id, &why);
+    }
+}
+
+/// Fetches work from the peer that the orchestrator names and queues it as if it had been pushed.
+async fn take_held(
+    floor: &Floor<'_>,
+    id: &ActivationId,
+    answer: ActivationResponse,
+) -> Result<(), Unusable> {
+    let Some(source) = &answer.source_node_id else { return Ok(()) };
+    let stage = floor.terms.stage;
+    if answer.direction == Some(Direction::Backward) {
+        let pulled = pull(floor.peers, stage, source, id, &answer).await?;
+        let gradient = tensor(floor, &pulled.bytes)?;
+        let work = BackwardWork { id: id.clone(), gradient, input_hash: pulled.hash };
+        // One that is here already, or whose forward was given up, is past.
+        floor.desk.offer_backward(work);
+        return Ok(());
+    }
+    if floor.desk.knows(id) {
+        return Ok(());
+    }
+    let pulled = pull(floor.peers, stage, source, id, &answer).await?;
+    let numbers = tensor(floor, &pulled.bytes)?;
+    let sample = answer.target_download_url.or(answer.presigned_download_url);
+    let work = ForwardWork {
+        id: id.clone(),
+        input: Arc::new(Input::Activation(numbers)),
+        input_hash: Some(pulled.hash),
+        source: Some(Source { hotkey: pulled.hotkey, nodes: vec![pulled.node] }),
+        targets: targets(floor, sample.as_deref()).await?,
+        sample,
+        spot_check: None,
+    };
+    floor.desk.bring_forward(work).await;
+    Ok(())
 }
 
 async fn take_sample(floor: &Floor<'_>, answer: ActivationResponse) {

@@ -219,10 +219,9 @@ pub async fn exchange_optimizer(
     let trailer = storage.weights_trailer(url).await?;
     // Looked at before anything is asked for.
     let need = stage.flat_optimizer_len().await?;
-    let bytes = trailer.section_bytes(ChunkNumber(0)).map_err(|_| ExchangeError::Size {
-        have: trailer.len,
-        need,
-    })?;
+    let bytes = trailer
+        .section_bytes(ChunkNumber(0))
+        .map_err(|_| ExchangeError::Size { have: trailer.len, need })?;
     if bytes.end - bytes.start != 2 * need as u64 {
         return Err(ExchangeError::Size { have: trailer.len, need });
     }

@@ -185,9 +185,7 @@ async fn fetch_chunk(
         };
         if !merge::all_finite(&theirs) {
             "it holds numbers that are not finite".clone_into(&mut why);
-        } else if gate == Gate::Open
-            || gate.admits(cosine(stage, range.clone(), &theirs).await?)
-        {
+        } else if gate == Gate::Open || gate.admits(cosine(stage, range.clone(), &theirs).await?) {
             return Ok(Ok((range.start, theirs)));
         } else {
             "it differs too much from the own weights".clone_into(&mut why);

@@ -319,11 +319,7 @@ impl LocalStage {
     }
 
     /// Replaces some of the weights.
-    pub async fn write_weights_at(
-        &self,
-        start: usize,
-        values: Vec<f32>,
-    ) -> Result<(), LocalError> {
+    pub async fn write_weights_at(&self, start: usize, values: Vec<f32>) -> Result<(), LocalError> {
         self.run(Urgency::Ordinary, move |stage| {
             stage.write_weights(start..start + values.len(), &values)
         })

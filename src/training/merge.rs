@@ -17,7 +17,7 @@ use crate::protocol::bf16::narrow;
 use crate::protocol::blob::{BlobError, PartitionBlob};
 use crate::protocol::merge::{self, MergeError, Source};
 use crate::protocol::messages::{
-    FileType, Flag, Partition, SubmitMergedPartitionsRequest, SubmittedWeights,
+    AttestationAction, FileType, Flag, Partition, SubmitMergedPartitionsRequest, SubmittedWeights,
 };
 use crate::protocol::sections::{GeometryError, chunk_range, partition_batches};
 use crate::protocol::{ChunkNumber, Epoch, RunId, StageIndex};
@@ -253,7 +253,10 @@ impl Merger<'_> {
         }
         let count = partitions.len();
         if count > 0 {
-            let request = SubmitMergedPartitionsRequest { partitions, attestation: None };
+            let (run, flags) = (&self.stage.terms().run, &self.stage.terms().flags);
+            let action = AttestationAction::MergedPartitions;
+            let attestation = self.services.attest(action, run, flags).await?;
+            let request = SubmitMergedPartitionsRequest { partitions, attestation };
             self.services.orchestrator.submit_merged_partitions(&request).await?;
         }
         for deed in &deeds {

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod merge;
 pub mod phase;
 pub mod pseudo_gradient;
+mod pull;
 pub mod queue;
 pub mod record;
 pub mod services;

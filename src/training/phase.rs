@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
 
-use super::cache::CachedForward;
+use super::cache::{CachedForward, Capacity};
 use super::desk::{Desk, Intake};
 use super::floor::{Floor, FloorParts, Idle, News, Observer, Report, TrainingEnd, Wish};
 use super::intake;
@@ -22,7 +22,7 @@ use crate::network::peers::{PeerInbox, Peers};
 use crate::network::publisher::{Outbound, Outcome, Published, Publisher, Target};
 use crate::protocol::bf16::bf16;
 use crate::protocol::messages::{
-    Direction, Flag, LossReportRequest, MinerStatus, SubmitActivationRequest,
+    AttestationAction, Direction, Flag, LossReportRequest, MinerStatus, SubmitActivationRequest,
 };
 use crate::protocol::torch::{self, TorchError};
 use crate::protocol::{ActivationHash, ActivationId, Phase, StageIndex};
@@ -48,8 +48,8 @@ pub struct Pipeline<'a> {
     pub peers: &'a Peers,
     /// Inbound pushes.
     pub inbox: &'a mut PeerInbox,
-    /// For samples.
-    pub tokenizer: &'a Tokenizer,
+    /// For samples; a body stage has none.
+    pub tokenizer: Option<&'a Tokenizer>,
     /// Who is told.
     pub observer: &'a dyn Observer,
     /// What the user wants.
@@ -74,6 +74,7 @@ pub async fn train(pipeline: Pipeline<'_>, stage: &mut LocalStage) -> TrainingEn
         tokenizer,
         observer: pipeline.observer,
         terms: stage.terms().clone(),
+        in_flight: pipeline.in_flight.filter(|_| stage.terms().is_first()),
     });
     let floor = &floor;
     let fetching = async {
@@ -174,6 +175,13 @@ fn apply_config(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRul
     terms.flags = config.run_flags;
     terms.hyper = old.clone().with(config.model_metadata.as_ref(), rule);
     (terms.hyper.batch, terms.hyper.sequence) = (old.batch, old.sequence);
+    let cache = terms.hyper.cache;
+    // A measured size is the miner's own, and a set limit the user's.
+    let fixed = floor.in_flight.is_none() && !terms.flags.is_on(Flag::AutoMaxCache);
+    if fixed && cache != old.cache {
+        floor.desk.set_capacity(Capacity::Fixed(cache));
+        floor.peers.set_served_activations(cache);
+    }
 }
 
 async fn forward(
@@ -351,6 +359,13 @@ async fn send_report(floor: &Floor<'_>, mut report: Report) {
     if let Some((check, file)) = report.spot_check.take() {
         let storage = &floor.services.storage;
         report.submit.activation_path = spot_check::upload(storage, check, file).await;
+    }
+    // The flag may have changed since the phase began; the newest configuration is in the stage, which
+    // is at work: what the phase began with is near enough for a field that may be null.
+    let (run, flags) = (&floor.terms.run, &floor.terms.flags);
+    match floor.services.attest(AttestationAction::SubmitActivation, run, flags).await {
+        Ok(attestation) => report.submit.attestation = attestation,
+        Err(error) => floor.heed(&error),
     }
     if let Err(error) = orchestrator.submit_activation(&report.submit).await {
         floor.heed(&error);

@@ -10,7 +10,9 @@ use crate::network::CallError;
 use crate::network::storage::{Escort, UploadError, UploadJob};
 use crate::protocol::blob::BlobError;
 use crate::protocol::merge;
-use crate::protocol::messages::{FileType, Flag, SubmitOptimizerStateRequest, WeightUpdate};
+use crate::protocol::messages::{
+    AttestationAction, FileType, Flag, SubmitOptimizerStateRequest, WeightUpdate,
+};
 use crate::protocol::{Epoch, RunId, ServerError, StageIndex};
 
 /// A pseudo-gradient that must not be handed in.
@@ -134,7 +136,9 @@ pub async fn hand_in(
         .await
         .map_err(of_upload)?;
     drop(blob);
-    let update = WeightUpdate { weights_path: object.clone(), attestation: None };
+    let (run, flags) = (&stage.terms().run, &stage.terms().flags);
+    let attestation = services.attest(AttestationAction::Weights, run, flags).await?;
+    let update = WeightUpdate { weights_path: object.clone(), attestation };
     let answer = match services.orchestrator.submit_weights(&update).await {
         Ok(answer) => answer,
         Err(error) => {

@@ -118,6 +118,8 @@ pub struct Terms {
     pub flags: RunFlags,
     /// Hyper-parameters.
     pub hyper: HyperParameters,
+    /// What the run calls its tokenizer.
+    pub tokenizer: Option<String>,
     /// What to build.
     pub spec: StageSpec,
 }
@@ -160,6 +162,7 @@ impl Terms {
             epoch: answer.current_epoch.unwrap_or(Epoch(1)),
             flags: answer.run_flags.clone(),
             hyper,
+            tokenizer: metadata.and_then(|m| m.tokenizer_name.clone()),
             spec,
         })
     }

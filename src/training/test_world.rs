@@ -22,6 +22,7 @@ use super::worker::Worker;
 use crate::clock::{Clock, Entropy};
 use crate::compute::cpu::CpuDevice;
 use crate::config::Constants;
+use crate::network::attestation::{Attestor, Provider};
 use crate::network::http::{HttpClient, Route};
 use crate::network::storage::Storage;
 use crate::network::{Orchestrator, Traffic};
@@ -226,7 +227,9 @@ pub(super) async fn world() -> (Server, Services, LocalStage, Recorder) {
         Entropy::seeded(2, "training test"),
     );
     let storage = Storage::new(http, constants.storage.clone(), clock.clone());
-    let services = Services { orchestrator, storage, clock, constants: Arc::new(constants) };
+    let attestor = Attestor::new(Provider::Nobody, Duration::from_secs(1), clock.clone());
+    let constants = Arc::new(constants);
+    let services = Services { orchestrator, storage, attestor, clock, constants };
     let terms = Terms::read(&answer(), LearningRateRule::FromRun).unwrap();
     let worker = Worker::start("test").unwrap();
     let device = Arc::new(CpuDevice::new(Some(1)));

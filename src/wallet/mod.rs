@@ -2,9 +2,11 @@
 //! `network`, because keys outlive connections and come from places (files, stores) that the network
 //! must not know.
 
+pub mod file;
+
 use std::fmt;
 
-use schnorrkel::{ExpansionMode, Keypair, MiniSecretKey};
+use schnorrkel::{ExpansionMode, Keypair, MiniSecretKey, SecretKey};
 use zeroize::Zeroizing;
 
 use crate::clock::Entropy;
@@ -15,7 +17,7 @@ use crate::protocol::ids::Hotkey;
 /// Why bytes are not a hotkey.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HotkeyError {
-    /// The bytes are no sr25519 mini secret.
+    /// The bytes are no sr25519 secret.
     #[error("the hotkey's secret seed is not a valid sr25519 seed: check the file it came from")]
     MiniSecret,
 }
@@ -45,6 +47,15 @@ impl HotkeyPair {
     pub fn from_mini_secret(seed: &[u8; 32]) -> Result<Self, HotkeyError> {
         let mini = MiniSecretKey::from_bytes(seed).map_err(|_| HotkeyError::MiniSecret)?;
         let keypair = mini.expand_to_keypair(ExpansionMode::Ed25519);
+        let address = Hotkey::from_public_key(&keypair.public.to_bytes());
+        Ok(Self { keypair, address })
+    }
+
+    /// The key of an expanded secret, which wallets call `privateKey`: 64 bytes as schnorrkel keeps
+    /// them (scalar, then nonce).
+    pub fn from_secret(secret: &[u8; 64]) -> Result<Self, HotkeyError> {
+        let secret = SecretKey::from_bytes(secret).map_err(|_| HotkeyError::MiniSecret)?;
+        let keypair = secret.to_keypair();
         let address = Hotkey::from_public_key(&keypair.public.to_bytes());
         Ok(Self { keypair, address })
     }

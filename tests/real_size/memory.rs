@@ -4,7 +4,8 @@
 fn status(name: &str) -> Option<u64> {
     let table = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = table.lines().find_map(|line| line.strip_prefix(name))?;
-    let kilobytes: u64 = line.trim_start_matches(':').trim().strip_suffix("kB")?.trim().parse().ok()?;
+    let kilobytes: u64 =
+        line.trim_start_matches(':').trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }
 

@@ -8,10 +8,14 @@ use std::sync::Arc;
 use hearth::clock::{Clock, Entropy};
 use hearth::compute::cpu::CpuDevice;
 use hearth::config::Constants;
-use hearth::miner::{Command, DeviceWorker, Miner, MinerSettings, MinerSnapshot};
+use hearth::miner::text_source::TokenizerSource;
+use hearth::miner::{
+    Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerSettings, MinerSnapshot,
+};
 use hearth::model::tokenizer::Tokenizer;
 use hearth::network::Route;
-use hearth::network::peers::PeerReach;
+use hearth::network::attestation::Provider;
+use hearth::network::peers::{PeerIdentity, PeerReach};
 use hearth::telemetry::{Event, Events};
 use hearth::training::record::Recorder;
 use hearth::training::terms::LearningRateRule;
@@ -42,7 +46,8 @@ pub struct Line {
 
 pub fn live_if_asked() {
     let (Ok(server), Ok(folder)) = (std::env::var(SERVER), std::env::var(FOLDER)) else { return };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.unwrap().block_on(live(&server, folder.as_ref()));
 }
 
@@ -58,11 +63,17 @@ fn settings(server: &str, folder: &Path) -> MinerSettings {
         orchestrator: server,
         route: Route::Loopback,
         reach: PeerReach::Loopback,
+        peer_identity: PeerIdentity::ThrowAway,
         hotkey: Arc::new(HotkeyPair::generate(&mut Entropy::seeded(1, "key"))),
         constants: Arc::new(constants),
         learning_rate: LearningRateRule::Constant,
         data: folder.join("data"),
-        tokenizer: Arc::new(Tokenizer::shipped().unwrap()),
+        joining: Joining::Metagraph,
+        disclosure: Disclosure::default(),
+        attestation: Provider::Nobody,
+        telemetry: FleetTelemetry::Off,
+        state: folder.join("state"),
+        tokenizer: TokenizerSource::Given(Arc::new(Tokenizer::shipped().unwrap())),
         in_flight: None,
         recorder: Recorder::off(),
         weights_seed: 42,

@@ -7,7 +7,9 @@ use std::time::Duration;
 use half::bf16;
 use hearth::clock::{Clock, Entropy};
 use hearth::config::Constants;
-use hearth::network::peers::{Admission, InboundPush, PeerInbox, PeerReach, PeerSetup, Peers, random_secret};
+use hearth::network::peers::{
+    Admission, InboundPush, PeerInbox, PeerReach, PeerSetup, Peers, random_secret,
+};
 use hearth::network::registry::{Bridge, Registry, RegistrySetup};
 use hearth::network::{Directory, HttpClient, Route, Traffic};
 use hearth::protocol::messages::{Direction, PeerStatus};
@@ -80,7 +82,7 @@ impl Neighbour {
             bridge: Bridge::new(http.unwrap(), bridge, constants.registry, clock.clone()),
             run: RunId("real-size".into()),
             hotkey: hotkey.address().clone(),
-            address: peers.address(),
+            address: peers.address_watch(),
             stage,
             status,
             directory,
@@ -95,7 +97,11 @@ impl Neighbour {
     /// The node of the miner of `stage`, once the registry lists it.
     async fn node_of(&self, stage: StageIndex) -> NodeId {
         loop {
-            let node = self.registry.peers_of(stage).into_iter().find_map(|peer| peer.nodes.into_iter().next());
+            let node = self
+                .registry
+                .peers_of(stage)
+                .into_iter()
+                .find_map(|peer| peer.nodes.into_iter().next());
             if let Some(node) = node {
                 return node.id;
             }
@@ -133,14 +139,20 @@ impl Neighbour {
             let node = self.node_of(to).await;
             match self.peers.push(&node, &message).await {
                 Ok(()) => return,
-                Err(error) => assert!(std::time::Instant::now() < deadline, "{direction:?}: {error}"),
+                Err(error) => {
+                    assert!(std::time::Instant::now() < deadline, "{direction:?}: {error}")
+                }
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
 
     /// The next push of this direction; gives its numbers, checked.
-    pub async fn receive(&mut self, model: &Model, direction: Direction) -> (ActivationId, Vec<f32>) {
+    pub async fn receive(
+        &mut self,
+        model: &Model,
+        direction: Direction,
+    ) -> (ActivationId, Vec<f32>) {
         let inbox = match direction {
             Direction::Forward => &mut self.inbox.forwards,
             Direction::Backward => &mut self.inbox.backwards,

@@ -133,7 +133,8 @@ impl Orchestrator {
     }
 
     async fn complete_upload(&self, body: &Value) -> Value {
-        let (object, id) = (body["object_name"].as_str().unwrap(), body["upload_id"].as_str().unwrap());
+        let (object, id) =
+            (body["object_name"].as_str().unwrap(), body["upload_id"].as_str().unwrap());
         let parts = body["parts"].as_array().unwrap();
         let etags: Vec<&str> = parts.iter().map(|part| part["ETag"].as_str().unwrap()).collect();
         self.store.complete_multipart(object, id, &etags).await.unwrap();
@@ -196,9 +197,13 @@ impl Orchestrator {
             }
             "/common/get_merged_partitions" => {
                 let merged = play.merged.iter();
-                merged.map(|(chunk, object)| partition(*chunk, Some(self.store.presign_get(object)))).collect()
+                merged
+                    .map(|(chunk, object)| partition(*chunk, Some(self.store.presign_get(object))))
+                    .collect()
             }
-            "/miner/get_activations" | "/miner/get_partitions" | "/miner/get_previous_partitions" => {
+            "/miner/get_activations"
+            | "/miner/get_partitions"
+            | "/miner/get_previous_partitions" => {
                 json!([])
             }
             _ => json!({}),

@@ -9,13 +9,18 @@ use hearth::clock::{Clock, Entropy};
 use hearth::compute::Device;
 use hearth::compute::cpu::CpuDevice;
 use hearth::config::Constants;
-use hearth::miner::{Command, DeviceWorker, Miner, MinerHandle, MinerSettings, State};
+use hearth::miner::text_source::TokenizerSource;
+use hearth::miner::{
+    Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerHandle, MinerSettings,
+    State,
+};
 use hearth::model::presets::Preset;
 use hearth::model::tokenizer::Tokenizer;
 use hearth::network::Route;
-use hearth::network::peers::PeerReach;
+use hearth::network::attestation::Provider;
+use hearth::network::peers::{PeerIdentity, PeerReach};
 use hearth::swarm::feed::{Feed, Source};
-use hearth::swarm::{Practice, PracticeConfig};
+use hearth::swarm::{Practice, PracticeConfig, Rules};
 use hearth::telemetry::{Event, Events};
 use hearth::training::record::Recorder;
 use hearth::training::terms::LearningRateRule;
@@ -41,23 +46,46 @@ pub struct Plan {
     pub seed: u64,
 }
 
-pub async fn start(plan: &Plan, folder: &Path) -> World {
-    let clock = Clock::system();
-    let (events, own) = (Events::new(), Events::new());
-    let (seen, told) = (events.subscribe(), own.subscribe());
+/// The other side alone, for miners of other processes.
+#[allow(dead_code)] // Not every test that includes this file needs it.
+pub async fn swarm(plan: &Plan, folder: &Path) -> (Practice, Events) {
+    let events = Events::new();
+    let config = config(plan, folder, Rules::lenient());
+    let practice = Practice::start(config, Clock::system(), events.clone()).await.unwrap();
+    (practice, events)
+}
+
+fn config(plan: &Plan, folder: &Path, rules: Rules) -> PracticeConfig {
     let preset = *Preset::named("nano").unwrap();
     let tokenizer = Arc::new(Tokenizer::shipped().unwrap());
     let tokens = preset.seq * preset.batch;
     let source = Source::Stories { seed: plan.seed };
     let feed = Arc::new(Feed::new(source, Arc::clone(&tokenizer), tokens).unwrap());
-    let config = PracticeConfig {
+    PracticeConfig {
         stages: plan.stages,
         miners_per_stage: plan.miners_per_stage,
         epochs: Some(plan.epochs),
         in_flight: plan.in_flight,
         seed: plan.seed,
+        rules,
         ..PracticeConfig::new(preset, feed, folder.join("swarm"))
-    };
+    }
+}
+
+/// Under rules that refuse little.
+#[allow(dead_code)] // Not every test that includes this file starts this one.
+pub async fn start(plan: &Plan, folder: &Path) -> World {
+    start_with(plan, folder, Rules::lenient()).await
+}
+
+/// Under the rules given.
+#[allow(dead_code)] // Likewise.
+pub async fn start_with(plan: &Plan, folder: &Path, rules: Rules) -> World {
+    let clock = Clock::system();
+    let (events, own) = (Events::new(), Events::new());
+    let (seen, told) = (events.subscribe(), own.subscribe());
+    let config = config(plan, folder, rules);
+    let tokenizer = Arc::clone(config.feed.tokenizer());
     let practice = Practice::start(config, clock.clone(), events).await.unwrap();
     let device: Arc<dyn Device> = Arc::new(CpuDevice::new(None));
     let worker = DeviceWorker::start(device).unwrap();
@@ -71,11 +99,17 @@ pub async fn start(plan: &Plan, folder: &Path) -> World {
             bridge: practice.bridge_url().parse().unwrap(),
             route: Route::Loopback,
             reach: PeerReach::Loopback,
+            peer_identity: PeerIdentity::ThrowAway,
             hotkey: Arc::new(HotkeyPair::generate(&mut entropy)),
             constants: Arc::new(Constants::practice()),
             learning_rate: LearningRateRule::FromRun,
             data: folder.join(&name),
-            tokenizer: Arc::clone(&tokenizer),
+            joining: Joining::Metagraph,
+            disclosure: Disclosure::default(),
+            attestation: Provider::Nobody,
+            telemetry: FleetTelemetry::Off,
+            state: folder.join("state"),
+            tokenizer: TokenizerSource::Given(Arc::clone(&tokenizer)),
             in_flight: Some(plan.in_flight),
             recorder: recorder.clone(),
             weights_seed: 42,

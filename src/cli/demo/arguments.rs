@@ -8,6 +8,7 @@ use super::super::device::Backend;
 use super::super::{Exit, Failure};
 use crate::model::presets::{PRESETS, Preset};
 use crate::protocol::splits;
+use crate::swarm::Rules;
 use crate::swarm::feed::{Corpus, Source, TokenizerChoice};
 
 /// The most miners that one process is asked to hold.
@@ -61,6 +62,11 @@ pub struct DemoArguments {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 
+    /// Let the orchestrator refuse what a live network would: a registration queue, attestation
+    /// challenges, rate limits, spot checks, a bench for newcomers
+    #[arg(long, hide = true)]
+    pub strict: bool,
+
     /// No screen: lines on standard output
     #[arg(long)]
     pub headless: bool,
@@ -100,6 +106,8 @@ pub struct DemoPlan {
     pub source: Source,
     /// Its tokenizer.
     pub tokenizer: TokenizerChoice,
+    /// How strict the orchestrator is.
+    pub rules: Rules,
 }
 
 impl DemoArguments {
@@ -144,6 +152,7 @@ impl DemoArguments {
             in_flight: self.in_flight,
             end: self.end()?,
             source: self.source()?,
+            rules: if self.strict { Rules::strict() } else { Rules::lenient() },
             tokenizer: match &self.tokenizer {
                 None => TokenizerChoice::Shipped,
                 Some(word) => match word.parse() {

@@ -34,6 +34,14 @@ impl Face {
         Self::Lines(Printer::new(style, io::stdout(), clock.clone()))
     }
 
+    /// The same, with every change of state as a line of its own.
+    pub fn with_states(self) -> Self {
+        match self {
+            Self::Lines(printer) => Self::Lines(printer.with_states()),
+            screen @ Self::Screen(_) => screen,
+        }
+    }
+
     /// The dashboard, on a thread of its own.
     pub fn screen(
         control: Control,
@@ -54,6 +62,14 @@ impl Face {
         match self {
             Self::Lines(printer) => printer.event(event),
             Self::Screen(_) => Ok(()),
+        }
+    }
+
+    /// Waits until a screen has given the terminal back; not at all for lines.
+    pub async fn left_if_screen(&mut self) -> Result<Left, TuiError> {
+        match self {
+            Self::Lines(_) => Ok(Left::Asked),
+            Self::Screen(_) => self.left().await,
         }
     }
 

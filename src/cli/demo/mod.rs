@@ -3,7 +3,7 @@
 
 mod arguments;
 mod drive;
-mod face;
+pub mod face;
 mod folder;
 mod newcomer;
 mod session;
@@ -48,11 +48,7 @@ pub fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
             )
         })?,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Failed, format!("no threads: {error}")))?;
+    let runtime = super::runtime()?;
     let demo = Demo {
         plan: &plan,
         seed: arguments.seed,

@@ -14,11 +14,14 @@ use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, Entropy};
 use crate::compute::Device;
 use crate::config::constants::Constants;
+use crate::miner::text_source::TokenizerSource;
 use crate::miner::{
-    Command, DeviceWorker, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot,
+    Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerError, MinerHandle,
+    MinerSettings, MinerSnapshot,
 };
+use crate::network::attestation::Provider;
 use crate::network::http::Route;
-use crate::network::peers::PeerReach;
+use crate::network::peers::{PeerIdentity, PeerReach};
 use crate::swarm::feed::Feed;
 use crate::swarm::practice::{Practice, PracticeConfig, PracticeError, Trouble};
 use crate::telemetry::Events;
@@ -80,6 +83,7 @@ fn practice_config(from: &Ingredients<'_>, keys: &[(String, HotkeyPair)]) -> Pra
         in_flight: plan.in_flight.unwrap_or(IN_FLIGHT),
         seed: from.seed,
         port: from.port,
+        rules: plan.rules.clone(),
         names,
         ..PracticeConfig::new(*plan.preset, Arc::clone(&from.feed), from.folder.join("swarm"))
     }
@@ -136,11 +140,17 @@ impl Session {
             bridge: url(self.practice.bridge_url())?,
             route: Route::Loopback,
             reach: PeerReach::Loopback,
+            peer_identity: PeerIdentity::ThrowAway,
             hotkey: Arc::new(key),
             constants: Arc::new(Constants::practice()),
             learning_rate: LearningRateRule::FromRun,
             data: from.folder.join("miners").join(&name),
-            tokenizer: Arc::clone(from.feed.tokenizer()),
+            joining: Joining::Metagraph,
+            disclosure: Disclosure::default(),
+            attestation: Provider::Nobody,
+            telemetry: FleetTelemetry::Off,
+            state: from.folder.join("miners").join(&name),
+            tokenizer: TokenizerSource::Given(Arc::clone(from.feed.tokenizer())),
             in_flight: from.plan.in_flight,
             recorder: from.recorder.clone(),
             weights_seed: from.seed,
@@ -205,15 +215,4 @@ pub fn swarm_failure(error: &PracticeError) -> Failure {
         _ => Exit::Failed,
     };
     Failure::new(exit, error)
-}
-
-/// The line and exit code for a miner that ended by an error.
-pub fn miner_failure(name: &str, error: &MinerError) -> Failure {
-    let exit = match error {
-        MinerError::Version(_) => Exit::Version,
-        MinerError::Disk(_) => Exit::Disk,
-        MinerError::Device(_) => Exit::NoDevice,
-        _ => Exit::Failed,
-    };
-    Failure::new(exit, format!("{name}: {error}"))
 }

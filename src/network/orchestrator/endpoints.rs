@@ -6,9 +6,9 @@ use super::{CallError, Content, Orchestrator, empty_object, json};
 use crate::protocol::ids::{ChunkNumber, RunId};
 use crate::protocol::messages::{
     ActivationResponse, AttestationChallengeRequest, FileUploadCompletionRequest,
-    FileUploadCompletionResponse, FileUploadRequest, FileUploadResponse, GetActivationsRequest,
-    HeartbeatResponse, LayerOptimizerStateResponse, LossReportRequest,
-    MinerRegistrationQueueStatusResponse, Partition, PayoutColdkeyRequest,
+    FileUploadCompletionResponse, FileUploadRequest, FileUploadResponse, FleetTelemetryPayload,
+    FleetTelemetryResponse, GetActivationsRequest, HeartbeatResponse, LayerOptimizerStateResponse,
+    LossReportRequest, MinerRegistrationQueueStatusResponse, Partition, PayoutColdkeyRequest,
     RegisterMinerConfirmationRequest, RegisterMinerRequest, RegistrationAnswer,
     RequestAttestationChallengeResponse, RunConfigResponse, RunEpochResponse, RunInfo,
     SubmitActivationRequest, SubmitMergedPartitionsRequest, SubmitOptimizerStateRequest,
@@ -53,14 +53,20 @@ impl Orchestrator {
         self.get("/miner/register/status", &path, &[], empty_object()).await
     }
 
-    /// Confirms a queued registration. `POST /miner/register/confirm/{queue_id}`.
+    /// Confirms a queued registration. One short attempt: the challenge in it must not be used twice,
+    /// and the window is short, so that who gets no answer looks at the ticket instead.
+    /// `POST /miner/register/confirm/{queue_id}`.
     pub async fn confirm_registration(
         &self,
         queue_id: &str,
         request: &RegisterMinerConfirmationRequest,
     ) -> Result<MinerRegistrationQueueStatusResponse, CallError> {
+        let call = "/miner/register/confirm";
         let path = ["miner", "register", "confirm", queue_id];
-        self.post("/miner/register/confirm", &path, request).await
+        let content = json(call, request)?;
+        let mut request = self.request(reqwest::Method::POST, call, &path, &[], content);
+        (request.attempts, request.timeout) = (1, self.0.rules.confirm_timeout);
+        self.send(request).await
     }
 
     /// Names the address that is paid. `POST /miner/payout_coldkey`.
@@ -216,6 +222,14 @@ impl Orchestrator {
     pub async fn merged_partitions(&self) -> Result<Vec<Partition>, CallError> {
         let path = ["common", "get_merged_partitions"];
         self.get("/common/get_merged_partitions", &path, &[], Content::Absent).await
+    }
+
+    /// Measurements for the operator. `POST /miner/fleet-telemetry`.
+    pub async fn fleet_telemetry(
+        &self,
+        payload: &FleetTelemetryPayload,
+    ) -> Result<FleetTelemetryResponse, CallError> {
+        self.post("/miner/fleet-telemetry", &["miner", "fleet-telemetry"], payload).await
     }
 
     /// Asks for a challenge. `POST /miner/request_attestation_challenge`.

@@ -14,7 +14,6 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use url::Url;
 
 use super::http::{ExchangeError, HttpClient, chain};
@@ -24,6 +23,7 @@ use crate::protocol::canonical::canonical_of;
 use crate::protocol::epistula;
 use crate::protocol::error_body::ServerError;
 use crate::protocol::ids::Hotkey;
+use crate::protocol::reading;
 use crate::wallet::HotkeyPair;
 pub use error::CallError;
 
@@ -59,6 +59,8 @@ struct Request {
     call: &'static str,
     content: Content,
     attempts: u32,
+    /// Longest time of one attempt.
+    timeout: Duration,
     /// Same for all attempts, so that the server can recognise them.
     id: String,
 }
@@ -134,7 +136,8 @@ impl Orchestrator {
             url.query_pairs_mut().extend_pairs(query);
         }
         let id = self.entropy(Entropy::uuid);
-        Request { method, url, call, content, attempts: self.0.rules.attempts, id }
+        let (attempts, timeout) = (self.0.rules.attempts, self.0.rules.timeout);
+        Request { method, url, call, content, attempts, timeout, id }
     }
 
     /// Makes attempts until one is answered with status 200, or they are used up. An application
@@ -177,7 +180,7 @@ impl Orchestrator {
         let built = self.build(request)?;
         let rules = &self.0.rules;
         let answer =
-            self.0.http.exchange(built, rules.max_answer_bytes, rules.timeout).await.map_err(
+            self.0.http.exchange(built, rules.max_answer_bytes, request.timeout).await.map_err(
                 |error| match error {
                     ExchangeError::Timeout(after) => CallError::Timeout { call, after },
                     ExchangeError::Transport(why) => CallError::Transport { call, why },
@@ -242,11 +245,8 @@ fn empty_object() -> Content {
 }
 
 fn read_body<T: DeserializeOwned>(call: &'static str, body: &[u8]) -> Result<T, CallError> {
-    let malformed =
-        |error: serde_json::Error| CallError::Malformed { call, why: error.to_string() };
-    let value: Value = serde_json::from_slice(body).map_err(malformed)?;
-    if let Some(error) = ServerError::detect(&value) {
+    if let Some(error) = ServerError::in_answer(body) {
         return Err(CallError::Server(error));
     }
-    serde_json::from_value(value).map_err(malformed)
+    reading::json(body).map_err(|error| CallError::Malformed { call, why: error.to_string() })
 }

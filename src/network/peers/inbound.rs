@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::counts::count;
+use super::paths::OpenedBy;
 use super::served::Found;
 use super::{InboundPush, MAX_REQUEST, Payload, STRANGER_WINDOW, Shared};
 use crate::protocol::constants::{ALPN_UNI, MAX_PEER_MESSAGE};
@@ -73,6 +74,7 @@ async fn serve_connection(shared: Arc<Shared>, incoming: Incoming, strangers: Ar
         return;
     };
     let node = node_id(&connection.remote_id());
+    shared.paths.track(&node, OpenedBy::Peer, &connection);
     let mut place = None;
     if shared.directory.claimants(&node).is_empty() {
         let Ok(strangers_place) = strangers.try_acquire_owned() else {
@@ -123,6 +125,7 @@ async fn take_uni(shared: Arc<Shared>, mut receive: RecvStream, node: NodeId) {
         count(&shared.counters.statuses_ignored);
         return;
     };
+    shared.breakers.heard_somebody();
     status.last_status_received = shared.clock.unix_seconds();
     shared.directory.hear(hotkey, status);
     count(&shared.counters.statuses);
@@ -302,6 +305,7 @@ async fn take_push(
         return;
     }
     count(&shared.counters.pushes_accepted);
+    shared.breakers.heard_somebody();
     let received = shared.clock.now();
     place.send(InboundPush {
         activation: push.activation,

@@ -4,11 +4,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use iroh::endpoint::Connection;
-use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use iroh::endpoint::{Connection, VarInt};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, watch};
 
 use crate::protocol::constants::{ALPN_BI, ALPN_UNI};
 use crate::protocol::ids::NodeId;
+
+/// Code with which a connection to addresses that a peer has left is closed.
+const MOVED: VarInt = VarInt::from_u32(2);
 
 /// Which kind of streams a connection carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +32,23 @@ impl Kind {
     }
 }
 
+/// A connection that we opened.
+#[derive(Debug)]
+pub(super) struct Dialled {
+    pub(super) connection: Connection,
+    /// How often the peer had moved when it was dialled.
+    pub(super) moves: u64,
+}
+
 /// The way to one peer.
 #[derive(Debug)]
 pub(super) struct Link {
     /// Bounds the requests on their way.
     pub(super) requests: Semaphore,
-    uni: AsyncMutex<Option<Connection>>,
-    bi: AsyncMutex<Option<Connection>>,
+    uni: AsyncMutex<Option<Dialled>>,
+    bi: AsyncMutex<Option<Dialled>>,
+    /// How often the peer moved.
+    moves: watch::Sender<u64>,
 }
 
 impl Link {
@@ -44,11 +57,31 @@ impl Link {
             requests: Semaphore::new(requests.max(1)),
             uni: AsyncMutex::new(None),
             bi: AsyncMutex::new(None),
+            moves: watch::Sender::new(0),
+        }
+    }
+
+    /// Wakes whoever dials when the peer has moved meanwhile.
+    pub(super) fn moves(&self) -> watch::Receiver<u64> {
+        self.moves.subscribe()
+    }
+
+    /// The peer is elsewhere now: whoever dials starts again with its new addresses, and what is
+    /// open to the old ones is closed, so that requests on it end at once and are sent again.
+    pub(super) async fn moved(&self) {
+        self.moves.send_modify(|moves| *moves += 1);
+        let now = *self.moves.borrow();
+        for kind in [Kind::Uni, Kind::Bi] {
+            let mut slot = self.slot(kind).lock().await;
+            // One that was dialled since goes to the new addresses already.
+            if let Some(stale) = slot.take_if(|dialled| dialled.moves < now) {
+                stale.connection.close(MOVED, b"moved");
+            }
         }
     }
 
     /// The slot of one kind. Held locked while dialling, so that nobody dials twice.
-    pub(super) fn slot(&self, kind: Kind) -> &AsyncMutex<Option<Connection>> {
+    pub(super) fn slot(&self, kind: Kind) -> &AsyncMutex<Option<Dialled>> {
         match kind {
             Kind::Uni => &self.uni,
             Kind::Bi => &self.bi,
@@ -58,7 +91,8 @@ impl Link {
     /// Forgets `connection`, unless another took its place.
     pub(super) async fn discard(&self, kind: Kind, connection: &Connection) {
         let mut slot = self.slot(kind).lock().await;
-        if slot.as_ref().is_some_and(|kept| kept.stable_id() == connection.stable_id()) {
+        let same = |kept: &Dialled| kept.connection.stable_id() == connection.stable_id();
+        if slot.as_ref().is_some_and(same) {
             *slot = None;
         }
     }
@@ -81,6 +115,12 @@ struct Kept {
 impl Links {
     pub(super) fn new(most: usize, requests_per_peer: usize) -> Self {
         Self { most: most.max(1), requests_per_peer, kept: Mutex::default() }
+    }
+
+    /// The link to `node`, if there is one.
+    pub(super) fn known(&self, node: &NodeId) -> Option<Arc<Link>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.links.get(node).map(|(link, _)| Arc::clone(link))
     }
 
     /// The link to `node`; made if there is none, at the cost of the least recently used one.

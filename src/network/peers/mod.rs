@@ -3,49 +3,52 @@
 //! identity that QUIC proved, before anything of them reaches the trainer (spec 13, weaknesses 2,
 //! 26, 27).
 
+mod breaker;
 mod counts;
+pub mod identity;
 mod inbound;
 mod link;
 mod outbound;
+mod paths;
+pub mod reach;
+pub mod reachability;
 mod served;
 #[cfg(test)]
 pub(crate) mod test_nodes;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::ops::{Deref, Range};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use iroh::endpoint::{AckFrequencyConfig, QuicTransportConfig, VarInt, presets};
-use iroh::{Endpoint, RelayMode, SecretKey};
-use tokio::sync::{Semaphore, mpsc};
+use iroh::endpoint::RelayStatus;
+use iroh::{Endpoint, Watcher as _};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use super::directory::{Directory, NodeAddress};
-use super::http::chain;
 use super::traffic::Traffic;
 use crate::clock::{Clock, Entropy, Moment};
 use crate::config::constants::PeerConstants;
-use crate::protocol::constants::{ALPN_BI, ALPN_UNI, MAX_PEER_MESSAGE};
+use crate::protocol::constants::MAX_PEER_MESSAGE;
 use crate::protocol::ids::{ActivationId, Hotkey, NodeId, StageIndex};
 use crate::protocol::messages::Direction;
 use crate::wallet::HotkeyPair;
+use breaker::Breakers;
+pub use breaker::{Blame, PeerRecord};
 use counts::Counters;
 pub use counts::PeerCounts;
+pub use identity::{PeerIdentity, random_secret};
 use link::Links;
 pub use outbound::{PullError, PushError};
+use paths::Paths;
+pub use paths::{OpenPath, OpenedBy, PathKind};
+pub use reach::{BindError, PeerReach, RelayChoice, RelayServer};
+pub use reachability::{ReachFacts, Reachability, RelayState, Verdict};
 use served::ServedCache;
-
-/// How far this endpoint reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeerReach {
-    /// This machine only: no relay, no discovery, nothing listens outside loopback.
-    Loopback,
-}
 
 /// What the miner decides about pushed activations. Asked from network tasks: must answer at once.
 pub trait Admission: Send + Sync + 'static {
@@ -150,11 +153,6 @@ pub struct PeerSetup {
     pub traffic: Traffic,
 }
 
-/// The endpoint could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection to other miners cannot be opened: {0}. Is UDP allowed on this machine?")]
-pub struct BindError(String);
-
 /// The peer-to-peer endpoint. A cheap handle; closed by [`Peers::close`].
 #[derive(Clone)]
 pub struct Peers(Arc<Shared>);
@@ -162,6 +160,7 @@ pub struct Peers(Arc<Shared>);
 struct Shared {
     endpoint: Endpoint,
     node: NodeId,
+    reach: PeerReach,
     rules: PeerConstants,
     hotkey: Arc<HotkeyPair>,
     directory: Directory,
@@ -171,25 +170,23 @@ struct Shared {
     counters: Counters,
     served: Mutex<ServedCache>,
     links: Links,
+    breakers: Breakers,
+    paths: Paths,
+    address: watch::Receiver<NodeAddress>,
     admission: Arc<dyn Admission>,
     forwards: mpsc::Sender<InboundPush>,
     backwards: mpsc::Sender<InboundPush>,
     /// Bytes of unfinished incoming messages that may still be held.
     inbound_bytes: Arc<Semaphore>,
     accepting: Mutex<Option<JoinHandle<()>>>,
+    /// Tasks that watch something until the endpoint is closed.
+    watching: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for Peers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peers").field("node", &self.0.node.as_str()).finish_non_exhaustive()
     }
-}
-
-/// A fresh secret for [`PeerSetup::secret`].
-pub fn random_secret(entropy: &mut Entropy) -> Zeroizing<[u8; 32]> {
-    let mut secret = Zeroizing::new([0; 32]);
-    entropy.fill(secret.as_mut());
-    secret
 }
 
 impl Peers {
@@ -199,24 +196,16 @@ impl Peers {
         admission: Arc<dyn Admission>,
     ) -> Result<(Self, PeerInbox), BindError> {
         let rules = setup.rules;
-        let PeerReach::Loopback = setup.reach;
-        let endpoint = Endpoint::builder(presets::Minimal)
-            .secret_key(SecretKey::from_bytes(&setup.secret))
-            .alpns(vec![ALPN_UNI.to_vec(), ALPN_BI.to_vec()])
-            .transport_config(transport(&rules))
-            .relay_mode(RelayMode::Disabled)
-            .clear_ip_transports()
-            .bind_addr("127.0.0.1:0")
-            .map_err(|error| BindError(error.to_string()))?
-            .bind()
-            .await
-            .map_err(|error| BindError(chain(&error)))?;
-
+        let endpoint = setup.reach.open(&setup.secret, &rules).await?;
         let (forwards, forwards_out) = mpsc::channel(rules.inbound_queue.max(1));
         let (backwards, backwards_out) = mpsc::channel(rules.inbound_queue.max(1));
         let node = NodeId::from_bytes(endpoint.id().as_bytes());
+        let own = setup.reach.own_address(&node, &endpoint, &endpoint.addr());
+        let (address_in, address) = watch::channel(own);
+        let moves = setup.directory.moves();
         let shared = Arc::new(Shared {
             node,
+            reach: setup.reach,
             hotkey: setup.hotkey,
             directory: setup.directory,
             clock: setup.clock,
@@ -225,16 +214,25 @@ impl Peers {
             counters: Counters::default(),
             served: Mutex::new(ServedCache::new(setup.served_activations, rules.served_ttl)),
             links: Links::new(rules.max_connections, rules.requests_per_peer),
+            breakers: Breakers::new(&rules),
+            paths: Paths::default(),
+            address,
             admission,
             forwards,
             backwards,
             inbound_bytes: Arc::new(Semaphore::new(rules.max_inbound_bytes)),
             accepting: Mutex::new(None),
+            watching: Mutex::default(),
             rules,
             endpoint,
         });
         let accepting = tokio::spawn(inbound::accept(Arc::clone(&shared)));
         *shared.accepting.lock().unwrap_or_else(PoisonError::into_inner) = Some(accepting);
+        let watching = vec![
+            tokio::spawn(follow_own_address(Arc::clone(&shared), address_in)),
+            tokio::spawn(follow_moves(Arc::clone(&shared), moves)),
+        ];
+        *shared.watching.lock().unwrap_or_else(PoisonError::into_inner) = watching;
         let inbox = PeerInbox { forwards: forwards_out, backwards: backwards_out };
         Ok((Self(shared), inbox))
     }
@@ -244,10 +242,71 @@ impl Peers {
         &self.0.node
     }
 
-    /// Where this endpoint can be dialled, as published in the registry.
+    /// Where this endpoint can be dialled now, as published in the registry.
     pub fn address(&self) -> NodeAddress {
-        let direct: Vec<SocketAddr> = self.0.endpoint.bound_sockets();
-        NodeAddress { id: self.0.node.clone(), relay_url: None, direct }
+        self.0.address.borrow().clone()
+    }
+
+    /// The same, as it changes: with the network, with what is learned about the routers in between,
+    /// and with the relay.
+    pub fn address_watch(&self) -> watch::Receiver<NodeAddress> {
+        self.0.address.clone()
+    }
+
+    /// How reachable this machine is, in words.
+    pub fn reachability(&self) -> Reachability {
+        self.reach_facts().judge()
+    }
+
+    /// What is known about how reachable this machine is.
+    pub fn reach_facts(&self) -> ReachFacts {
+        let open = self.open_paths();
+        let address = self.address();
+        let mut best = BTreeMap::new();
+        for path in &open {
+            let kind = best.entry(&path.node).or_insert(path.kind);
+            *kind = path.kind.min(*kind);
+        }
+        let count = |kind: PathKind| best.values().filter(|best| **best == kind).count();
+        let relay = match &self.0.reach {
+            PeerReach::Loopback => RelayState::Unused,
+            PeerReach::Internet { relays: RelayChoice::None, .. } => RelayState::Unused,
+            PeerReach::Internet { .. } => {
+                let homes = self.0.endpoint.home_relay_status().get();
+                let connected = homes.iter().any(RelayStatus::is_connected);
+                if connected { RelayState::Connected } else { RelayState::Away }
+            }
+        };
+        ReachFacts {
+            outside: self.0.reach != PeerReach::Loopback,
+            relay,
+            public_address: address.direct.iter().any(|socket| paths::is_public(socket.ip())),
+            direct: count(PathKind::Direct),
+            nearby: count(PathKind::Nearby),
+            relayed: count(PathKind::Relayed),
+            came_directly: self.0.paths.came_directly(),
+            port: self.0.endpoint.bound_sockets().first().map(std::net::SocketAddr::port),
+        }
+    }
+
+    /// The connections that are open now, and the way of each.
+    pub fn open_paths(&self) -> Vec<OpenPath> {
+        self.0.paths.look()
+    }
+
+    /// How each peer fared that was asked for something.
+    pub fn records(&self) -> Vec<(NodeId, PeerRecord)> {
+        self.0.breakers.records()
+    }
+
+    /// Whether `node` failed so often that it is left alone for now.
+    pub fn is_resting(&self, node: &NodeId) -> bool {
+        self.0.breakers.rests_until(node, self.0.clock.now()).is_some()
+    }
+
+    /// Whether `from` was sent the forward of `activation`, whose gradient is still awaited.
+    pub fn awaits_backward(&self, activation: &ActivationId, from: &NodeId) -> bool {
+        self.0.admission.awaits_backward(activation, from)
     }
 
     /// Who is there.
@@ -278,6 +337,11 @@ impl Peers {
 
     /// Says goodbye to all peers and stops accepting.
     pub async fn close(&self) {
+        let watching =
+            std::mem::take(&mut *self.0.watching.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in watching {
+            task.abort();
+        }
         self.0.endpoint.close().await;
         let accepting = self.0.accepting.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = accepting {
@@ -298,27 +362,53 @@ impl Shared {
     }
 }
 
-/// Windows that bound what a connection can make us hold, and prompt acknowledgements: a receiver
-/// enqueues a push only when its answer was acknowledged (spec 6.5), so a peer that delays its
-/// acknowledgements delays the work.
-fn transport(rules: &PeerConstants) -> QuicTransportConfig {
-    let streams = u32::try_from(rules.streams_per_connection).unwrap_or(u32::MAX);
-    let mut acknowledgements = AckFrequencyConfig::default();
-    acknowledgements.max_ack_delay(Some(Duration::from_millis(1)));
-    QuicTransportConfig::builder()
-        .max_concurrent_bidi_streams(VarInt::from_u32(streams))
-        .max_concurrent_uni_streams(VarInt::from_u32(streams))
-        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
-        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
-        .ack_frequency_config(Some(acknowledgements))
-        .build()
+/// Keeps the own address as the endpoint knows it. When it changes, or the relay is back, peers that
+/// did not answer may be tried again: it may have been our own network that was in the way.
+async fn follow_own_address(shared: Arc<Shared>, address: watch::Sender<NodeAddress>) {
+    let mut known = shared.endpoint.watch_addr();
+    let mut relays = shared.endpoint.home_relay_status();
+    let mut had_relay = false;
+    loop {
+        let has_relay = relays.get().iter().any(RelayStatus::is_connected);
+        if has_relay && !had_relay {
+            shared.breakers.revive_all();
+        }
+        had_relay = has_relay;
+        let own = shared.reach.own_address(&shared.node, &shared.endpoint, &known.get());
+        let moved = address.send_if_modified(|old| {
+            let changed = *old != own;
+            if changed {
+                tracing::debug!(relay = own.relay_url, direct = ?own.direct, "own address");
+                *old = own;
+            }
+            changed
+        });
+        if moved {
+            shared.breakers.revive_all();
+        }
+        let more = tokio::select! {
+            updated = known.updated() => updated.is_ok(),
+            updated = relays.updated() => updated.is_ok(),
+        };
+        if !more {
+            return;
+        }
+    }
 }
 
-/// Bytes that all streams of one connection may have in flight.
-const CONNECTION_WINDOW: u32 = 8 << 20;
-/// Bytes that one stream may have in flight.
-const STREAM_WINDOW: u32 = 4 << 20;
-/// The same for a connection from a node that the registry does not list.
+/// Turns to a peer's new addresses when the registry says that it left the old ones.
+async fn follow_moves(shared: Arc<Shared>, mut moves: mpsc::UnboundedReceiver<NodeId>) {
+    while let Some(node) = moves.recv().await {
+        tracing::debug!(peer = node.as_str(), "the peer has moved");
+        shared.breakers.revive(&node);
+        if let Some(link) = shared.links.known(&node) {
+            link.moved().await;
+        }
+    }
+}
+
+/// Bytes that all streams of a connection may have in flight that comes from a node that the registry
+/// does not list.
 const STRANGER_WINDOW: u32 = 256 << 10;
 /// Largest message of a node that may not push: a pull request.
 const MAX_REQUEST: usize = 66 << 10;

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use iroh::EndpointId;
 use iroh::endpoint::Connection;
-use iroh::{EndpointAddr, EndpointId, RelayUrl};
 
-use super::link::{Kind, Link};
+use super::link::{Dialled, Kind, Link};
+use super::paths::OpenedBy;
 use super::{Peers, Shared};
 use crate::config::constants::doubling_pause;
 use crate::network::http::chain;
@@ -101,8 +102,12 @@ impl Peers {
             }
         };
         let peers = stages.iter().flat_map(|stage| self.0.directory.peers_of(*stage));
-        let nodes: Vec<NodeId> =
-            peers.flat_map(|peer| peer.nodes).filter(|n| n.is_dialable()).map(|n| n.id).collect();
+        // One that rests tells us its own status when it is back.
+        let nodes: Vec<NodeId> = peers
+            .flat_map(|peer| peer.nodes)
+            .filter(|node| node.is_dialable() && !self.is_resting(&node.id))
+            .map(|node| node.id)
+            .collect();
         let sent = join_all(nodes.iter().map(|node| self.tell(node, &message))).await;
         sent.into_iter().filter(|reached| *reached).count()
     }
@@ -127,6 +132,7 @@ impl Peers {
         };
         match self.0.clock.timeout(self.0.rules.status_timeout, work).await {
             Ok(Ok(())) => {
+                self.0.breakers.answered(to, self.0.clock.now());
                 self.0.traffic.add_sent(message.len());
                 true
             }
@@ -155,14 +161,22 @@ impl Peers {
         let link = self.0.links.to(to);
         let work = async {
             let _slot = link.requests.acquire().await.map_err(broken)?;
+            self.0.breakers.starts(to, self.0.clock.now());
             let mut failed = 0;
             loop {
                 let error = match self.0.request_once(&link, to, message, limit).await {
-                    Ok(answer) => return Ok(answer),
+                    Ok(answer) => {
+                        self.0.breakers.answered(to, self.0.clock.now());
+                        return Ok(answer);
+                    }
                     Err(error) => error,
                 };
                 let passing = matches!(error, PushError::Timeout { .. } | PushError::Broken(_));
-                if !passing || failed + 1 >= rules.attempts {
+                if passing {
+                    self.0.note_failure(to, &error);
+                }
+                // One that is left alone from now on is not asked again; others are.
+                if !passing || failed + 1 >= rules.attempts || self.is_resting(to) {
                     return Err(error);
                 }
                 let pause = doubling_pause(rules.first_retry_pause, failed, rules.max_retry_pause);
@@ -227,31 +241,43 @@ impl Shared {
         kind: Kind,
     ) -> Result<Connection, PushError> {
         let mut slot = link.slot(kind).lock().await;
-        if let Some(kept) = slot.as_ref().filter(|kept| kept.close_reason().is_none()) {
-            return Ok(kept.clone());
+        let open = |kept: &&Dialled| kept.connection.close_reason().is_none();
+        if let Some(kept) = slot.as_ref().filter(open) {
+            return Ok(kept.connection.clone());
         }
-        let address = self.dial_address(to)?;
-        let dialling = self.endpoint.connect(address, kind.alpn());
-        let late =
-            |late: crate::clock::TimedOut| PushError::Timeout { phase: "connect", after: late.0 };
-        let limit = self.rules.connect_timeout;
-        let connection = self.clock.timeout(limit, dialling).await.map_err(late)?;
-        let connection = connection.map_err(|error| PushError::Broken(chain(&error)))?;
-        *slot = Some(connection.clone());
-        Ok(connection)
+        let mut moving = link.moves();
+        loop {
+            let moves = *moving.borrow_and_update();
+            let dialled = tokio::select! {
+                dialled = self.dial(to, kind) => dialled,
+                // The peer is elsewhere meanwhile: dial there.
+                Ok(()) = moving.changed() => continue,
+            };
+            let connection = dialled?;
+            self.paths.track(to, OpenedBy::Us, &connection);
+            *slot = Some(Dialled { connection: connection.clone(), moves });
+            return Ok(connection);
+        }
     }
 
-    fn dial_address(&self, to: &NodeId) -> Result<EndpointAddr, PushError> {
+    async fn dial(&self, to: &NodeId, kind: Kind) -> Result<Connection, PushError> {
         let known = self.directory.address_of(to).ok_or(PushError::NoAddress)?;
         let id = EndpointId::from_bytes(&to.to_bytes()).map_err(|_| PushError::NoAddress)?;
-        let mut address = EndpointAddr::new(id);
-        for socket in &known.direct {
-            address = address.with_ip_addr(*socket);
+        let address = self.reach.dial_address(id, &known);
+        if address.is_empty() {
+            return Err(PushError::NoAddress);
         }
-        if let Some(relay) = known.relay_url.as_ref().and_then(|url| url.parse::<RelayUrl>().ok()) {
-            address = address.with_relay_url(relay);
+        let limit = self.rules.connect_timeout;
+        let dialling = self.endpoint.connect(address, kind.alpn());
+        match self.clock.timeout(limit, dialling).await {
+            Ok(connection) => connection.map_err(|error| PushError::Broken(chain(&error))),
+            Err(late) => Err(PushError::Timeout { phase: "connect", after: late.0 }),
         }
-        if address.is_empty() { Err(PushError::NoAddress) } else { Ok(address) }
+    }
+
+    fn note_failure(&self, node: &NodeId, error: &PushError) {
+        let blame = self.breakers.failed(node, self.clock.now(), error.to_string());
+        tracing::debug!(peer = node.as_str(), ?blame, %error, "an attempt failed");
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use iroh::endpoint::VarInt;
 
 use super::test_nodes::{LARGEST, Node, Raw, introduce};
 use super::*;
+use crate::protocol::constants::{ALPN_BI, ALPN_UNI};
 use crate::protocol::messages::{MinerStatus, PeerStatus};
 use crate::protocol::p2p::{self, ActivationPush, Route, SignedPull, StatusCode};
 
@@ -116,6 +119,44 @@ async fn a_gradient_is_taken_only_from_the_node_that_got_the_forward() {
     let misdirected = push(second.id(), Direction::Backward, "a", b"gradient", 5);
     assert_eq!(second.peers.push(first.id(), &misdirected).await, Err(PushError::Refused));
     assert_eq!(first.peers.counts().pushes_misdirected, 1);
+}
+
+#[tokio::test]
+async fn activations_come_from_the_stage_before_and_gradients_from_the_one_behind() {
+    let (first, mut second) = neighbours().await;
+    let (third, other) = (Node::start(3, 2, hasty()).await, Node::start(4, 2, hasty()).await);
+    introduce(&[&first, &second, &third, &other]);
+    let asked = |node: &Node| ("a".into(), node.id().clone());
+    second.answers.awaited.lock().unwrap().extend([asked(&first), asked(&third)]);
+    let refusals = [
+        (&third, Direction::Forward, "the stage behind sends no activations"),
+        (&first, Direction::Backward, "the stage before sends no gradients"),
+        (&other, Direction::Backward, "another got the forward"),
+    ];
+    for (from, direction, why) in refusals {
+        let message = push(from.id(), direction, "a", b"tensor", 1);
+        assert_eq!(from.peers.push(second.id(), &message).await, Err(PushError::Refused), "{why}");
+    }
+    let counts = second.peers.counts();
+    assert_eq!((counts.pushes_from_strangers, counts.pushes_unasked), (2, 1));
+    for (from, direction) in [(&first, Direction::Forward), (&third, Direction::Backward)] {
+        let message = push(from.id(), direction, "a", b"tensor", 1);
+        from.peers.push(second.id(), &message).await.unwrap();
+    }
+    assert!(second.inbox.forwards.recv().await.is_some());
+    assert!(second.inbox.backwards.recv().await.is_some());
+}
+
+#[tokio::test]
+async fn gradients_are_refused_when_their_queue_is_full() {
+    let (first, second) = neighbours().await;
+    first.answers.awaited.lock().unwrap().insert(("a".into(), second.id().clone()));
+    let gradient = push(second.id(), Direction::Backward, "a", b"gradient", 0);
+    for _ in 0..4 {
+        second.peers.push(first.id(), &gradient).await.unwrap();
+    }
+    assert_eq!(second.peers.push(first.id(), &gradient).await, Err(PushError::Refused));
+    assert_eq!(first.peers.counts().pushes_queue_full, 1);
 }
 
 #[tokio::test]
@@ -317,6 +358,93 @@ async fn pulls_are_served_to_signers_only() {
     send.write_all(&good).await.unwrap();
     send.finish().unwrap();
     assert_eq!(receive.read_to_end(2000).await.unwrap().len(), 1001);
+}
+
+/// Statuses too large, broken or in another kind of stream cost nothing and change nothing.
+#[tokio::test]
+async fn a_status_that_is_too_large_is_not_read() {
+    let (first, second) = neighbours().await;
+    let raw = Raw::start(9).await;
+    second.knows(vec![raw.entry(first.hotkey.address(), 0)]);
+    let uni = raw.connect(&second, ALPN_UNI).await;
+    let mut stream = uni.open_uni().await.unwrap();
+    let status = PeerStatus {
+        source_hotkey: first.hotkey.address().to_string(),
+        layer_phase: "x".repeat(hasty().max_status_bytes),
+        ..PeerStatus::default()
+    };
+    stream.write_all(&p2p::encode(Route::PeerStatus, &status).unwrap()).await.ok();
+    stream.finish().ok();
+    until(|| second.peers.counts().too_large == 1).await;
+    assert_eq!(second.directory.peers()[0].status.last_status_received, 0.0);
+}
+
+#[tokio::test]
+async fn at_most_two_requests_to_one_peer_are_on_their_way() {
+    let (first, second) = neighbours().await;
+    // It takes connections and reads nothing.
+    let raw = Raw::start(9).await;
+    raw.endpoint.set_alpns(vec![ALPN_BI.to_vec()]);
+    first.knows(vec![raw.entry(second.hotkey.address(), 1)]);
+    let node = raw.id();
+    let accepting = tokio::spawn(async move {
+        let connection = raw.endpoint.accept().await.unwrap().await.unwrap();
+        let (clock, mut streams) = (Clock::system(), Vec::new());
+        let patience = Duration::from_millis(300);
+        while let Ok(Ok(stream)) = clock.timeout(patience, connection.accept_bi()).await {
+            streams.push(stream);
+        }
+        streams.len()
+    });
+    let message = push(first.id(), Direction::Forward, "a", b"tensor", 1);
+    let pushes = (0..5).map(|_| first.peers.push(&node, &message));
+    let clock = Clock::system();
+    let waited = clock.timeout(Duration::from_millis(800), futures::future::join_all(pushes)).await;
+    assert!(waited.is_err(), "nobody was answered");
+    assert_eq!(accepting.await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_answer_is_left_alone_and_then_probed() {
+    let (first, second) = neighbours().await;
+    let message = push(first.id(), Direction::Forward, "a", b"tensor", 1);
+    second.peers.close().await;
+    let start = Instant::now();
+    first.peers.push(second.id(), &message).await.unwrap_err();
+    assert!(first.peers.is_resting(second.id()));
+    let record = first.peers.records().remove(0);
+    assert_eq!(&record.0, second.id());
+    assert_eq!((record.1.failed_by_peer, record.1.answered), (3, 0));
+    assert!(record.1.last_failure.is_some());
+    assert!(start.elapsed() < Duration::from_secs(3));
+    let told = first.peers.broadcast_status(&PeerStatus::default(), &[StageIndex(1)]).await;
+    assert_eq!(told, 0);
+
+    let again = Node::start(2, 1, hasty()).await;
+    introduce(&[&first, &again]);
+    until(|| !first.peers.is_resting(second.id())).await;
+    first.peers.push(again.id(), &message).await.unwrap();
+    let record = first.peers.records().remove(0).1;
+    assert_eq!((record.answered, record.rests_until), (1, None));
+}
+
+#[tokio::test]
+async fn the_way_to_each_peer_is_known() {
+    let (first, second) = neighbours().await;
+    assert!(first.peers.open_paths().is_empty());
+    let message = push(first.id(), Direction::Forward, "a", b"tensor", 1);
+    first.peers.push(second.id(), &message).await.unwrap();
+    let way = |node: &Node, to: &Node, opened_by| {
+        let open = node.peers.open_paths();
+        open.iter().any(|path| {
+            (&path.node, path.opened_by, path.kind) == (to.id(), opened_by, PathKind::Nearby)
+        })
+    };
+    until(|| way(&first, &second, OpenedBy::Us)).await;
+    until(|| way(&second, &first, OpenedBy::Peer)).await;
+    assert_eq!(first.peers.reachability().verdict, Verdict::ThisMachine);
+    first.peers.close().await;
+    until(|| second.peers.open_paths().is_empty()).await;
 }
 
 #[tokio::test]

@@ -180,6 +180,31 @@ async fn a_gradient_keeps_its_target_even_if_it_left_the_registry() {
 }
 
 #[tokio::test]
+async fn forwards_go_round_a_dead_peer_and_a_gradient_waits_for_it() {
+    let (own, mut next) = stages([2, 3]).await;
+    next[0].peers.close().await;
+    let mut bench = publisher(&own, rules());
+    for n in 0..40 {
+        bench.forward(&format!("{n}"));
+    }
+    for _ in 0..40 {
+        let published = bench.result().await;
+        let Outcome::Delivered { to, .. } = published.outcome else { panic!("{published:?}") };
+        assert_eq!(&to, next[1].id());
+    }
+    let mut arrived = 0;
+    while next[1].inbox.forwards.try_recv().is_ok() {
+        arrived += 1;
+    }
+    assert_eq!(arrived, 40);
+    assert!(own.peers.is_resting(next[0].id()));
+    let target = Target::Nodes(vec![next[0].id().clone()], StageIndex(2));
+    bench.publish("g", Direction::Backward, target);
+    Clock::system().sleep(Duration::from_millis(200)).await;
+    assert_eq!(bench.publisher.pending(), 1, "no try is used up while its target rests");
+}
+
+#[tokio::test]
 async fn tries_and_time_run_out() {
     let (own, next) = stages([2]).await;
     next[0].peers.close().await;

@@ -11,6 +11,7 @@ use url::Url;
 use crate::clock::Clock;
 use crate::config::constants::{RegistryConstants, doubling_pause};
 use crate::network::http::{ExchangeError, HttpClient, chain};
+use crate::protocol::reading;
 use crate::protocol::registry::{
     GetRequest, GetResponse, ListedVariable, RegisterRequest, RegisterResponse, SetRequest,
     SetResponse,
@@ -159,7 +160,7 @@ impl Bridge {
             let (status, detail) = (answer.status.as_u16(), answer.excerpt());
             return Err(BridgeError::Status { call, status, detail });
         }
-        serde_json::from_slice(&answer.body)
+        reading::json(&answer.body)
             .map_err(|error| BridgeError::Malformed { call, why: error.to_string() })
     }
 }

@@ -27,8 +27,8 @@ pub struct RegistrySetup {
     pub run: RunId,
     /// Who we are.
     pub hotkey: Hotkey,
-    /// Where we can be reached.
-    pub address: NodeAddress,
+    /// Where we can be reached; each change is published at once.
+    pub address: watch::Receiver<NodeAddress>,
     /// Our stage.
     pub stage: StageIndex,
     /// What we say about ourselves at first.
@@ -84,8 +84,11 @@ impl Registry {
         let (orders, orders_out) = mpsc::unbounded_channel();
         let (health_in, health) = watch::channel(RegistryHealth::default());
         let directory = setup.directory.clone();
+        let mut address = setup.address.clone();
+        let here = address.borrow_and_update().clone();
         let mut work = Work {
-            own: OwnEntry::new(own_entry(&setup), registry::run_prefix(&setup.run)),
+            own: OwnEntry::new(own_entry(&setup, &here), registry::run_prefix(&setup.run)),
+            address,
             prefix: registry::run_prefix(&setup.run),
             bridge: setup.bridge,
             directory: setup.directory,
@@ -128,11 +131,9 @@ impl Registry {
     }
 }
 
-fn own_entry(setup: &RegistrySetup) -> NodeEntry {
+fn own_entry(setup: &RegistrySetup, address: &NodeAddress) -> NodeEntry {
     let mut entry = NodeEntry::new(&setup.hotkey, setup.clock.unix_seconds());
-    entry.p2p_node_ids = vec![setup.address.id.to_string()];
-    entry.iroh_relay_url.clone_from(&setup.address.relay_url);
-    entry.iroh_direct_addresses = setup.address.direct.iter().map(ToString::to_string).collect();
+    own::set_address(&mut entry, address);
     entry.groups = vec!["all".to_owned(), registry::stage_group(setup.stage)];
     entry.runtime_metrics = setup.status.clone();
     entry
@@ -142,6 +143,7 @@ struct Work {
     bridge: Bridge,
     prefix: String,
     own: OwnEntry,
+    address: watch::Receiver<NodeAddress>,
     directory: Directory,
     clock: Clock,
     entropy: Entropy,
@@ -164,6 +166,12 @@ impl Work {
                     }
                     Some(Order::Stop) | None => return,
                 },
+                () = changed(&mut self.address) => {
+                    let address = self.address.borrow_and_update().clone();
+                    if self.own.set_address(&address) {
+                        self.push().await;
+                    }
+                }
                 () = self.clock.sleep(wake) => {}
             }
             if self.clock.now() >= pull_at {
@@ -230,6 +238,13 @@ impl Work {
                 health.last_error = Some(error.to_string());
             }
         });
+    }
+}
+
+/// When the address changes; never when nobody can change it any more.
+async fn changed(address: &mut watch::Receiver<NodeAddress>) {
+    if address.changed().await.is_err() {
+        std::future::pending().await
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::bridge::{Bridge, BridgeError};
 use crate::clock::{Clock, Entropy};
 use crate::config::constants::doubling_pause;
+use crate::network::directory::NodeAddress;
 use crate::protocol::messages::PeerStatus;
 use crate::protocol::registry::{
     self, GetRequest, GetVariable, NodeEntry, SetRequest, SetResponse, SetUpdate,
@@ -56,6 +57,13 @@ impl OwnEntry {
         let changed = self.entry.runtime_metrics.miner_status != status.miner_status;
         self.entry.runtime_metrics = status;
         changed
+    }
+
+    /// Takes over where this miner can be reached; whether that is something new.
+    pub(super) fn set_address(&mut self, address: &NodeAddress) -> bool {
+        let before = self.entry.clone();
+        set_address(&mut self.entry, address);
+        self.entry != before
     }
 
     /// Says that the entry is alive at `now`, Unix seconds.
@@ -176,6 +184,13 @@ impl OwnEntry {
         }
         Ok(())
     }
+}
+
+/// Writes an address into an entry.
+pub(super) fn set_address(entry: &mut NodeEntry, address: &NodeAddress) {
+    entry.p2p_node_ids = vec![address.id.to_string()];
+    entry.iroh_relay_url.clone_from(&address.relay_url);
+    entry.iroh_direct_addresses = address.direct.iter().map(ToString::to_string).collect();
 }
 
 /// Whether a value that went through a server and its JSON is still the one that was sent: decimal

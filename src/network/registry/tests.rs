@@ -143,17 +143,21 @@ fn setup(base: &str, number: u8, stage: usize) -> RegistrySetup {
     RegistrySetup {
         bridge: Bridge::new(test_server::client(), base, rules(), clock.clone()),
         run: RunId("4.2.2.2-tah".to_owned()),
-        address: NodeAddress {
-            id: NodeId::from_bytes(&[number; 32]),
-            relay_url: None,
-            direct: vec![([127, 0, 0, 1], 4000 + u16::from(number)).into()],
-        },
+        address: watch::channel(address(number)).1,
         stage: StageIndex(stage),
         status: PeerStatus { source_hotkey: hotkey.to_string(), ..PeerStatus::default() },
         hotkey,
         directory: Directory::new(),
         clock,
         entropy: Entropy::seeded(u64::from(number), "registry"),
+    }
+}
+
+fn address(number: u8) -> NodeAddress {
+    NodeAddress {
+        id: NodeId::from_bytes(&[number; 32]),
+        relay_url: None,
+        direct: vec![([127, 0, 0, 1], 4000 + u16::from(number)).into()],
     }
 }
 
@@ -181,7 +185,7 @@ async fn miners_find_each_other_by_stage_with_their_addresses() {
     let second = Registry::join(setup(&base, 2, 1)).await.unwrap();
     let found = second.peers_of(StageIndex(0));
     assert_eq!(found.len(), 1, "known as soon as one has joined");
-    assert_eq!(found[0].nodes, vec![setup(&base, 1, 0).address]);
+    assert_eq!(found[0].nodes, vec![address(1)]);
     assert!(second.peers_of(StageIndex(1)).is_empty(), "nobody is their own peer");
     let mut health = first.health();
     let changed = health.wait_for(|health| health.address_changes == 1);
@@ -262,10 +266,36 @@ async fn joining_again_takes_over_the_old_entry() {
     let old = Registry::join(setup(&base, 1, 0)).await.unwrap();
     old.stop().await;
     let mut moved = setup(&base, 1, 2);
-    moved.address.direct = vec![([127, 0, 0, 1], 9).into()];
+    let direct = vec![([127, 0, 0, 1], 9).into()];
+    moved.address = watch::channel(NodeAddress { direct, ..address(1) }).1;
     let _registry = Registry::join(moved).await.unwrap();
     assert_eq!(store.value(&leaf(1, "groups")), json!(["all", "layer-2"]));
     assert_eq!(store.value(&leaf(1, "iroh_direct_addresses")), json!(["127.0.0.1:9"]));
+}
+
+#[tokio::test]
+async fn a_changed_address_is_published_at_once() {
+    let store = Store::default();
+    let base = store.start().await;
+    let mut setup = setup(&base, 1, 0);
+    let never = Duration::from_secs(3600);
+    let rules = RegistryConstants { pull: never, keep_alive: never, ..rules() };
+    let clock = setup.clock.clone();
+    setup.bridge = Bridge::new(test_server::client(), base.parse().unwrap(), rules, clock);
+    let (moving, watched) = watch::channel(address(1));
+    setup.address = watched;
+    let registry = Registry::join(setup).await.unwrap();
+    let direct = vec![([203, 0, 113, 9], 9).into(), ([192, 168, 1, 2], 9).into()];
+    let relay_url = Some("https://relay.example/".to_owned());
+    moving.send(NodeAddress { direct, relay_url, ..address(1) }).unwrap();
+    let field = leaf(1, "iroh_direct_addresses");
+    until(|| store.value(&field) == json!(["203.0.113.9:9", "192.168.1.2:9"])).await;
+    assert_eq!(store.value(&leaf(1, "iroh_relay_url")), json!("https://relay.example/"));
+    // Nobody is left who could move; the task goes on all the same.
+    drop(moving);
+    let status = PeerStatus { miner_status: MinerStatus::Frozen, ..PeerStatus::default() };
+    registry.set_status(status);
+    until(|| store.value(&leaf(1, "runtime_metrics/miner_status")) == json!("frozen")).await;
 }
 
 #[tokio::test]

@@ -76,17 +76,21 @@ pub(super) struct RawTrailer {
     pub json: Vec<u8>,
 }
 
+/// Most bytes of trailers that are remembered: each is as long as its writer likes.
+const MAX_CACHED_BYTES: usize = 64 << 20;
+
 /// Trailers by URL, the oldest dropped first.
 #[derive(Debug)]
 pub(super) struct TrailerCache {
     capacity: usize,
+    bytes: usize,
     by_url: HashMap<String, Arc<RawTrailer>>,
     order: VecDeque<String>,
 }
 
 impl TrailerCache {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, by_url: HashMap::new(), order: VecDeque::new() }
+        Self { capacity, bytes: 0, by_url: HashMap::new(), order: VecDeque::new() }
     }
 
     pub(super) fn get(&self, url: &str) -> Option<Arc<RawTrailer>> {
@@ -94,13 +98,35 @@ impl TrailerCache {
     }
 
     pub(super) fn insert(&mut self, url: &str, trailer: Arc<RawTrailer>) {
-        if self.by_url.insert(url.to_owned(), trailer).is_none() {
-            self.order.push_back(url.to_owned());
+        self.bytes += trailer.json.len();
+        match self.by_url.insert(url.to_owned(), trailer) {
+            None => self.order.push_back(url.to_owned()),
+            Some(replaced) => self.bytes -= replaced.json.len(),
         }
-        while self.order.len() > self.capacity {
-            if let Some(oldest) = self.order.pop_front() {
-                self.by_url.remove(&oldest);
+        while self.order.len() > self.capacity || self.bytes > MAX_CACHED_BYTES {
+            let Some(oldest) = self.order.pop_front() else { break };
+            if let Some(gone) = self.by_url.remove(&oldest) {
+                self.bytes -= gone.json.len();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_trailers_push_out_older_ones_before_their_number_does() {
+        let mut cache = TrailerCache::new(1000);
+        let trailer = || Arc::new(RawTrailer { offset: 12, json: vec![b' '; 8 << 20] });
+        for n in 0..20 {
+            cache.insert(&format!("u{n}"), trailer());
+            cache.insert(&format!("u{n}"), trailer());
+            assert!(cache.bytes <= MAX_CACHED_BYTES);
+            assert!(cache.get(&format!("u{n}")).is_some(), "the newest stays");
+        }
+        assert_eq!(cache.order.len(), 8);
+        assert!(cache.get("u11").is_none() && cache.get("u12").is_some());
     }
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::bf16::{bf16, extend_le_bytes, write_le_bytes};
 use super::canonical::{CanonicalError, KeyOrder, python_text};
 use super::ids::{ChunkNumber, StageIndex};
+use super::reading::{self, ReadError, excerpt};
 use super::sections::{GeometryError, HEADER_BYTES, blob_bytes, chunk_range, sections};
 
 mod trailer;
@@ -40,12 +41,12 @@ pub enum BlobError {
     TrailerTooLong(u64),
     /// The trailer is not JSON of the expected kind.
     #[error("the object's trailer cannot be read: {0}")]
-    Trailer(#[from] serde_json::Error),
+    Trailer(#[from] ReadError),
     /// The trailer's text cannot be built.
     #[error("the object's trailer cannot be written: {0}")]
     Text(#[from] CanonicalError),
     /// Numbers of a type that is never used here.
-    #[error("the object holds {0:?} numbers, expected bfloat16")]
+    #[error("the object holds `{0}` numbers, expected bfloat16")]
     Dtype(String),
     /// A claim of the trailer that does not fit the object.
     #[error("the object's trailer contradicts itself: {0}")]
@@ -143,7 +144,7 @@ pub fn weights_trailer(
         sections: SectionsFields::of(&sections(len, num_sections)?),
         local_optimization_steps,
     };
-    Ok(python_text(&serde_json::to_vec(&trailer)?, KeyOrder::AsGiven)?.into_bytes())
+    Ok(trailer_text(&trailer)?.into_bytes())
 }
 
 /// Where the trailer of a blob of `count` numbers begins.
@@ -158,9 +159,30 @@ pub fn encode_partition(
     chunk: ChunkNumber,
     layer: StageIndex,
 ) -> Result<Vec<u8>, BlobError> {
-    let mut blob = PartitionBlob::new(weights.len(), chunk, layer)?;
-    blob.put(0, weights, optimizer_state);
-    Ok(blob.finish())
+    let text = partition_trailer((weights.len(), optimizer_state.len()), chunk, layer)?;
+    Ok(encode(&[weights, optimizer_state], text.as_bytes()))
+}
+
+/// The trailer of so many weights and numbers of outer optimizer state.
+fn partition_trailer(
+    (weights, state): (usize, usize),
+    chunk: ChunkNumber,
+    layer: StageIndex,
+) -> Result<String, BlobError> {
+    let region = |start: usize, len: usize| RegionFields {
+        offset: HEADER_BYTES + 2 * start as u64,
+        length: 2 * len as u64,
+        dtype: DTYPE.to_owned(),
+        shape: vec![len as u64],
+    };
+    trailer_text(&trailer::PartitionFields {
+        chunk_number: chunk.0,
+        layer: layer.0,
+        regions: RegionsFields {
+            weights: region(0, weights),
+            optimizer_state: Some(region(weights, state)),
+        },
+    })
 }
 
 /// A partition blob that is filled in piece by piece, so that merged numbers are never in memory
@@ -174,18 +196,7 @@ pub struct PartitionBlob {
 impl PartitionBlob {
     /// A blob of `count` weights and as many numbers of outer optimizer state, all zero.
     pub fn new(count: usize, chunk: ChunkNumber, layer: StageIndex) -> Result<Self, BlobError> {
-        let region = |start: usize| RegionFields {
-            offset: HEADER_BYTES + 2 * start as u64,
-            length: 2 * count as u64,
-            dtype: DTYPE.to_owned(),
-            shape: vec![count as u64],
-        };
-        let trailer = trailer::PartitionFields {
-            chunk_number: chunk.0,
-            layer: layer.0,
-            regions: RegionsFields { weights: region(0), optimizer_state: Some(region(count)) },
-        };
-        let text = python_text(&serde_json::to_vec(&trailer)?, KeyOrder::AsGiven)?;
+        let text = partition_trailer((count, count), chunk, layer)?;
         let payload = 2 * 2 * count;
         let mut bytes = Vec::with_capacity(HEADER_LEN + payload + text.len());
         bytes.extend_from_slice(&header(trailer_offset(2 * count)));
@@ -210,6 +221,12 @@ impl PartitionBlob {
     }
 }
 
+/// A trailer as the reference writes it.
+fn trailer_text(trailer: &impl serde::Serialize) -> Result<String, BlobError> {
+    let json = serde_json::to_vec(trailer).map_err(CanonicalError::from)?;
+    Ok(python_text(&json, KeyOrder::AsGiven)?)
+}
+
 fn encode(payload: &[&[bf16]], trailer: &[u8]) -> Vec<u8> {
     let count: usize = payload.iter().map(|values| values.len()).sum();
     let mut blob = Vec::with_capacity(HEADER_LEN + 2 * count + trailer.len());
@@ -229,7 +246,7 @@ pub fn parse_weights_trailer(
     trailer_offset: u64,
 ) -> Result<WeightsTrailer, BlobError> {
     check_trailer_length(bytes.len() as u64)?;
-    let fields: WeightsFields = serde_json::from_slice(bytes)?;
+    let fields: WeightsFields = reading::json(bytes)?;
     let len = flat_len(&fields.dtype, &fields.shape)?;
     let end = blob_bytes(&(0..len)).end;
     if end != trailer_offset {
@@ -250,7 +267,7 @@ pub fn parse_partition_trailer(
     trailer_offset: u64,
 ) -> Result<PartitionTrailer, BlobError> {
     check_trailer_length(bytes.len() as u64)?;
-    let fields: trailer::PartitionFields = serde_json::from_slice(bytes)?;
+    let fields: trailer::PartitionFields = reading::json(bytes)?;
     let weights = region(&fields.regions.weights, trailer_offset)?;
     let state = fields.regions.optimizer_state.as_ref();
     let state = state.map(|fields| region(fields, trailer_offset)).transpose()?;
@@ -297,7 +314,7 @@ fn check_trailer_length(len: u64) -> Result<(), BlobError> {
 /// The element count of a 1-D bf16 tensor.
 fn flat_len(dtype: &str, shape: &[u64]) -> Result<usize, BlobError> {
     if dtype != DTYPE {
-        return Err(BlobError::Dtype(dtype.chars().take(40).collect()));
+        return Err(BlobError::Dtype(excerpt(dtype, 40)));
     }
     let [len] = shape else {
         return Err(BlobError::Lie(format!("{} dimensions instead of 1", shape.len())));

@@ -3,11 +3,13 @@
 //! because the server is newer than us as often as not.
 
 mod attestation;
+mod flags;
 mod open_enum;
 mod partition;
 mod registration;
 mod run;
 mod storage;
+mod telemetry;
 mod validation;
 mod work;
 
@@ -15,6 +17,7 @@ pub use attestation::{
     Attestation, AttestationAction, AttestationChallengeRequest, EnclaveKeyId, EnclaveSign,
     MinerAttestation, MountedAttestation, RequestAttestationChallengeResponse,
 };
+pub use flags::{Flag, RunFlag, RunFlags};
 pub use partition::{Partition, SubmitMergedPartitionsRequest};
 pub use registration::{
     Bandwidth, ChipInfo, MinerRegistrationQueueStatusResponse, MinerRegistrationResponse,
@@ -22,15 +25,16 @@ pub use registration::{
     RegisterMinerRequest, RegistrationAnswer, SystemData,
 };
 pub use run::{
-    ActivationSettings, DatasetSettings, Flag, HeartbeatResponse, LearningRateSettings,
-    MinerStatus, ModelConfig, ModelMetadata, OptimizerSettings, PeerStatus, RunConfigResponse,
-    RunEpochResponse, RunFlag, RunFlags, RunInfo, RunTier,
+    ActivationSettings, DatasetSettings, HeartbeatResponse, LearningRateSettings, MinerStatus,
+    ModelConfig, ModelMetadata, OptimizerSettings, PeerStatus, RunConfigResponse, RunEpochResponse,
+    RunInfo, RunTier,
 };
 pub use storage::{
     CompletedPart, FileType, FileUploadCompletionRequest, FileUploadCompletionResponse,
     FileUploadRequest, FileUploadResponse, LayerOptimizerStateResponse,
     SubmitOptimizerStateRequest, SubmitWeightsResponse, SubmittedWeights, WeightUpdate,
 };
+pub use telemetry::{FleetTelemetryPayload, FleetTelemetryResponse, PrometheusSnapshot};
 pub use validation::{
     MinerScore, RunIncentiveAllocation, SubnetScores, ValidationTaskResponse, ValidatorTask,
     ValidatorTaskType,

@@ -1,27 +1,36 @@
 //! A partition as the orchestrator describes it: an open map (spec 2.4, "interop rule"). Every key
 //! that came is sent back, since the server may check the signature over its own richer model.
 
+use std::collections::BTreeMap;
+
+use serde::de::Deserializer;
+use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::attestation::Attestation;
 use crate::protocol::ids::{ChunkNumber, StageIndex};
 
 /// One slice of a stage's flat weights, to be merged or already merged.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Partition(pub Map<String, Value>);
+#[derive(Clone, Debug, Default)]
+pub struct Partition {
+    /// The members as far as we can hold them; nulls for the rest.
+    members: Map<String, Value>,
+    /// The members as they came: a number keeps all its digits on its way back.
+    verbatim: BTreeMap<String, Box<RawValue>>,
+}
 
 impl Partition {
     /// A partition with all keys of the newest model: a chunk of `layer`, given to two miners.
     pub fn new(layer: StageIndex, chunk: ChunkNumber, miner: &str, other: Option<&str>) -> Self {
-        let mut map = Map::new();
-        map.insert("layer".into(), layer.0.into());
-        map.insert("chunk_number".into(), chunk.0.into());
-        map.insert("miner_hotkey".into(), miner.into());
-        map.insert("other_miner_hotkey".into(), other.into());
-        map.insert("blob_path".into(), Value::Null);
-        Self(map)
+        let mut members = Map::new();
+        members.insert("layer".into(), layer.0.into());
+        members.insert("chunk_number".into(), chunk.0.into());
+        members.insert("miner_hotkey".into(), miner.into());
+        members.insert("other_miner_hotkey".into(), other.into());
+        members.insert("blob_path".into(), Value::Null);
+        Self { members, verbatim: BTreeMap::new() }
     }
 
     /// The stage, if given.
@@ -51,15 +60,62 @@ impl Partition {
 
     /// Sets where the merged blob lies and leaves every other key as it came.
     pub fn set_blob_path(&mut self, path: impl Into<String>) {
-        self.0.insert("blob_path".to_owned(), Value::String(path.into()));
+        self.verbatim.remove("blob_path");
+        self.members.insert("blob_path".to_owned(), Value::String(path.into()));
+    }
+
+    /// Every member, known or not.
+    pub fn members(&self) -> &Map<String, Value> {
+        &self.members
     }
 
     fn text(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.as_str()
+        self.members.get(key)?.as_str()
     }
 
     fn index(&self, key: &str) -> Option<usize> {
-        usize::try_from(self.0.get(key)?.as_u64()?).ok()
+        usize::try_from(self.members.get(key)?.as_u64()?).ok()
+    }
+
+    fn verbatim(&self, key: &str) -> Option<&str> {
+        self.verbatim.get(key).map(|raw| raw.get())
+    }
+}
+
+impl PartialEq for Partition {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |key: &String| self.verbatim(key) == other.verbatim(key);
+        self.members == other.members && self.members.keys().all(same)
+    }
+}
+
+impl Serialize for Partition {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Member<'a> {
+            Verbatim(&'a RawValue),
+            Ours(&'a Value),
+        }
+        let member = |(key, ours)| match self.verbatim.get(key) {
+            Some(raw) => (key, Member::Verbatim(raw)),
+            None => (key, Member::Ours(ours)),
+        };
+        serializer.collect_map(self.members.iter().map(member))
+    }
+}
+
+impl<'de> Deserialize<'de> for Partition {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut verbatim = BTreeMap::<String, Box<RawValue>>::deserialize(deserializer)?;
+        let held = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or(Value::Null);
+        let members: Map<_, _> =
+            verbatim.iter().map(|(key, raw)| (key.clone(), held(raw))).collect();
+        // Most members are texts and small integers, which come out again as they went in.
+        verbatim.retain(|key, raw| {
+            members.get(key).is_none_or(|member| member.to_string() != raw.get())
+        });
+        Ok(Self { members, verbatim })
     }
 }
 

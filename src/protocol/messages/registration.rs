@@ -5,9 +5,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::attestation::{Attestation, EnclaveKeyId};
+use super::flags::RunFlags;
 use super::open_enum::open_enum;
-use super::run::{MinerStatus, ModelConfig, ModelMetadata, RunFlags};
+use super::run::{MinerStatus, ModelConfig, ModelMetadata};
 use crate::protocol::ids::{Epoch, NodeId, RunId, StageIndex};
+use crate::protocol::reading::Tree;
 
 /// Body of `POST /miner/register`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -180,10 +182,10 @@ pub struct MinerRegistrationQueueStatusResponse {
     #[serde(default)]
     pub position: Option<u64>,
     /// Seconds until we should ask again; 0 means at once.
-    #[serde(default = "five_seconds")]
+    #[serde(default = "five_seconds", deserialize_with = "null_as_five_seconds")]
     pub poll_after_seconds: f64,
     /// The miner must confirm now.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub confirmation_required: bool,
     /// The run it was selected for.
     #[serde(default)]
@@ -192,7 +194,7 @@ pub struct MinerRegistrationQueueStatusResponse {
     #[serde(default)]
     pub reserved_until: Option<String>,
     /// A repeated request differed from the first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub payload_mismatch: bool,
     /// The server's words.
     #[serde(default)]
@@ -236,17 +238,12 @@ pub enum RegistrationAnswer {
 
 impl<'de> Deserialize<'de> for RegistrationAnswer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let ticket = match value.get("queue_id") {
-            None | Some(Value::Null | Value::Bool(false)) => false,
-            Some(Value::String(id)) => !id.is_empty(),
-            Some(_) => true,
+        let answer = Tree::deserialize(deserializer)?;
+        let read = match answer.get("queue_id") {
+            Some(id) if id.is_truthy() => answer.read().map(Self::Queued),
+            _ => answer.read().map(Self::Registered),
         };
-        if ticket {
-            serde_json::from_value(value).map(Self::Queued).map_err(D::Error::custom)
-        } else {
-            serde_json::from_value(value).map(Self::Registered).map_err(D::Error::custom)
-        }
+        read.map_err(D::Error::custom)
     }
 }
 
@@ -257,6 +254,10 @@ where
     T: Deserialize<'de> + Default,
 {
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+fn null_as_five_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Option::<f64>::deserialize(deserializer).map(|seconds| seconds.unwrap_or_else(five_seconds))
 }
 
 fn yes() -> bool {

@@ -1,10 +1,12 @@
-//! What the server says about a run: heartbeats, configuration, flags, model (spec 2.4, 11.4), and
-//! what miners tell each other about themselves (spec 6.4).
+//! What the server says about a run: heartbeats, configuration, model (spec 2.4), and what miners
+//! tell each other about themselves (spec 6.4).
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::flags::RunFlags;
 use super::open_enum::open_enum;
 use super::registration::null_as_default;
 use crate::protocol::ids::{Epoch, RunId, StageIndex};
@@ -111,144 +113,16 @@ pub struct RunInfo {
     /// Most miners it takes.
     pub max_miners: u64,
     /// Listed miners go here first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub whitelist_force_allow: bool,
     /// Its tier.
-    #[serde(default = "iron")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub tier: RunTier,
 }
 
-fn iron() -> RunTier {
-    RunTier::Iron
-}
-
-/// A known switch of a run (spec 11.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Flag {
-    /// No effect.
-    Test,
-    /// Gunzip downloads.
-    CompressS3Files,
-    /// Attest weights, partitions, activations.
-    Attest,
-    /// Keep activations in flight across optimizer steps.
-    KeepCacheOnLocalStep,
-    /// Exchange optimizer state instead of the warm-up freeze.
-    UploadOptimizerState,
-    /// Leave weak sources out of a merge.
-    EnforceMinLocalOptimizerSteps,
-    /// Weigh sources by `weighting_factor`.
-    WeightedPartitionAveraging,
-    /// Clip pseudo-gradients before upload.
-    ClipPseudoGradients,
-    /// AdamW instead of NAdam.
-    UseAdamW,
-    /// Legacy registry.
-    PeerEviction,
-    /// Cache size found by watching the first backwards.
-    AutoMaxCache,
-    /// Legacy sync.
-    SyncPatches,
-    /// Local batch size found by measuring.
-    AutoLocalBatchSize,
-    /// Server-side relaxations.
-    TrustedFleet,
-}
-
-impl Flag {
-    /// All known flags.
-    pub const ALL: [Flag; 14] = [
-        Flag::Test,
-        Flag::CompressS3Files,
-        Flag::Attest,
-        Flag::KeepCacheOnLocalStep,
-        Flag::UploadOptimizerState,
-        Flag::EnforceMinLocalOptimizerSteps,
-        Flag::WeightedPartitionAveraging,
-        Flag::ClipPseudoGradients,
-        Flag::UseAdamW,
-        Flag::PeerEviction,
-        Flag::AutoMaxCache,
-        Flag::SyncPatches,
-        Flag::AutoLocalBatchSize,
-        Flag::TrustedFleet,
-    ];
-
-    /// The wire name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Flag::Test => "test_flag",
-            Flag::CompressS3Files => "compress_s3_files",
-            Flag::Attest => "attest",
-            Flag::KeepCacheOnLocalStep => "keep_cache_on_local_step",
-            Flag::UploadOptimizerState => "upload_optimizer_state",
-            Flag::EnforceMinLocalOptimizerSteps => "enforce_min_local_optimizer_steps",
-            Flag::WeightedPartitionAveraging => "weighted_partition_averaging",
-            Flag::ClipPseudoGradients => "clip_pseudo_gradients",
-            Flag::UseAdamW => "use_AdamW",
-            Flag::PeerEviction => "peer_eviction",
-            Flag::AutoMaxCache => "auto_max_cache",
-            Flag::SyncPatches => "sync_patches",
-            Flag::AutoLocalBatchSize => "auto_local_batch_size",
-            Flag::TrustedFleet => "trusted_fleet",
-        }
-    }
-
-    /// What holds when the server does not say.
-    pub fn default_enabled(self) -> bool {
-        matches!(
-            self,
-            Flag::WeightedPartitionAveraging | Flag::SyncPatches | Flag::AutoLocalBatchSize
-        )
-    }
-}
-
-/// The setting of one flag.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunFlag {
-    /// On or off.
-    pub enabled: bool,
-    /// Version of the feature.
-    #[serde(default = "one")]
-    pub version: f64,
-}
-
-fn one() -> f64 {
-    1.0
-}
-
-/// A run's switches. Flags that the server does not mention have their defaults; flags that this
-/// version does not know are kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RunFlags(pub BTreeMap<String, RunFlag>);
-
-impl Default for RunFlags {
-    /// Every known flag at its default, as a server sends them.
+impl Default for RunTier {
     fn default() -> Self {
-        let flag = |f: Flag| RunFlag { enabled: f.default_enabled(), version: 1.0 };
-        Self(Flag::ALL.into_iter().map(|f| (f.as_str().to_owned(), flag(f))).collect())
-    }
-}
-
-impl RunFlags {
-    /// Whether `flag` is on.
-    pub fn is_on(&self, flag: Flag) -> bool {
-        self.0.get(flag.as_str()).map_or(flag.default_enabled(), |set| set.enabled)
-    }
-
-    /// These flags with `flag` switched on.
-    #[must_use]
-    pub fn with_on(mut self, flag: Flag) -> Self {
-        self.0.insert(flag.as_str().to_owned(), RunFlag { enabled: true, version: 1.0 });
-        self
-    }
-
-    /// These flags with `flag` switched off.
-    #[must_use]
-    pub fn with_off(mut self, flag: Flag) -> Self {
-        self.0.insert(flag.as_str().to_owned(), RunFlag { enabled: false, version: 1.0 });
-        self
+        Self::Iron
     }
 }
 
@@ -270,12 +144,12 @@ pub struct ModelConfig {
     pub emb_dim: Option<usize>,
     /// Width between stages; null means `emb_dim`.
     pub bottleneck_dim: Option<usize>,
-    /// Not used by the newest miner.
-    pub quantize_activations: Option<bool>,
-    /// Not used by the newest miner.
-    pub quantize_activations_grads: Option<bool>,
-    /// Not used by the newest miner.
-    pub quantize_weights: Option<bool>,
+    /// Not used by the newest miner, nor is its type known.
+    pub quantize_activations: Option<Value>,
+    /// As above.
+    pub quantize_activations_grads: Option<Value>,
+    /// As above.
+    pub quantize_weights: Option<Value>,
     /// Query heads.
     pub n_heads: Option<usize>,
     /// Blocks.

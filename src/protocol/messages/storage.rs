@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::attestation::Attestation;
+use super::registration::null_as_default;
 use crate::protocol::ids::StageIndex;
 
 /// What an uploaded object is.
@@ -100,10 +101,10 @@ pub struct WeightUpdate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubmitWeightsResponse {
     /// The server's words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub message: String,
     /// Whether this miner was chosen to upload its inner optimizer state.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub should_upload_optimizer_state: bool,
 }
 
@@ -141,6 +142,7 @@ pub struct LayerOptimizerStateResponse {
     /// Presigned GET.
     pub optimizer_state_url: Option<String>,
     /// Whether there is one.
+    #[serde(deserialize_with = "null_as_default")]
     pub available: bool,
 }
 

@@ -99,7 +99,7 @@ fn an_answer_with_a_queue_id_is_a_ticket_and_one_without_is_a_registration() {
     assert!(answer.run_flags.is_on(Flag::Attest));
     assert!(answer.run_flags.is_on(Flag::WeightedPartitionAveraging));
     assert!(!answer.run_flags.is_on(Flag::UseAdamW));
-    assert!(answer.run_flags.0.contains_key("new"));
+    assert_eq!(answer.run_flags.unknown()["new"], json!({"enabled": true}));
 
     let ticket = json!({"queue_id": "q", "status": "succeeded", "response": registration()});
     let ticket: RegistrationAnswer = serde_json::from_value(ticket).unwrap();

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::registration::null_as_default;
 use crate::protocol::ids::RunId;
 
 /// A miner's score.
@@ -53,10 +54,10 @@ pub struct SubnetScores {
     /// All runs.
     pub runs: Vec<RunIncentiveAllocation>,
     /// Runs that pay now.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub active_runs: Vec<RunId>,
     /// Free form.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub provider_pool_metadata: Map<String, Value>,
     /// Share of the subnet's incentive that is burnt.
     pub burn_factor: f64,

@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::ids::{ActivationId, NodeId, StageIndex};
 use crate::protocol::messages::Direction;
-
-/// Deepest nesting in a peer's message. Real ones have 2 levels.
-const MAX_DEPTH: usize = 32;
+use crate::protocol::reading::{self, ReadError};
 
 /// What a message is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,12 +50,9 @@ pub enum Serializer {
 /// Why a peer's message cannot be read, or ours not written.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
-    /// A broken MessagePack body.
+    /// A broken body.
     #[error("the peer's message cannot be read: {0}")]
-    MessagePack(#[from] rmp_serde::decode::Error),
-    /// A broken JSON body.
-    #[error("the peer's message cannot be read: {0}")]
-    Json(#[from] serde_json::Error),
+    Body(#[from] ReadError),
     /// A value that MessagePack cannot hold.
     #[error("the message cannot be written: {0}")]
     Encode(#[from] rmp_serde::encode::Error),
@@ -103,14 +98,7 @@ pub struct ActivationPush<'a> {
 impl ActivationPush<'_> {
     /// Reads a push from an envelope's body; the tensor's bytes stay where they are.
     pub fn decode<'a>(envelope: &Envelope<'a>) -> Result<ActivationPush<'a>, EnvelopeError> {
-        match envelope.serializer {
-            Serializer::Json => Ok(serde_json::from_slice(envelope.body)?),
-            Serializer::MessagePack => {
-                let mut reader = rmp_serde::Deserializer::from_read_ref(envelope.body);
-                reader.set_max_depth(MAX_DEPTH);
-                Ok(ActivationPush::deserialize(&mut reader)?)
-            }
-        }
+        read(envelope)
     }
 }
 
@@ -141,12 +129,13 @@ impl<'a> Envelope<'a> {
 
 /// Reads the body of `envelope`.
 pub fn decode<T: DeserializeOwned>(envelope: &Envelope<'_>) -> Result<T, EnvelopeError> {
-    match envelope.serializer {
-        Serializer::Json => Ok(serde_json::from_slice(envelope.body)?),
-        Serializer::MessagePack => {
-            let mut reader = rmp_serde::Deserializer::from_read_ref(envelope.body);
-            reader.set_max_depth(MAX_DEPTH);
-            Ok(T::deserialize(&mut reader)?)
-        }
-    }
+    read(envelope)
+}
+
+fn read<'a, T: Deserialize<'a>>(envelope: &Envelope<'a>) -> Result<T, EnvelopeError> {
+    let read = match envelope.serializer {
+        Serializer::Json => reading::json(envelope.body),
+        Serializer::MessagePack => reading::message_pack(envelope.body),
+    };
+    read.map_err(EnvelopeError::Body)
 }

@@ -1,5 +1,7 @@
 //! The few pickle instructions that describe one tensor, interpreted as data. Nothing is imported
-//! and nothing is called: a `GLOBAL` is a name to compare, a `REDUCE` one of the two known calls.
+//! and nothing is called: a `GLOBAL` is one of the few names that tensors need, a `REDUCE` one of the
+//! two known calls, and anything else ends the reading. Texts are borrowed from the file, so that
+//! copies of copies cost next to nothing.
 
 use super::{MAX_DIMS, TorchError};
 
@@ -10,12 +12,12 @@ const MAX_LEN: usize = 16 * 1024;
 const MAX_VALUES: usize = 128;
 
 /// A tensor as its pickle describes it; not yet checked against its data.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Description {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Description<'a> {
     /// Name of the storage's type, e.g. `BFloat16Storage`.
-    pub storage_type: String,
+    pub storage_type: &'a str,
     /// Name of the storage's file below `data/`.
-    pub key: String,
+    pub key: &'a str,
     /// Numbers in the storage.
     pub storage_len: u64,
     /// First number of the tensor in the storage.
@@ -27,26 +29,36 @@ pub(super) struct Description {
 }
 
 #[derive(Clone, Debug)]
-enum Value {
+enum Value<'a> {
     Int(u64),
     Bool,
-    Text(String),
-    Tuple(Vec<Value>),
-    Global { module: String, name: String },
-    Storage { kind: String, key: String, len: u64 },
+    Text(&'a str),
+    Tuple(Vec<Value<'a>>),
+    Global(Global<'a>),
+    Storage(Storage<'a>),
     OrderedDict,
-    Tensor(Box<TensorArgs>),
+    Tensor(Box<Description<'a>>),
 }
 
-#[derive(Clone, Debug)]
-struct TensorArgs {
-    storage: (String, String, u64),
-    offset: u64,
-    shape: Vec<u64>,
-    strides: Vec<u64>,
+/// The names that a tensor's description uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Global<'a> {
+    /// `collections.OrderedDict`: no hooks.
+    OrderedDict,
+    /// `torch._utils._rebuild_tensor_v2`.
+    RebuildTensor,
+    /// `torch.<type>Storage`.
+    StorageType(&'a str),
 }
 
-impl Value {
+#[derive(Clone, Copy, Debug)]
+struct Storage<'a> {
+    kind: &'a str,
+    key: &'a str,
+    len: u64,
+}
+
+impl Value<'_> {
     /// Values inside, this one included.
     fn count(&self) -> usize {
         match self {
@@ -56,43 +68,41 @@ impl Value {
     }
 }
 
-enum Slot {
-    Value(Value),
+enum Slot<'a> {
+    Value(Value<'a>),
     Mark,
 }
 
 /// Reads the description of the one tensor that `pickle` builds.
-pub(super) fn describe(pickle: &[u8]) -> Result<Description, TorchError> {
+pub(super) fn describe(pickle: &[u8]) -> Result<Description<'_>, TorchError> {
     if pickle.len() > MAX_LEN {
         return Err(TorchError::Pickle("its description is too long"));
     }
     let mut machine = Machine { rest: pickle, stack: Vec::new(), memo: Vec::new() };
     match machine.run()? {
-        Value::Tensor(args) => {
-            let TensorArgs { storage: (storage_type, key, storage_len), offset, shape, strides } =
-                *args;
-            Ok(Description { storage_type, key, storage_len, offset, shape, strides })
-        }
+        Value::Tensor(tensor) => Ok(*tensor),
         _ => Err(TorchError::Pickle("it holds something else")),
     }
 }
 
 struct Machine<'a> {
     rest: &'a [u8],
-    stack: Vec<Slot>,
+    stack: Vec<Slot<'a>>,
     /// Sorted by nothing: at most [`MAX_VALUES`] entries, looked up by number.
-    memo: Vec<(u32, Value)>,
+    memo: Vec<(u32, Value<'a>)>,
 }
 
 const ENDS: TorchError = TorchError::Pickle("its description ends early");
 const ORDER: TorchError = TorchError::Pickle("its description makes no sense");
 
-impl Machine<'_> {
-    fn run(&mut self) -> Result<Value, TorchError> {
+impl<'a> Machine<'a> {
+    fn run(&mut self) -> Result<Value<'a>, TorchError> {
         loop {
             let [op] = self.take()?;
             if op == b'.' {
-                return self.pop();
+                let built = self.pop()?;
+                let alone = self.stack.is_empty() && self.rest.is_empty();
+                return if alone { Ok(built) } else { Err(ORDER) };
             }
             self.step(op)?;
             if self.stack.len() > MAX_VALUES || self.memo.len() > MAX_VALUES {
@@ -111,13 +121,13 @@ impl Machine<'_> {
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.push(Value::Global { module, name })
+                self.push(Value::Global(global(module, name)?))
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 match (module, name) {
                     (Value::Text(module), Value::Text(name)) => {
-                        self.push(Value::Global { module, name })
+                        self.push(Value::Global(global(module, name)?))
                     }
                     _ => Err(ORDER),
                 }
@@ -166,7 +176,7 @@ impl Machine<'_> {
     }
 
     /// A non-negative integer of up to 8 bytes and a sign byte.
-    fn long(&mut self) -> Result<Value, TorchError> {
+    fn long(&mut self) -> Result<Value<'a>, TorchError> {
         let [len] = self.take()?;
         let bytes = self.slice(usize::from(len))?;
         if bytes.len() > 9 || bytes.last().is_some_and(|top| top & 0x80 != 0) {
@@ -205,7 +215,7 @@ impl Machine<'_> {
         self.push(Value::Tuple(items))
     }
 
-    fn push(&mut self, value: Value) -> Result<(), TorchError> {
+    fn push(&mut self, value: Value<'a>) -> Result<(), TorchError> {
         if value.count() > MAX_VALUES {
             return Err(TorchError::Pickle("its description is too large"));
         }
@@ -213,7 +223,7 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn pop(&mut self) -> Result<Value, TorchError> {
+    fn pop(&mut self) -> Result<Value<'a>, TorchError> {
         match self.stack.pop() {
             Some(Slot::Value(value)) => Ok(value),
             _ => Err(ORDER),
@@ -226,65 +236,69 @@ impl Machine<'_> {
         Ok(*taken)
     }
 
-    fn slice(&mut self, len: usize) -> Result<&[u8], TorchError> {
+    fn slice(&mut self, len: usize) -> Result<&'a [u8], TorchError> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or(ENDS)?;
         self.rest = rest;
         Ok(taken)
     }
 
-    fn text(&mut self, len: usize) -> Result<Value, TorchError> {
-        let text = std::str::from_utf8(self.slice(len)?).map_err(|_| ORDER)?;
-        Ok(Value::Text(text.to_owned()))
+    fn text(&mut self, len: usize) -> Result<Value<'a>, TorchError> {
+        std::str::from_utf8(self.slice(len)?).map(Value::Text).map_err(|_| ORDER)
     }
 
-    fn line(&mut self) -> Result<String, TorchError> {
+    fn line(&mut self) -> Result<&'a str, TorchError> {
         let end = self.rest.iter().position(|byte| *byte == b'\n').ok_or(ENDS)?;
-        let line = std::str::from_utf8(self.slice(end)?).map_err(|_| ORDER)?.to_owned();
+        let line = std::str::from_utf8(self.slice(end)?).map_err(|_| ORDER)?;
         self.take::<1>()?;
         Ok(line)
     }
 }
 
+/// The name `module.name`, if it is one that tensors need.
+fn global<'a>(module: &str, name: &'a str) -> Result<Global<'a>, TorchError> {
+    match (module, name) {
+        ("collections", "OrderedDict") => Ok(Global::OrderedDict),
+        ("torch._utils", "_rebuild_tensor_v2") => Ok(Global::RebuildTensor),
+        ("torch", kind) if kind.ends_with("Storage") => Ok(Global::StorageType(kind)),
+        _ => Err(TorchError::Pickle("its description calls something unknown")),
+    }
+}
+
 /// The storage that a persistent id names: `('storage', torch.<type>, key, device, length)`.
-fn storage(id: Value) -> Result<Value, TorchError> {
+fn storage(id: Value<'_>) -> Result<Value<'_>, TorchError> {
     let Value::Tuple(items) = id else { return Err(ORDER) };
-    match <[Value; 5]>::try_from(items) {
-        Ok(
-            [
-                Value::Text(tag),
-                Value::Global { module, name: kind },
-                Value::Text(key),
-                Value::Text(_device),
-                Value::Int(len),
-            ],
-        ) if tag == "storage" && module == "torch" => Ok(Value::Storage { kind, key, len }),
+    match items.as_slice() {
+        [
+            Value::Text("storage"),
+            Value::Global(Global::StorageType(kind)),
+            Value::Text(key),
+            Value::Text(_device),
+            Value::Int(len),
+        ] => Ok(Value::Storage(Storage { kind: *kind, key: *key, len: *len })),
         _ => Err(TorchError::Pickle("its storage is of an unknown kind")),
     }
 }
 
 /// The two calls that a tensor's description makes.
-fn reduce(call: &Value, args: Value) -> Result<Value, TorchError> {
-    let Value::Global { module, name } = call else { return Err(ORDER) };
-    let Value::Tuple(args) = args else { return Err(ORDER) };
-    match (module.as_str(), name.as_str()) {
-        ("collections", "OrderedDict") if args.is_empty() => Ok(Value::OrderedDict),
-        ("torch._utils", "_rebuild_tensor_v2") => tensor(args),
+fn reduce<'a>(call: &Value<'a>, args: Value<'a>) -> Result<Value<'a>, TorchError> {
+    let (Value::Global(call), Value::Tuple(args)) = (call, args) else { return Err(ORDER) };
+    match call {
+        Global::OrderedDict if args.is_empty() => Ok(Value::OrderedDict),
+        Global::RebuildTensor => tensor(&args),
         _ => Err(TorchError::Pickle("its description calls something unknown")),
     }
 }
 
-fn tensor(args: Vec<Value>) -> Result<Value, TorchError> {
+fn tensor<'a>(args: &[Value<'a>]) -> Result<Value<'a>, TorchError> {
     const BAD: TorchError = TorchError::Pickle("its tensor is of an unknown kind");
-    let Ok(
-        [
-            Value::Storage { kind, key, len },
-            Value::Int(offset),
-            Value::Tuple(shape),
-            Value::Tuple(strides),
-            Value::Bool,
-            Value::OrderedDict,
-        ],
-    ) = <[Value; 6]>::try_from(args)
+    let [
+        Value::Storage(Storage { kind, key, len }),
+        Value::Int(offset),
+        Value::Tuple(shape),
+        Value::Tuple(strides),
+        Value::Bool,
+        Value::OrderedDict,
+    ] = args
     else {
         return Err(BAD);
     };
@@ -292,10 +306,17 @@ fn tensor(args: Vec<Value>) -> Result<Value, TorchError> {
     if shape.len() != strides.len() || shape.len() > MAX_DIMS {
         return Err(BAD);
     }
-    Ok(Value::Tensor(Box::new(TensorArgs { storage: (kind, key, len), offset, shape, strides })))
+    Ok(Value::Tensor(Box::new(Description {
+        storage_type: *kind,
+        key: *key,
+        storage_len: *len,
+        offset: *offset,
+        shape,
+        strides,
+    })))
 }
 
-fn integers(values: Vec<Value>) -> Option<Vec<u64>> {
-    let integer = |value| if let Value::Int(n) = value { Some(n) } else { None };
-    values.into_iter().map(integer).collect()
+fn integers(values: &[Value<'_>]) -> Option<Vec<u64>> {
+    let integer = |value: &Value<'_>| if let Value::Int(n) = value { Some(*n) } else { None };
+    values.iter().map(integer).collect()
 }

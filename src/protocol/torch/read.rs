@@ -88,7 +88,7 @@ pub fn read(file: &[u8], max_count: usize) -> Result<Tensor<'_>, TorchError> {
     }
     let described = describe(pickle.bytes)?;
     let data = find(&format!("data/{}", described.key)).ok_or(TorchError::Missing("data"))?;
-    let kind = match described.storage_type.as_str() {
+    let kind = match described.storage_type {
         "BFloat16Storage" => ElementType::Bf16,
         "FloatStorage" => ElementType::F32,
         _ => return Err(TorchError::Type),
@@ -122,7 +122,7 @@ struct View {
 
 impl View {
     fn new(
-        described: &Description,
+        described: &Description<'_>,
         kind: ElementType,
         stored_bytes: usize,
         max_count: usize,
@@ -134,7 +134,9 @@ impl View {
         let count = shape.iter().try_fold(1_usize, |n, size| n.checked_mul(*size));
         let count = count.filter(|n| *n <= max_count);
         let count = count.ok_or(TorchError::TooLarge { allowed: max_count })?;
-        if index(described.storage_len)? > stored {
+        // What lies behind the storage's own end is nobody's data.
+        let storage_len = index(described.storage_len)?;
+        if storage_len > stored {
             return Err(TorchError::OutOfBounds);
         }
         let offset = index(described.offset)?;
@@ -146,7 +148,7 @@ impl View {
         });
         match last {
             Some(None) => Err(TorchError::OutOfBounds),
-            Some(Some(last)) if last >= stored => Err(TorchError::OutOfBounds),
+            Some(Some(last)) if last >= storage_len => Err(TorchError::OutOfBounds),
             _ => Ok(Self { offset, count, shape, strides }),
         }
     }

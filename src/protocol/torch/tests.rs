@@ -123,6 +123,7 @@ fn views_outside_their_data_are_refused() {
     assert_eq!(read_view(12, 0, &[12], &[1]), Ok(12));
     assert_eq!(read_view(13, 0, &[12], &[1]), Err(TorchError::OutOfBounds));
     assert_eq!(read_view(12, 1, &[12], &[1]), Err(TorchError::OutOfBounds));
+    assert_eq!(read_view(11, 0, &[12], &[1]), Err(TorchError::OutOfBounds));
     assert_eq!(read_view(12, 0, &[2, 2], &[11, 1]), Err(TorchError::OutOfBounds));
     assert_eq!(read_view(12, 200, &[0], &[1]), Ok(0));
     assert_eq!(read_view(12, 0, &[101], &[0]), Err(TorchError::TooLarge { allowed: 100 }));
@@ -133,8 +134,13 @@ fn views_outside_their_data_are_refused() {
 
 #[test]
 fn anything_but_the_one_known_pickle_is_refused_and_nothing_runs() {
-    let refused: [&[u8]; 9] = [
+    let refused: [&[u8]; 14] = [
         b"\x80\x02cos\nsystem\nX\x04\0\0\0echo\x85R.",
+        b"\x80\x02cos\nsystem\n.",
+        b"\x80\x04\x8c\x02os\x8c\x06system\x93.",
+        b"\x80\x02ctorch.storage\n_load_from_bytes\n.",
+        b"\x80\x02ctorch\nload\n.",
+        b"\x80\x02ctorch\nFloatStorage\n)R.",
         b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.",
         b"\x80\x02K\x01.",
         b"",
@@ -156,6 +162,13 @@ fn anything_but_the_one_known_pickle_is_refused_and_nothing_runs() {
     assert!(matches!(read(&view_file(&bomb, &[0; 4]), 9), Err(TorchError::Pickle(_))));
     let long = vec![b'('; 20_000];
     assert!(matches!(read(&view_file(&long, &[0; 4]), 9), Err(TorchError::Pickle(_))));
+    // More than the tensor: left on the stack, or after the end.
+    let good = view_pickle("BFloat16Storage", 2, 0, &[2], &[1]);
+    assert!(read(&view_file(&good, &[0; 4]), 9).is_ok());
+    let left = [b"\x80\x02K\x01", &good[2..]].concat();
+    assert!(matches!(read(&view_file(&left, &[0; 4]), 9), Err(TorchError::Pickle(_))));
+    let after = [&good, b"cos\nsystem\n".as_slice()].concat();
+    assert!(matches!(read(&view_file(&after, &[0; 4]), 9), Err(TorchError::Pickle(_))));
 }
 
 #[test]

@@ -4,12 +4,14 @@
 
 use std::path::PathBuf;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Row, SqliteConnection};
 
+use super::rows::{
+    merged_of, miner_of, optimizer_state_of, signed, ticket_of, unsigned, write_all,
+};
 use super::schema::{TABLES, VERSION};
-use crate::protocol::Hotkey;
-use crate::swarm::run::{Entry, MergedPartition, Restored, RestoredMiner, RunPlan};
+use crate::swarm::run::{Entry, Restored, RunPlan};
 
 /// Where the books are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +90,12 @@ impl Books {
         let row = query.fetch_optional(&mut self.connection).await;
         match row.map_err(|error| self.failed(&error))?.map(|row| row.get::<i64, _>(0)) {
             Some(VERSION) => Ok(()),
+            // Older tables are like these; those that were missing were just made.
+            Some(1..VERSION) => {
+                let update = sqlx::query("UPDATE schema_version SET version = ?");
+                let done = update.bind(VERSION).execute(&mut self.connection).await;
+                done.map(drop).map_err(|error| self.failed(&error))
+            }
             Some(found) => Err(BooksError::Version { file: self.file.clone(), found }),
             None => {
                 let insert = sqlx::query("INSERT INTO schema_version (version) VALUES (?)");
@@ -164,8 +172,18 @@ impl Books {
         let leftovers = sqlx::query(
             "SELECT object FROM (SELECT object FROM uploads UNION SELECT sample FROM activations)
              WHERE object NOT IN (SELECT object FROM merged)
+               AND object NOT IN (SELECT object FROM optimizer_states)
                AND object NOT IN (SELECT object FROM pruned)",
         );
+        let states = sqlx::query("SELECT stage, epoch, hotkey, object FROM optimizer_states")
+            .fetch_all(&mut *db)
+            .await?;
+        let tickets = sqlx::query(
+            "SELECT id, hotkey, place, status, since_unix, reserved_until_unix, request, mismatch,
+                detail, error
+             FROM tickets ORDER BY place",
+        );
+        let tickets = tickets.fetch_all(&mut *db).await?;
         let leftovers = leftovers.fetch_all(&mut *db).await?;
         Ok(Restored {
             epoch,
@@ -173,6 +191,8 @@ impl Books {
             merged: merged.iter().map(merged_of).collect(),
             miners: miners.iter().filter_map(miner_of).collect(),
             leftovers: leftovers.iter().map(|row| row.get(0)).collect(),
+            optimizer_states: states.iter().filter_map(optimizer_state_of).collect(),
+            tickets: tickets.iter().filter_map(ticket_of).collect(),
         })
     }
 
@@ -213,157 +233,8 @@ fn options(shelf: &Shelf) -> SqliteConnectOptions {
     }
 }
 
-async fn write_all(
-    connection: &mut SqliteConnection,
-    entries: &[Entry],
-) -> Result<(), sqlx::Error> {
-    let mut transaction = connection.begin().await?;
-    for entry in entries {
-        write_one(&mut transaction, entry).await?;
-    }
-    transaction.commit().await
-}
-
-async fn write_one(db: &mut SqliteConnection, entry: &Entry) -> Result<(), sqlx::Error> {
-    let query = match entry {
-        Entry::Stage { stage, phase, epoch } => {
-            sqlx::query("INSERT OR REPLACE INTO stages (stage, phase, epoch) VALUES (?, ?, ?)")
-                .bind(*stage as i64)
-                .bind(phase.as_str())
-                .bind(signed(*epoch))
-        }
-        Entry::Miner { hotkey, stage, order, node_id, live, score } => sqlx::query(
-            "INSERT OR REPLACE INTO miners (hotkey, stage, place, node_id, live, score)
-             VALUES (?, ?, ?, ?, ?, ?)",
-        )
-        .bind(hotkey.as_str())
-        .bind(*stage as i64)
-        .bind(signed(*order))
-        .bind(node_id)
-        .bind(i64::from(*live))
-        .bind(signed(*score)),
-        Entry::Activation { id, epoch, sample, head, state } => sqlx::query(
-            "INSERT OR REPLACE INTO activations (id, epoch, sample, head, state)
-             VALUES (?, ?, ?, ?, ?)",
-        )
-        .bind(id.as_str())
-        .bind(signed(*epoch))
-        .bind(sample)
-        .bind(head.as_str())
-        .bind(*state),
-        Entry::Pass { activation, stage, direction, hotkey, input, output } => sqlx::query(
-            "INSERT OR REPLACE INTO passes
-             (activation, stage, direction, hotkey, input_hash, output_hash)
-             VALUES (?, ?, ?, ?, ?, ?)",
-        )
-        .bind(activation.as_str())
-        .bind(*stage as i64)
-        .bind(direction.as_str())
-        .bind(hotkey.as_str())
-        .bind(input)
-        .bind(output),
-        Entry::Loss { epoch, activation, hotkey, loss, tokens } => sqlx::query(
-            "INSERT OR REPLACE INTO losses (activation, epoch, hotkey, loss, tokens)
-             VALUES (?, ?, ?, ?, ?)",
-        )
-        .bind(activation.as_str())
-        .bind(signed(*epoch))
-        .bind(hotkey.as_str())
-        .bind(*loss)
-        .bind(signed(*tokens)),
-        merging => return write_merging(db, merging).await,
-    };
-    query.execute(db).await.map(drop)
-}
-
-async fn write_merging(db: &mut SqliteConnection, entry: &Entry) -> Result<(), sqlx::Error> {
-    let query = match entry {
-        Entry::Upload { object, hotkey, kind, epoch } => sqlx::query(
-            "INSERT OR REPLACE INTO uploads (object, hotkey, kind, epoch) VALUES (?, ?, ?, ?)",
-        )
-        .bind(object)
-        .bind(hotkey.as_str())
-        .bind(kind.as_str())
-        .bind(signed(*epoch)),
-        Entry::Submission { epoch, stage, hotkey, object, factor } => sqlx::query(
-            "INSERT OR REPLACE INTO submissions (epoch, stage, hotkey, object, factor)
-             VALUES (?, ?, ?, ?, ?)",
-        )
-        .bind(signed(*epoch))
-        .bind(*stage as i64)
-        .bind(hotkey.as_str())
-        .bind(object)
-        .bind(signed(*factor)),
-        Entry::Copy { epoch, stage, chunk, hotkey, object } => sqlx::query(
-            "INSERT OR REPLACE INTO copies (epoch, stage, chunk, hotkey, object)
-             VALUES (?, ?, ?, ?, ?)",
-        )
-        .bind(signed(*epoch))
-        .bind(*stage as i64)
-        .bind(*chunk as i64)
-        .bind(hotkey.as_str())
-        .bind(object),
-        Entry::Merged { stage, chunk, partition } => sqlx::query(
-            "INSERT OR REPLACE INTO merged (stage, chunk, epoch, hotkey, object)
-             VALUES (?, ?, ?, ?, ?)",
-        )
-        .bind(*stage as i64)
-        .bind(*chunk as i64)
-        .bind(signed(partition.epoch))
-        .bind(partition.hotkey.as_ref().map(Hotkey::as_str))
-        .bind(&partition.object),
-        Entry::Score { hotkey, epoch, backwards, partitions } => sqlx::query(
-            "INSERT OR REPLACE INTO scores (epoch, hotkey, backwards, partitions)
-             VALUES (?, ?, ?, ?)",
-        )
-        .bind(signed(*epoch))
-        .bind(hotkey.as_str())
-        .bind(signed(*backwards))
-        .bind(signed(*partitions)),
-        Entry::Pruned { object } => {
-            sqlx::query("INSERT OR REPLACE INTO pruned (object) VALUES (?)").bind(object)
-        }
-        // The others are written by the caller.
-        _ => return Ok(()),
-    };
-    query.execute(db).await.map(drop)
-}
-
-fn merged_of(row: &SqliteRow) -> (usize, usize, MergedPartition) {
-    let hotkey: Option<String> = row.get(2);
-    let partition = MergedPartition {
-        hotkey: hotkey.and_then(|text| text.parse().ok()),
-        object: row.get(3),
-        epoch: unsigned(row.get(4)),
-    };
-    (index(row.get(0)), index(row.get(1)), partition)
-}
-
-fn miner_of(row: &SqliteRow) -> Option<RestoredMiner> {
-    Some(RestoredMiner {
-        hotkey: row.get::<String, _>(0).parse().ok()?,
-        stage: index(row.get(1)),
-        order: unsigned(row.get(2)),
-        node_id: row.get(3),
-        score: unsigned(row.get(4)),
-    })
-}
-
 fn shape(run: &str, stages: i64, partitions: i64, model: &str, seed: i64) -> String {
     format!("run {run}, model {model}, {stages} stages, {partitions} partitions, seed {seed}")
-}
-
-/// SQL has no unsigned numbers; the bits stay the same.
-fn signed(number: u64) -> i64 {
-    i64::from_ne_bytes(number.to_ne_bytes())
-}
-
-fn unsigned(number: i64) -> u64 {
-    u64::from_ne_bytes(number.to_ne_bytes())
-}
-
-fn index(number: i64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// The database's own words, without the wrapping of the library where there is none needed.

@@ -7,18 +7,20 @@ use serde_json::{Value, json};
 
 use super::answer::{Refused, json_of};
 use super::desk::Desk;
+use super::desk::Handed;
 use super::request::Signed;
-use super::transfer;
+use super::{registration, telemetry, transfer};
 use crate::protocol::messages::{
-    ActivationResponse, AttestationChallengeRequest, Direction, GetActivationsRequest,
-    HeartbeatResponse, LossReportRequest, MinerRegistrationResponse, RegisterMinerRequest,
-    RequestAttestationChallengeResponse, RunConfigResponse, RunEpochResponse, RunInfo, RunTier,
+    ActivationResponse, AttestationAction, Direction, GetActivationsRequest, HeartbeatResponse,
+    LossReportRequest, RunConfigResponse, RunEpochResponse, RunInfo, RunTier,
     SubmitActivationRequest,
 };
 use crate::protocol::{Phase, RunId, ServerError};
+use crate::swarm::rules::Pool;
 
-/// How long an attestation challenge is valid, in seconds.
-const CHALLENGE_SECONDS: f64 = 300.0;
+/// Paths that end with a ticket.
+const STATUS: &str = "/miner/register/status/";
+const CONFIRM: &str = "/miner/register/confirm/";
 
 /// Does one call.
 pub(super) async fn dispatch(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
@@ -26,8 +28,16 @@ pub(super) async fn dispatch(desk: &Arc<Desk>, call: &Signed) -> Result<Value, R
         ("GET", "/healthcheck") => json!({ "status": "healthy" }),
         ("GET", "/common/get_run_info") => run_info(desk).await?,
         ("GET", "/common/get_run_epoch") => run_epoch(desk, call).await?,
-        ("POST", "/miner/register") => register(desk, call).await?,
-        ("POST", "/miner/request_attestation_challenge") => challenge(desk, call)?,
+        ("POST", "/miner/register") => registration::register(desk, call).await?,
+        ("POST", "/miner/payout_coldkey") => registration::payout_coldkey(desk, call).await?,
+        ("POST", "/miner/request_attestation_challenge") => registration::challenge(desk, call)?,
+        ("POST", "/miner/fleet-telemetry") => telemetry::take(desk, call).await?,
+        ("GET", path) if path.starts_with(STATUS) => {
+            registration::status(desk, call, &path[STATUS.len()..]).await?
+        }
+        ("POST", path) if path.starts_with(CONFIRM) => {
+            registration::confirm(desk, call, &path[CONFIRM.len()..]).await?
+        }
         ("GET", "/miner/layer_state") => layer_state(desk, call).await?,
         ("GET", "/miner/all_layers_training") => all_layers_training(desk, call).await?,
         ("GET", "/miner/heartbeat") => heartbeat(desk, call).await?,
@@ -54,17 +64,18 @@ fn method(method: &Method) -> &str {
 
 async fn run_info(desk: &Arc<Desk>) -> Result<Value, Refused> {
     let (num_miners, max_miners) =
-        desk.with(|run, _| (run.living(), run.plan().limits.miners as u64)).await?;
+        desk.with(|run, _| (run.living(), run.plan().rules.limits.miners as u64)).await?;
+    let rules = desk.rules();
     json_of(&[RunInfo {
         run_id: desk.facts.run_id.clone(),
         is_default: true,
         num_miners,
         whitelisted: false,
-        is_miner_pool: false,
+        is_miner_pool: rules.pool != Pool::Closed,
         burn_factor: 0.0,
         incentive_perc: 0.0,
         authorized: true,
-        run_flags: desk.facts.run_flags.clone(),
+        run_flags: rules.run_flags(),
         max_miners,
         whitelist_force_allow: false,
         tier: RunTier::Iron,
@@ -81,40 +92,6 @@ async fn run_epoch(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
     json_of(&RunEpochResponse { run_id, epoch })
 }
 
-async fn register(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
-    let request: RegisterMinerRequest = call.read()?;
-    let (layer, epoch) = desk
-        .with(|run, now| {
-            let layer = run.register(&call.hotkey, &request.p2p_node_id, now)?;
-            Ok::<_, ServerError>((layer, run.epoch()))
-        })
-        .await??;
-    let facts = &desk.facts;
-    json_of(&MinerRegistrationResponse {
-        layer: Some(layer),
-        current_epoch: Some(epoch),
-        model_cfg: Some(facts.model_cfg.clone()),
-        model_metadata: Some(facts.model_metadata.clone()),
-        run_id: facts.run_id.clone(),
-        run_flags: facts.run_flags.clone(),
-        num_partitions: Some(facts.num_partitions),
-        status: None,
-    })
-}
-
-/// A practice swarm asks for no proof, but answers like a network that does.
-fn challenge(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
-    let request: AttestationChallengeRequest = call.read()?;
-    let blob = json!({ "challenge_id": desk.random_id() }).to_string();
-    json_of(&RequestAttestationChallengeResponse {
-        action: request.action,
-        attestation_challenge_blob: blob,
-        self_checks: Vec::new(),
-        crypto: "none".to_owned(),
-        expires_at: desk.clock.unix_seconds() + CHALLENGE_SECONDS,
-    })
-}
-
 async fn layer_state(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
     let (_, phase, _) = desk.with(|run, _| run.place(&call.hotkey)).await??;
     json_of(&phase)
@@ -128,23 +105,23 @@ async fn all_layers_training(desk: &Arc<Desk>, call: &Signed) -> Result<Value, R
 async fn heartbeat(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
     let expected = call.query("expected_phase").map(|text| text.parse::<Phase>());
     let expected = expected.transpose().map_err(|error| Refused::bad(error.to_string()))?;
-    let (layer, phase, epoch) = desk
+    let ((layer, phase, epoch), status) = desk
         .with(|run, _| {
             if let Some(expected) = expected {
                 run.stage_in(&call.hotkey, expected)?;
             }
-            run.place(&call.hotkey)
+            Ok::<_, ServerError>((run.place(&call.hotkey)?, run.standing(&call.hotkey)))
         })
         .await??;
     let run_id = desk.facts.run_id.clone();
-    json_of(&HeartbeatResponse { run_id, layer, epoch, phase, status: None })
+    json_of(&HeartbeatResponse { run_id, layer, epoch, phase, status })
 }
 
 async fn run_config(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
     desk.with(|run, _| run.place(&call.hotkey)).await??;
     json_of(&RunConfigResponse {
         run_id: desk.facts.run_id.clone(),
-        run_flags: desk.facts.run_flags.clone(),
+        run_flags: desk.rules().run_flags(),
         model_metadata: Some(desk.facts.model_metadata.clone()),
     })
 }
@@ -154,7 +131,11 @@ async fn get_activations(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refus
     let handed = desk.hand_out(&call.hotkey, request.n_fwd_activations).await?;
     let described: Vec<ActivationResponse> = handed
         .into_iter()
-        .map(|(id, sample)| ActivationResponse {
+        .map(|Handed { id, sample, upload }| ActivationResponse {
+            presigned_upload_url: upload
+                .as_ref()
+                .map(|object| vec![desk.store.presign_put(object)]),
+            activation_upload_path: upload,
             activation_id: Some(id),
             direction: Some(Direction::Forward),
             presigned_download_url: Some(desk.store.presign_get(&sample)),
@@ -166,6 +147,10 @@ async fn get_activations(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refus
 
 async fn submit_activation(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
     let report: SubmitActivationRequest = call.read()?;
+    // First the phase: whoever comes too late should hear that, and keep the challenge.
+    desk.with(|run, _| run.stage_in(&call.hotkey, Phase::Training)).await??;
+    let (action, proof) = (AttestationAction::SubmitActivation, desk.rules().proof_of_work());
+    registration::redeem(desk, &call.hotkey, action, report.attestation.as_ref(), proof)?;
     desk.with(|run, now| run.submit_activation(&call.hotkey, &report, now)).await??;
     Ok(json!({ "message": "recorded" }))
 }

@@ -3,16 +3,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+use std::time::Duration;
 
+use axum::http::StatusCode;
 use tokio::sync::{Mutex, mpsc, watch};
 
 use super::answer::Refused;
+use super::attestation::Challenges;
 use super::board::Board;
 use super::books::Books;
+use super::rates::Rates;
 use crate::clock::{Clock, Entropy, Moment};
-use crate::protocol::messages::{ModelConfig, ModelMetadata, RunFlags};
+use crate::protocol::messages::{ModelConfig, ModelMetadata};
 use crate::protocol::{ActivationHash, ActivationId, ChunkNumber, Hotkey, RunId};
-use crate::swarm::run::{Comparison, Outcome, Run};
+use crate::swarm::queue::Queue;
+use crate::swarm::rules::Rules;
+use crate::swarm::run::{Comparison, Entry, Outcome, Run, SpotCheck};
 use crate::swarm::snapshot::SwarmSnapshot;
 use crate::swarm::store::Store;
 use crate::telemetry::{Event, Events};
@@ -26,12 +32,20 @@ pub struct RunFacts {
     pub model_cfg: ModelConfig,
     /// Splits and hyper-parameters.
     pub model_metadata: ModelMetadata,
-    /// Switches.
-    pub run_flags: RunFlags,
     /// Partitions of each stage's weights.
     pub num_partitions: usize,
     /// Version that requests must name.
     pub spec_version: u32,
+}
+
+/// A piece of work for the first stage.
+#[derive(Debug)]
+pub(super) struct Handed {
+    pub(super) id: ActivationId,
+    /// Object of its text.
+    pub(super) sample: String,
+    /// Object that its forward must be uploaded as, if it is spot-checked.
+    pub(super) upload: Option<String>,
 }
 
 /// The orchestrator's desk.
@@ -43,6 +57,9 @@ pub(in crate::swarm) struct Desk {
     events: Events,
     names: BTreeMap<Hotkey, String>,
     paper: Mutex<Paper>,
+    rules: SyncMutex<Arc<Rules>>,
+    pub(super) challenges: SyncMutex<Challenges>,
+    rates: SyncMutex<Rates>,
     ids: SyncMutex<Entropy>,
     snapshot: watch::Sender<SwarmSnapshot>,
     failure: watch::Sender<Option<String>>,
@@ -52,6 +69,7 @@ pub(in crate::swarm) struct Desk {
 #[derive(Debug)]
 struct Paper {
     run: Run,
+    queue: Queue,
     books: Books,
     board: Board,
     samples: mpsc::Receiver<String>,
@@ -61,6 +79,7 @@ impl Desk {
     pub(super) fn new(
         facts: RunFacts,
         run: Run,
+        queue: Queue,
         books: Books,
         samples: mpsc::Receiver<String>,
         store: Arc<Store>,
@@ -69,7 +88,10 @@ impl Desk {
     ) -> Self {
         Self {
             names: run.plan().names.clone(),
-            paper: Mutex::new(Paper { run, books, board: Board::default(), samples }),
+            rules: SyncMutex::new(Arc::new(run.plan().rules.clone())),
+            paper: Mutex::new(Paper { run, queue, books, board: Board::default(), samples }),
+            challenges: SyncMutex::default(),
+            rates: SyncMutex::default(),
             ids: SyncMutex::new(Entropy::system()),
             snapshot: watch::Sender::new(SwarmSnapshot::default()),
             failure: watch::Sender::new(None),
@@ -115,6 +137,54 @@ impl Desk {
         Ok(result)
     }
 
+    /// The same with the registration queue, which then is as far as it can be. Time comes as the
+    /// run's and as Unix time.
+    pub(super) async fn with_queue<T>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&mut Run, &mut Queue, Moment, Duration) -> T,
+    ) -> Result<T, Refused> {
+        let mut paper = self.paper.lock().await;
+        let Paper { run, queue, .. } = &mut *paper;
+        let result = act(run, queue, self.clock.now(), self.clock.unix());
+        self.settle(&mut paper).await?;
+        Ok(result)
+    }
+
+    /// Writes rows of calls that no rule looks at.
+    pub(super) async fn write(self: &Arc<Self>, entries: &[Entry]) -> Result<(), Refused> {
+        let written = self.paper.lock().await.books.write(entries).await;
+        written.map_err(|error| {
+            self.fail(error.to_string());
+            Refused::Internal(error.to_string())
+        })
+    }
+
+    /// The rules as they are now.
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the rules of the living swarm.
+    pub(in crate::swarm) async fn set_rules(self: &Arc<Self>, rules: Rules) {
+        let mut paper = self.paper.lock().await;
+        paper.run.set_rules(rules.clone(), self.clock.now());
+        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        // A failure is kept in `failure`; there is nobody to answer here.
+        let _ = self.settle(&mut paper).await;
+    }
+
+    /// Counts a call, if it is not one too many.
+    pub(super) fn may_call(&self, hotkey: &Hotkey, call: &'static str) -> Result<(), Refused> {
+        let rate = self.rules().rate_of(call);
+        let now = self.clock.now();
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        if rates.take(hotkey, call, rate, now) {
+            return Ok(());
+        }
+        let message = format!("{call} may be called {} times a second", rate.per_second);
+        Err(Refused::Request(StatusCode::TOO_MANY_REQUESTS, message))
+    }
+
     /// Presigned addresses of the newest merged partitions of a stage, by chunk.
     pub(in crate::swarm) async fn published(&self, stage: usize) -> Vec<(ChunkNumber, String)> {
         let objects = self.paper.lock().await.run.published(stage);
@@ -127,7 +197,7 @@ impl Desk {
         self: &Arc<Self>,
         hotkey: &Hotkey,
         wanted: usize,
-    ) -> Result<Vec<(ActivationId, String)>, Refused> {
+    ) -> Result<Vec<Handed>, Refused> {
         let mut paper = self.paper.lock().await;
         let now = self.clock.now();
         let allowed = paper.run.allowance(hotkey, wanted)?;
@@ -136,7 +206,8 @@ impl Desk {
             && let Ok(sample) = paper.samples.try_recv()
         {
             let id = paper.run.hand_out(hotkey, sample.clone(), now);
-            handed.push((id, sample));
+            let upload = paper.run.draw_spot_check(hotkey, &id);
+            handed.push(Handed { id, sample, upload });
         }
         self.settle(&mut paper).await?;
         Ok(handed)
@@ -146,7 +217,9 @@ impl Desk {
     async fn settle(self: &Arc<Self>, paper: &mut Paper) -> Result<(), Refused> {
         let now = self.clock.now();
         paper.run.advance(now);
-        let Outcome { entries, events, compare, prune } = paper.run.take_outcome();
+        seat_the_next(&mut paper.run, &mut paper.queue, now, self.clock.unix());
+        let Outcome { mut entries, events, compare, prune, spot_checks } = paper.run.take_outcome();
+        entries.extend(paper.queue.take_entries());
         if let Err(error) = paper.books.write(&entries).await {
             self.fail(error.to_string());
             return Err(Refused::Internal(error.to_string()));
@@ -161,6 +234,9 @@ impl Desk {
         }
         for comparison in compare {
             tokio::spawn(Arc::clone(self).compare(comparison));
+        }
+        for check in spot_checks {
+            tokio::spawn(Arc::clone(self).spot_check(check));
         }
         if !prune.is_empty() {
             tokio::spawn(Arc::clone(self).prune(prune));
@@ -217,6 +293,20 @@ impl Desk {
         }
     }
 
+    /// Compares the uploaded bytes of a forward with the hash that was reported for them.
+    async fn spot_check(self: Arc<Self>, check: SpotCheck) {
+        let SpotCheck { hotkey, activation, object, hash } = check;
+        let detail = match self.store.read(&object).await {
+            Ok(bytes) if ActivationHash::of(&bytes).to_string() == hash => return,
+            Ok(_) => format!("{activation}: the uploaded bytes are not those that were reported"),
+            Err(_) => {
+                format!("{activation}: the forward was reported as uploaded and is not there")
+            }
+        };
+        let (miner, check) = (self.name(&hotkey), "spot_check".to_owned());
+        self.events.emit(Event::Evidence { miner, check, detail });
+    }
+
     fn name(&self, hotkey: &Hotkey) -> String {
         self.names.get(hotkey).cloned().unwrap_or_else(|| hotkey.to_string())
     }
@@ -239,5 +329,15 @@ impl Desk {
     #[cfg(test)]
     pub(super) async fn count(&self, query: &'static str) -> i64 {
         self.paper.lock().await.books.count(query).await.unwrap()
+    }
+}
+
+/// Moves the queue on and gives seats to those whose turn it is.
+pub(super) fn seat_the_next(run: &mut Run, queue: &mut Queue, now: Moment, unix: Duration) {
+    let seats = run.free_seats();
+    for ticket in queue.advance(&run.plan().rules.queue, seats, unix) {
+        let node_id = &ticket.request.p2p_node_id;
+        let result = run.register(&ticket.hotkey, node_id, now).map(drop);
+        queue.seated(ticket.place, &result, unix);
     }
 }

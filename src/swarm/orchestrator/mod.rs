@@ -11,31 +11,40 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::Response;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::protocol::epistula::HEADER_REQUEST_ID;
+use crate::protocol::messages::Flag;
 use crate::swarm::bridge::Bridge;
+use crate::swarm::queue::Queue;
 use crate::swarm::run::Run;
 use crate::swarm::snapshot::SwarmSnapshot;
 use crate::swarm::store::Store;
 use crate::telemetry::Events;
 
 mod answer;
+mod attestation;
 mod board;
 mod books;
 mod calls;
 mod desk;
+mod rates;
+mod registration;
 mod request;
+mod rows;
 mod samples;
 mod schema;
+mod telemetry;
 mod transfer;
 
 #[cfg(test)]
 pub(super) mod tests;
 
+pub use crate::swarm::rules::Rules;
 pub(super) use answer::{Refused, respond};
 pub use books::{Books, BooksError, Shelf};
 pub(super) use desk::Desk;
@@ -73,6 +82,8 @@ pub struct Equipment {
     pub facts: RunFacts,
     /// The rules, restored from the books.
     pub run: Run,
+    /// Who waits, restored from the books.
+    pub queue: Queue,
     /// The books.
     pub books: Books,
     /// Where objects lie.
@@ -119,12 +130,12 @@ impl Orchestrator {
     /// # Errors
     /// The listener has no address.
     pub async fn start(listener: TcpListener, equipment: Equipment) -> io::Result<Self> {
-        let Equipment { facts, run, books, store, texts, clock, events } = equipment;
+        let Equipment { facts, run, queue, books, store, texts, clock, events } = equipment;
         let address = listener.local_addr()?;
         let (sender, samples) = mpsc::channel(samples::READY);
         let prefix = format!("{}/samples", facts.run_id);
         let stored = Arc::clone(&store);
-        let desk = Desk::new(facts, run, books, samples, store, clock.clone(), events);
+        let desk = Desk::new(facts, run, queue, books, samples, store, clock.clone(), events);
         let desk = Arc::new(desk);
         desk.set_address(format!("http://{address}")).await;
         desk.tick().await;
@@ -144,9 +155,17 @@ impl Orchestrator {
         });
         let failing = Arc::clone(&desk);
         let fail = move |reason| failing.fail(reason);
+        let packing = Arc::clone(&desk);
+        let pack = move |text: String| {
+            if packing.rules().is_on(Flag::CompressS3Files) {
+                samples::gzip(&text)
+            } else {
+                text.into_bytes()
+            }
+        };
         let helpers = vec![
             tokio::spawn(tick(Arc::clone(&desk), bridge, clock)),
-            tokio::spawn(samples::fill(texts, stored, prefix, sender, fail)),
+            tokio::spawn(samples::fill(texts, stored, prefix, pack, sender, fail)),
         ];
         Ok(Self { desk, address, stop: Some(stop), server, helpers })
     }
@@ -182,14 +201,15 @@ impl Orchestrator {
 /// Every call but the bridge's.
 async fn serve(State(desk): State<Arc<Desk>>, request: Request) -> Response<Body> {
     let request_id = request.headers().get(HEADER_REQUEST_ID).cloned();
-    let result = match request::Signed::check(request, &desk.clock, desk.facts.spec_version).await {
-        Ok(call) => {
-            desk.seen(&call.hotkey).await;
-            calls::dispatch(&desk, &call).await
-        }
-        Err(refused) => Err(refused),
-    };
-    answer::respond(result, request_id)
+    answer::respond(answer_one(&desk, request).await, request_id)
+}
+
+async fn answer_one(desk: &Arc<Desk>, request: Request) -> Result<Value, Refused> {
+    let (version, rules) = (desk.facts.spec_version, desk.rules());
+    let call = request::Signed::check(request, &desk.clock, version, &rules).await?;
+    desk.may_call(&call.hotkey, call.call())?;
+    desk.seen(&call.hotkey).await;
+    calls::dispatch(desk, &call).await
 }
 
 async fn tick(desk: Arc<Desk>, bridge: Bridge, clock: Clock) {

@@ -11,15 +11,13 @@ use crate::clock::Clock;
 use crate::protocol::epistula::{
     HEADER_SIGNATURE, HEADER_SIGNED_BY, HEADER_SPEC_VERSION, HEADER_TIMESTAMP, verify_request,
 };
-use crate::protocol::{Hotkey, ServerError};
+use crate::protocol::{Hotkey, ServerError, reading};
+use crate::swarm::rules::{Rules, Versions};
 
 /// Largest request body, in bytes. The largest honest one lists a few thousand partitions.
 pub(super) const MAX_BODY: usize = 4 << 20;
 /// Time limit for reading a body.
 const READ_LIMIT: Duration = Duration::from_secs(30);
-/// Age at which a signature is too old. A client may repeat a request with the same headers three
-/// times, with up to 40 s for each (spec 1.12).
-pub(super) const SIGNATURE_AGE: Duration = Duration::from_secs(150);
 
 /// A request whose signature was checked.
 pub(super) struct Signed {
@@ -30,17 +28,63 @@ pub(super) struct Signed {
     body: Bytes,
 }
 
+/// The calls there are (spec 2.2), by the words that the rules name them with.
+const CALLS: [&str; 27] = [
+    "healthcheck",
+    "get_run_info",
+    "get_run_epoch",
+    "get_merged_partitions",
+    "register",
+    "register/status",
+    "register/confirm",
+    "payout_coldkey",
+    "layer_state",
+    "all_layers_training",
+    "heartbeat",
+    "get_run_config",
+    "get_activations",
+    "submit_activation",
+    "report_loss",
+    "initiate_file_upload",
+    "complete_multipart_upload",
+    "notify_orchestrator_of_state_call",
+    "submit_weights",
+    "submit_optimizer_state",
+    "get_layer_optimizer_state",
+    "get_weight_path_per_layer",
+    "get_partitions",
+    "get_previous_partitions",
+    "submit_merged_partitions",
+    "request_attestation_challenge",
+    "fleet-telemetry",
+];
+
 impl Signed {
+    /// Which call this is, for its rate; all unknown ones count as one.
+    pub(super) fn call(&self) -> &'static str {
+        let path = self.path.trim_start_matches('/');
+        let name = ["miner/", "common/"].iter().find_map(|p| path.strip_prefix(p)).unwrap_or(path);
+        let named = |call: &&&str| {
+            name == **call
+                || (call.contains('/')
+                    && name.strip_prefix(**call).is_some_and(|r| r.starts_with('/')))
+        };
+        CALLS.iter().find(named).copied().unwrap_or("unknown")
+    }
+
     /// Reads and checks a request.
     pub(super) async fn check(
         request: Request<Body>,
         clock: &Clock,
         spec_version: u32,
+        rules: &Rules,
     ) -> Result<Self, Refused> {
         let (head, body) = request.into_parts();
         let body = bounded(&head.headers, body, MAX_BODY, clock).await?;
-        let hotkey = check_signature(&head.headers, &body, clock)?;
-        check_version(&head.headers, spec_version)?;
+        let hotkey = check_signature(&head.headers, &body, clock, rules.signature_age)?;
+        if rules.versions == Versions::Exact {
+            check_version(&head.headers, spec_version)?;
+        }
         Ok(Self {
             method: head.method,
             path: head.uri.path().to_owned(),
@@ -53,7 +97,7 @@ impl Signed {
     /// The body as a message; an absent body is `{}` (spec 2.1).
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Refused> {
         let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
-        serde_json::from_slice(body)
+        reading::json(body)
             .map_err(|e| Refused::Request(StatusCode::UNPROCESSABLE_ENTITY, e.to_string()))
     }
 
@@ -84,9 +128,14 @@ pub(in crate::swarm) async fn bounded(
     read.map_err(|_| too_large())
 }
 
-fn check_signature(headers: &HeaderMap, body: &[u8], clock: &Clock) -> Result<Hotkey, Refused> {
+fn check_signature(
+    headers: &HeaderMap,
+    body: &[u8],
+    clock: &Clock,
+    age: Duration,
+) -> Result<Hotkey, Refused> {
     let header = |name| text(headers, name).unwrap_or_default();
-    let age = u64::try_from(SIGNATURE_AGE.as_millis()).unwrap_or(u64::MAX);
+    let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
     let hotkey = verify_request(
         header(HEADER_SIGNED_BY),
         header(HEADER_SIGNATURE),

@@ -1,8 +1,11 @@
 //! Samples that lie ready in the store, so that handing one out takes no time (spec 5.4).
 
 use std::fmt;
+use std::io::Write as _;
 use std::sync::Arc;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use tokio::sync::mpsc;
 
 use crate::swarm::store::Store;
@@ -21,11 +24,23 @@ impl fmt::Debug for Texts {
     }
 }
 
-/// Puts one text after another into the store, as `PREFIX/NUMBER`, and their names into `ready`.
+/// The bytes of a text as flag `compress_s3_files` wants them (spec 5.4).
+pub(super) fn gzip(text: &str) -> Vec<u8> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+    // Writing into memory does not fail.
+    match packer.write_all(text.as_bytes()).and_then(|()| packer.finish()) {
+        Ok(packed) => packed,
+        Err(_) => text.as_bytes().to_vec(),
+    }
+}
+
+/// Puts one text after another into the store, as `PREFIX/NUMBER` and as `pack` wants it, and their
+/// names into `ready`.
 pub(super) async fn fill(
     texts: Texts,
     store: Arc<Store>,
     prefix: String,
+    pack: impl Fn(String) -> Vec<u8>,
     ready: mpsc::Sender<String>,
     fail: impl FnOnce(String),
 ) {
@@ -37,7 +52,7 @@ pub(super) async fn fill(
             Err(error) => return fail(format!("the text source broke: {error}")),
         };
         let object = format!("{prefix}/{number:08}");
-        if let Err(error) = store.put(&object, text.into_bytes()).await {
+        if let Err(error) = store.put(&object, pack(text)).await {
             return fail(error.to_string());
         }
         if ready.send(object).await.is_err() {

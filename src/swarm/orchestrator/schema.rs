@@ -2,7 +2,7 @@
 //! a version, so that a newer program can tell an older file from its own.
 
 /// Version of the tables below.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// Makes every table that is missing.
 pub(super) const TABLES: &[&str] = &[
@@ -40,4 +40,15 @@ pub(super) const TABLES: &[&str] = &[
         epoch BIGINT NOT NULL, hotkey TEXT NOT NULL, backwards BIGINT NOT NULL,
         partitions BIGINT NOT NULL, PRIMARY KEY (epoch, hotkey))",
     "CREATE TABLE IF NOT EXISTS pruned (object TEXT PRIMARY KEY)",
+    // Since version 2.
+    "CREATE TABLE IF NOT EXISTS tickets (
+        id TEXT PRIMARY KEY, hotkey TEXT NOT NULL, place BIGINT NOT NULL, status TEXT NOT NULL,
+        since_unix DOUBLE PRECISION NOT NULL, reserved_until_unix DOUBLE PRECISION,
+        request TEXT NOT NULL, mismatch BIGINT NOT NULL, detail TEXT, error TEXT)",
+    "CREATE TABLE IF NOT EXISTS payouts (hotkey TEXT PRIMARY KEY, coldkey TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS telemetry (
+        hotkey TEXT PRIMARY KEY, at_unix DOUBLE PRECISION NOT NULL, batches BIGINT NOT NULL,
+        metrics BIGINT NOT NULL, samples BIGINT NOT NULL, newest TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS optimizer_states (
+        stage BIGINT PRIMARY KEY, epoch BIGINT NOT NULL, hotkey TEXT NOT NULL, object TEXT NOT NULL)",
 ];

@@ -8,15 +8,17 @@ use serde_json::{Value, json};
 use super::answer::{Refused, json_of};
 use super::calls::not_found;
 use super::desk::Desk;
+use super::registration::redeem;
 use super::request::Signed;
 use crate::protocol::constants::MAX_NUM_PARTS;
 use crate::protocol::messages::{
-    CompletedPart, FileUploadCompletionRequest, FileUploadCompletionResponse, FileUploadRequest,
-    FileUploadResponse, LayerOptimizerStateResponse, Partition, SubmitMergedPartitionsRequest,
-    SubmitOptimizerStateRequest, SubmitWeightsResponse, SubmittedWeights, WeightUpdate,
+    AttestationAction, CompletedPart, FileUploadCompletionRequest, FileUploadCompletionResponse,
+    FileUploadRequest, FileUploadResponse, LayerOptimizerStateResponse, Partition,
+    SubmitMergedPartitionsRequest, SubmitOptimizerStateRequest, SubmitWeightsResponse,
+    SubmittedWeights, WeightUpdate,
 };
 use crate::protocol::{ChunkNumber, ServerError, StageIndex};
-use crate::swarm::run::MergedPartition;
+use crate::swarm::run::{MergedPartition, Parts};
 
 /// Does one call.
 pub(super) async fn dispatch(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
@@ -54,6 +56,8 @@ async fn initiate_upload(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refus
         .await??;
     let (upload_id, urls) = if request.multipart {
         let (id, urls) = desk.store.begin_multipart(&object, parts).await?;
+        let several = Parts::Several { upload_id: id.clone(), granted: parts.into() };
+        desk.with(|run, _| run.note_parts(&object, several)).await?;
         (Some(id), urls)
     } else {
         (None, vec![desk.store.presign_put(&object)])
@@ -61,23 +65,53 @@ async fn initiate_upload(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refus
     json_of(&FileUploadResponse { object_name: object, urls, upload_id })
 }
 
+/// Joins the parts of an upload. The same again is fine, since an answer can be lost.
 async fn complete_upload(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
     let request: FileUploadCompletionRequest = call.read()?;
     let object = request.object_name;
-    desk.with(|run, _| run.own_upload(&call.hotkey, None, &object)).await??;
+    let known = desk.with(|run, _| run.parts_of(&call.hotkey, &object)).await??;
+    let (upload_id, granted) = match known {
+        Parts::Joined { upload_id } if request.upload_id.as_ref() == Some(&upload_id) => {
+            return json_of(&FileUploadCompletionResponse { object_path: object });
+        }
+        Parts::Several { upload_id, granted } if request.upload_id.as_ref() == Some(&upload_id) => {
+            (upload_id, granted)
+        }
+        _ => return Err(Refused::bad("this is not the id of an upload in parts of that object")),
+    };
     let mut parts = request.parts.unwrap_or_default();
     parts.sort_by_key(|part| part.part_number);
-    let in_order = |(index, part): (usize, &CompletedPart)| part.part_number == index as u64 + 1;
-    let (Some(upload_id), true) = (request.upload_id, parts.iter().enumerate().all(in_order))
-    else {
-        return Err(Refused::bad("an upload is completed with its id and parts 1, 2, ... of it"));
-    };
+    let stored = desk.store.parts(&object, &upload_id).await?;
+    check_parts(&parts, &stored, granted).map_err(Refused::bad)?;
     let etags: Vec<&str> = parts.iter().map(|part| part.etag.as_str()).collect();
     desk.store
         .complete_multipart(&object, &upload_id, &etags)
         .await
         .map_err(|error| Refused::bad(error.to_string()))?;
+    desk.with(|run, _| run.note_parts(&object, Parts::Joined { upload_id })).await?;
     json_of(&FileUploadCompletionResponse { object_path: object })
+}
+
+/// The listed parts, in order, must be 1, 2, ... and exactly those that lie in the store: a store
+/// that joins what it is told would make a shorter object of a forgotten part.
+fn check_parts(parts: &[CompletedPart], stored: &[u64], granted: u64) -> Result<(), String> {
+    let listed: Vec<u64> = parts.iter().map(|part| part.part_number).collect();
+    let in_order = listed.iter().zip(1_u64..).all(|(number, expected)| *number == expected);
+    if listed.is_empty() || !in_order || listed.len() as u64 > granted {
+        return Err(format!(
+            "an upload is completed with its parts 1, 2, ... of at most {granted}"
+        ));
+    }
+    if let Some(missing) = listed.iter().find(|number| !stored.contains(number)) {
+        return Err(format!("part {missing} was not uploaded"));
+    }
+    if let Some(forgotten) = stored.iter().find(|number| !listed.contains(number)) {
+        return Err(format!("part {forgotten} was uploaded but is not listed"));
+    }
+    if parts.iter().any(|part| part.etag.trim_matches('"').is_empty()) {
+        return Err("a part has no ETag".to_owned());
+    }
+    Ok(())
 }
 
 /// An object that is submitted must be in the store.
@@ -94,14 +128,20 @@ async fn submit_weights(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refuse
     let object = update.weights_path;
     desk.with(|run, _| run.may_submit_weights(&call.hotkey, &object)).await??;
     must_exist(desk, &object).await?;
-    desk.with(|run, _| run.submit_weights(&call.hotkey, &object)).await??;
+    let (action, proof) = (AttestationAction::Weights, desk.rules().proof_of_work());
+    redeem(desk, &call.hotkey, action, update.attestation.as_ref(), proof)?;
+    let wanted = desk.with(|run, _| {
+        run.submit_weights(&call.hotkey, &object)?;
+        Ok::<_, ServerError>(run.wants_optimizer_state(&call.hotkey))
+    });
     let message = "recorded".to_owned();
-    json_of(&SubmitWeightsResponse { message, should_upload_optimizer_state: false })
+    json_of(&SubmitWeightsResponse { message, should_upload_optimizer_state: wanted.await?? })
 }
 
 async fn submit_optimizer_state(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
     let request: SubmitOptimizerStateRequest = call.read()?;
     let object = request.optimizer_state_path;
+    desk.with(|run, _| run.may_submit_optimizer_state(&call.hotkey, &object)).await??;
     must_exist(desk, &object).await?;
     desk.with(|run, _| run.submit_optimizer_state(&call.hotkey, &object)).await??;
     Ok(json!({ "message": "recorded" }))
@@ -151,7 +191,11 @@ async fn previous_partitions(desk: &Arc<Desk>, call: &Signed) -> Result<Value, R
 }
 
 async fn merged_partitions(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused> {
-    let merged = desk.with(|run, _| run.merged_partitions(&call.hotkey)).await??;
+    let merged = desk.with(|run, _| {
+        run.must_not_be_frozen(&call.hotkey)?;
+        run.merged_partitions(&call.hotkey)
+    });
+    let merged = merged.await??;
     describe(desk, merged)
 }
 
@@ -178,6 +222,8 @@ async fn submit_merged(desk: &Arc<Desk>, call: &Signed) -> Result<Value, Refused
     for (_, object) in &objects {
         must_exist(desk, object).await?;
     }
+    let (action, proof) = (AttestationAction::MergedPartitions, desk.rules().proof_of_work());
+    redeem(desk, &call.hotkey, action, request.attestation.as_ref(), proof)?;
     desk.with(|run, _| run.submit_merged(&call.hotkey, partitions)).await??;
     Ok(json!({ "message": "recorded" }))
 }

@@ -29,13 +29,15 @@ impl Run {
         if self.is_finished() {
             return;
         }
+        let percent = self.plan.rules.thresholds.training;
         let facts = Facts::Training {
-            goal: self.goal(),
+            goal: share_of(self.goal(), percent),
             fewest: self.stages.iter().map(|stage| stage.backwards).min().unwrap_or(0),
-            open: self.open().count(),
+            // Below the whole, what is under way is not waited for.
+            open: if percent < 100 { 0 } else { self.open().count() },
         };
         let since = self.stages.iter().map(|stage| stage.since).max().unwrap_or_default();
-        if step(facts, time(now, since, self.plan.limits.training)) == Step::Stay {
+        if step(facts, time(now, since, self.plan.rules.limits.training)) == Step::Stay {
             return;
         }
         self.give_up_all();
@@ -46,7 +48,7 @@ impl Run {
     }
 
     fn advance_stage(&mut self, index: usize, now: Moment) {
-        let limits = self.plan.limits;
+        let limits = self.plan.rules.limits;
         let stage = &self.stages[index];
         let (facts, limit) = match stage.phase {
             Phase::Training => return,
@@ -68,16 +70,23 @@ impl Run {
     fn uploading(&self, index: usize) -> Facts {
         let submitted = &self.stages[index].submissions;
         let has = |hotkey: &Hotkey| submitted.iter().any(|s| s.hotkey == *hotkey);
-        let awaited =
-            self.living_in(index).filter(|(hotkey, m)| m.backwards > 0 && !has(hotkey)).count();
-        Facts::Uploading { awaited, submitted: submitted.len() }
+        let late =
+            self.working_in(index).filter(|(hotkey, m)| m.backwards > 0 && !has(hotkey)).count();
+        let submitted = submitted.len();
+        let needed = share_of((late + submitted) as u64, self.plan.rules.thresholds.uploading);
+        let needed = usize::try_from(needed).unwrap_or(usize::MAX);
+        Facts::Uploading { awaited: late.min(needed.saturating_sub(submitted)), submitted }
     }
 
     fn merging(&self, index: usize) -> Facts {
-        let lives = |hotkey: &Hotkey| self.miner(hotkey).is_ok();
-        let copies = self.stages[index].chunks.iter().flatten();
-        let awaited = copies.filter(|copy| copy.object.is_none() && lives(&copy.hotkey)).count();
-        Facts::Merging { awaited }
+        let works =
+            |hotkey: &Hotkey| self.miner(hotkey).is_ok_and(|miner| self.works(hotkey, miner));
+        let copies = || self.stages[index].chunks.iter().flatten();
+        let late = copies().filter(|copy| copy.object.is_none() && works(&copy.hotkey)).count();
+        let merged = copies().filter(|copy| copy.object.is_some()).count();
+        let needed = share_of((late + merged) as u64, self.plan.rules.thresholds.merging);
+        let needed = usize::try_from(needed).unwrap_or(usize::MAX);
+        Facts::Merging { awaited: late.min(needed.saturating_sub(merged)) }
     }
 
     fn enter(&mut self, index: usize, phase: Phase, now: Moment) {
@@ -98,6 +107,7 @@ impl Run {
         stage.backwards = 0;
         stage.chunks.clear();
         stage.submissions.clear();
+        stage.asked.clear();
         self.enter(index, Phase::Training, now);
         if self.all_training() {
             self.activations.clear();
@@ -115,6 +125,7 @@ impl Run {
             miner.backwards = 0;
             miner.partitions = 0;
             miner.told_partitions = false;
+            miner.benched = false;
         }
         let hotkeys: Vec<Hotkey> = settled
             .iter()
@@ -132,7 +143,7 @@ impl Run {
         let Some(old) = self.epoch().0.checked_sub(2).filter(|epoch| *epoch > 0) else { return };
         let needed = |object: &String| {
             self.stages.iter().any(|stage| {
-                stage.optimizer_state.as_ref() == Some(object)
+                stage.optimizer_state.as_ref().is_some_and(|state| state.object == *object)
                     || stage.merged.iter().flatten().any(|m| m.object == *object)
             })
         };
@@ -151,6 +162,11 @@ impl Run {
         }
         self.outcome.prune.extend(gone);
     }
+}
+
+/// `percent` of `whole`, rounded up, at least 1.
+fn share_of(whole: u64, percent: u8) -> u64 {
+    (whole * u64::from(percent.min(100))).div_ceil(100).max(1)
 }
 
 fn time(now: Moment, since: Moment, limit: Duration) -> Time {

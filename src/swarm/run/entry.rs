@@ -3,6 +3,7 @@
 use super::merging::MergedPartition;
 use crate::protocol::messages::{Direction, FileType};
 use crate::protocol::{ActivationId, Hotkey, Phase};
+use crate::swarm::queue::Ticket;
 
 /// One row for the books.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +80,30 @@ pub enum Entry {
     Pruned {
         object: String,
     },
+    /// The newest inner optimizer state of a stage.
+    OptimizerState {
+        stage: usize,
+        epoch: u64,
+        hotkey: Hotkey,
+        object: String,
+    },
+    Ticket(Box<Ticket>),
+    TicketGone {
+        id: String,
+    },
+    /// Where the rewards of a miner go.
+    Payout {
+        hotkey: Hotkey,
+        coldkey: String,
+    },
+    /// A batch of a miner's telemetry: counts are added up, the newest text is kept.
+    Telemetry {
+        hotkey: Hotkey,
+        unix: f64,
+        metrics: u64,
+        samples: u64,
+        newest: String,
+    },
 }
 
 /// A miner as the books knew it.
@@ -105,4 +130,19 @@ pub struct Restored {
     pub tokens: u64,
     /// Objects that are still in the store and no merged partition.
     pub leftovers: Vec<String>,
+    /// Stage, newest inner optimizer state.
+    pub optimizer_states: Vec<(usize, OptimizerState)>,
+    /// The registration queue.
+    pub tickets: Vec<Ticket>,
+}
+
+/// A shared inner optimizer state (spec 5.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptimizerState {
+    /// Whose.
+    pub hotkey: Hotkey,
+    /// Its object.
+    pub object: String,
+    /// The epoch at whose end it was uploaded.
+    pub epoch: u64,
 }

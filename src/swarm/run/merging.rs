@@ -1,9 +1,9 @@
 //! The end of an epoch: pseudo-gradients, who merges which partition, and the merged partitions that
 //! the next epoch starts from (spec 9).
 
-use super::{Comparison, Entry, Run, refusal};
+use super::{Comparison, Entry, OptimizerState, Run, refusal};
 use crate::clock::Entropy;
-use crate::protocol::messages::{FileType, Partition};
+use crate::protocol::messages::{FileType, Flag, Partition};
 use crate::protocol::{ChunkNumber, Epoch, Hotkey, Phase, ServerError, StageIndex};
 
 /// Most unsubmitted uploads that one miner may have at a time.
@@ -18,6 +18,27 @@ pub struct Upload {
     pub kind: FileType,
     /// In which epoch.
     pub epoch: u64,
+    /// In how many pieces.
+    pub parts: Parts,
+}
+
+/// In how many pieces an upload comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// One, or not known yet.
+    One,
+    /// Several, which must be joined.
+    Several {
+        /// The store's name for it.
+        upload_id: String,
+        /// How many were granted, at most.
+        granted: u64,
+    },
+    /// Several, which were joined.
+    Joined {
+        /// The store's name for it.
+        upload_id: String,
+    },
 }
 
 /// A submitted pseudo-gradient.
@@ -88,11 +109,27 @@ impl Run {
         if self.uploads.values().filter(|upload| upload.hotkey == *hotkey).count() >= MOST_UPLOADS {
             return Err(refusal("UploadError", "too many uploads in this epoch"));
         }
-        let upload = Upload { hotkey: hotkey.clone(), kind, epoch: epoch.0 };
+        let upload = Upload { hotkey: hotkey.clone(), kind, epoch: epoch.0, parts: Parts::One };
         self.uploads.insert(object.to_owned(), upload);
         let (object, hotkey) = (object.to_owned(), hotkey.clone());
         self.note(Entry::Upload { object, hotkey, kind, epoch: epoch.0 });
         Ok(())
+    }
+
+    /// Notes in how many pieces an upload comes.
+    pub fn note_parts(&mut self, object: &str, parts: Parts) {
+        if let Some(upload) = self.uploads.get_mut(object) {
+            upload.parts = parts;
+        }
+    }
+
+    /// In how many pieces `object` comes, if it is an upload of `hotkey`.
+    ///
+    /// # Errors
+    /// It is somebody else's, or unknown.
+    pub fn parts_of(&self, hotkey: &Hotkey, object: &str) -> Result<Parts, ServerError> {
+        self.own_upload(hotkey, None, object)?;
+        Ok(self.uploads.get(object).map_or(Parts::One, |upload| upload.parts.clone()))
     }
 
     /// Checks that `object` is an upload of `hotkey`, of this kind.
@@ -122,6 +159,7 @@ impl Run {
     /// The wrong phase, or not the miner's own upload.
     pub fn may_submit_weights(&self, hotkey: &Hotkey, object: &str) -> Result<usize, ServerError> {
         let stage = self.stage_in(hotkey, Phase::WeightsUploading)?;
+        self.must_work(hotkey)?;
         self.own_upload(hotkey, Some(FileType::Weights), object).map(|()| stage)
     }
 
@@ -142,28 +180,69 @@ impl Run {
         Ok(())
     }
 
+    /// Whether `hotkey`, which just submitted its pseudo-gradient, is to share its inner optimizer
+    /// state too (spec 5.6). The same answer again to the same miner.
+    pub fn wants_optimizer_state(&mut self, hotkey: &Hotkey) -> bool {
+        let rules = self.plan.rules.optimizer;
+        let Ok((stage, _, epoch)) = self.place(hotkey) else { return false };
+        let due = epoch.0.is_multiple_of(rules.every_epochs.max(1));
+        if !self.plan.rules.is_on(Flag::UploadOptimizerState) || !due {
+            return false;
+        }
+        let asked = &mut self.stages[stage.0].asked;
+        if asked.len() < rules.miners {
+            asked.insert(hotkey.clone());
+        }
+        asked.contains(hotkey)
+    }
+
+    /// Checks that `hotkey` was asked for its inner optimizer state, and that `object` is such an
+    /// upload of its own.
+    ///
+    /// # Errors
+    /// Not registered, not asked, or not the miner's own upload.
+    pub fn may_submit_optimizer_state(
+        &self,
+        hotkey: &Hotkey,
+        object: &str,
+    ) -> Result<StageIndex, ServerError> {
+        let (stage, ..) = self.place(hotkey)?;
+        self.own_upload(hotkey, Some(FileType::OptimizerState), object)?;
+        if !self.stages[stage.0].asked.contains(hotkey) {
+            let message = "you were not asked for an optimizer state in this epoch";
+            return Err(refusal("OptimizerStateError", message));
+        }
+        Ok(stage)
+    }
+
     /// Takes an inner optimizer's state whose object is there (spec 5.6).
     ///
     /// # Errors
-    /// Not registered, or not the miner's own upload.
+    /// As [`Run::may_submit_optimizer_state`].
     pub fn submit_optimizer_state(
         &mut self,
         hotkey: &Hotkey,
         object: &str,
     ) -> Result<(), ServerError> {
-        let (stage, ..) = self.place(hotkey)?;
-        self.own_upload(hotkey, Some(FileType::OptimizerState), object)?;
-        self.stages[stage.0].optimizer_state = Some(object.to_owned());
+        let stage = self.may_submit_optimizer_state(hotkey, object)?.0;
+        let (hotkey, object) = (hotkey.clone(), object.to_owned());
+        let epoch = self.stages[stage].epoch;
+        let state = OptimizerState { hotkey, object, epoch };
+        self.stages[stage].optimizer_state = Some(state.clone());
+        let OptimizerState { hotkey, object, epoch } = state;
+        self.note(Entry::OptimizerState { stage, epoch, hotkey, object });
         Ok(())
     }
 
-    /// The newest inner optimizer state of the stage of `hotkey`.
+    /// The newest inner optimizer state of the stage of `hotkey`, unless it is too old.
     ///
     /// # Errors
     /// Not registered.
     pub fn optimizer_state(&self, hotkey: &Hotkey) -> Result<Option<&str>, ServerError> {
-        let (stage, ..) = self.place(hotkey)?;
-        Ok(self.stages[stage.0].optimizer_state.as_deref())
+        let (stage, _, epoch) = self.place(hotkey)?;
+        let oldest = epoch.0.saturating_sub(self.plan.rules.optimizer.lookback_epochs);
+        let state = self.stages[stage.0].optimizer_state.as_ref();
+        Ok(state.filter(|state| state.epoch >= oldest).map(|state| state.object.as_str()))
     }
 
     /// The sources of the merge, in an order that is the same for everybody.
@@ -182,7 +261,7 @@ impl Run {
     pub(super) fn assign_chunks(&mut self, stage: usize) {
         let epoch = self.stages[stage].epoch;
         let mut mergers: Vec<(u64, Hotkey)> = self
-            .living_in(stage)
+            .working_in(stage)
             .filter(|(hotkey, _)| self.contributed(stage, hotkey))
             .map(|(hotkey, miner)| (miner.order, hotkey.clone()))
             .collect();
@@ -214,12 +293,13 @@ impl Run {
     /// the twin cannot do it. Where there is nobody, the chunk keeps the weights it has.
     pub(super) fn reassign_chunks(&mut self, stage: usize, lost: &Hotkey) {
         let heir = self
-            .living_in(stage)
+            .working_in(stage)
             .filter(|(hotkey, m)| !m.told_partitions && self.contributed(stage, hotkey))
             .map(|(hotkey, _)| hotkey.clone())
             .next();
         let Some(heir) = heir else { return };
-        let living: Vec<Hotkey> = self.living_in(stage).map(|(hotkey, _)| hotkey.clone()).collect();
+        let living: Vec<Hotkey> =
+            self.working_in(stage).map(|(hotkey, _)| hotkey.clone()).collect();
         let epoch = self.stages[stage].epoch;
         let mut moved = Vec::new();
         for (chunk, copies) in self.stages[stage].chunks.iter_mut().enumerate() {

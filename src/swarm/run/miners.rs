@@ -20,7 +20,7 @@ impl Run {
         let living = self.living();
         let (stage, order) = match known {
             Some((true, stage, order)) => (stage, order),
-            _ if living >= self.plan.limits.miners as u64 => {
+            _ if living >= self.plan.rules.limits.miners as u64 => {
                 let message = format!("the run has its {living} miners; try again later");
                 return Err(ServerError::RunFull { message });
             }
@@ -30,6 +30,10 @@ impl Run {
         if matches!(known, Some((true, ..))) {
             self.lose_work_of(hotkey, now);
         }
+        let benched = match known {
+            Some((true, ..)) => self.miners.get(hotkey).is_some_and(|miner| miner.benched),
+            _ => self.benches(stage),
+        };
         self.next_order = self.next_order.max(order + 1);
         let score = self.miners.get(hotkey).map_or(0, |miner| miner.score);
         let miner = Miner {
@@ -43,6 +47,7 @@ impl Run {
             partitions: 0,
             score,
             told_partitions: false,
+            benched,
         };
         self.miners.insert(hotkey.clone(), miner);
         self.note_miner(hotkey);
@@ -54,13 +59,24 @@ impl Run {
     pub(super) fn muster(&mut self, now: Moment) {
         let planned = self.plan.miners_per_stage;
         let complete = (0..self.stages.len()).all(|s| self.living_in(s).count() >= planned);
-        let waited = now.since(self.started) > self.plan.limits.muster;
+        let waited = now.since(self.started) > self.plan.rules.limits.muster;
         self.mustered = self.mustered || complete || waited;
     }
 
     fn emptiest_stage(&self) -> usize {
         let living = |stage: usize| self.living_in(stage).count();
         (0..self.stages.len()).min_by_key(|stage| living(*stage)).unwrap_or(0)
+    }
+
+    /// Seats that nobody has.
+    pub fn free_seats(&self) -> usize {
+        let living = usize::try_from(self.living()).unwrap_or(usize::MAX);
+        self.plan.rules.limits.miners.saturating_sub(living)
+    }
+
+    /// Whether a hotkey has a seat.
+    pub fn is_seated(&self, hotkey: &Hotkey) -> bool {
+        self.miner(hotkey).is_ok()
     }
 
     /// How many miners live.
@@ -75,7 +91,7 @@ impl Run {
 
     /// Drops everybody who was silent for too long.
     pub(super) fn drop_silent(&mut self, now: Moment) {
-        let limit = self.plan.limits.silence;
+        let limit = self.plan.rules.limits.silence;
         let silent: Vec<Hotkey> = self
             .miners
             .iter()
@@ -93,6 +109,7 @@ impl Run {
         miner.live = false;
         let stage = miner.stage;
         self.lose_work_of(hotkey, now);
+        self.call_up(stage);
         if self.stages[stage].phase == Phase::MergingPartitions {
             self.reassign_chunks(stage, hotkey);
         }

@@ -3,25 +3,29 @@
 //! every call, and what is to be written, told or compared comes out as an [`Outcome`], so that whole
 //! epochs can be played through in a test without a server.
 
-use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::clock::{Entropy, Moment};
+use crate::protocol::messages::FileType;
 use crate::protocol::{ActivationId, Epoch, Hotkey, Phase, RunId, ServerError, StageIndex};
+use crate::swarm::rules::Rules;
 use crate::telemetry::Event;
 
 mod advance;
+mod bench;
 mod entry;
 mod merging;
 mod miners;
+mod spot;
 mod view;
 mod work;
 
 #[cfg(test)]
 mod tests;
 
-pub use entry::{Entry, Restored, RestoredMiner};
-pub use merging::{Copy, MergedPartition, Submission, Upload};
+pub use entry::{Entry, OptimizerState, Restored, RestoredMiner};
+pub use merging::{Copy, MergedPartition, Parts, Submission, Upload};
+pub use spot::SpotCheck;
 pub use work::{Open, Pass};
 
 /// What does not change while a run lives.
@@ -43,46 +47,10 @@ pub struct RunPlan {
     pub num_partitions: usize,
     /// Tokens of one activation.
     pub tokens_per_activation: u64,
-    /// Guards.
-    pub limits: Limits,
+    /// What is refused, asked for and waited for.
+    pub rules: Rules,
     /// What faces call a miner, by hotkey; others go by their hotkey.
     pub names: BTreeMap<Hotkey, String>,
-}
-
-/// Guards against what never comes. None of them matters while everybody does their work.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
-    /// A miner that sent nothing for so long is dropped.
-    pub silence: Duration,
-    /// An activation without any report for so long is given up.
-    pub activation: Duration,
-    /// The same, for one that was under way when a miner was lost: it may have been there.
-    pub stranded: Duration,
-    /// The first work waits so long for the planned miners, so that they start together.
-    pub muster: Duration,
-    /// Longest training phase.
-    pub training: Duration,
-    /// Longest uploading phase.
-    pub uploading: Duration,
-    /// Longest merging phase.
-    pub merging: Duration,
-    /// Most miners in the run.
-    pub miners: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            silence: Duration::from_secs(20),
-            activation: Duration::from_secs(300),
-            stranded: Duration::from_secs(30),
-            muster: Duration::from_secs(15),
-            training: Duration::from_secs(3 * 3600),
-            uploading: Duration::from_secs(600),
-            merging: Duration::from_secs(1200),
-            miners: 256,
-        }
-    }
 }
 
 /// What a call did besides its answer.
@@ -96,6 +64,8 @@ pub struct Outcome {
     pub compare: Vec<Comparison>,
     /// Objects that nobody needs any more.
     pub prune: Vec<String>,
+    /// Forwards whose bytes are to be compared with their reported hash.
+    pub spot_checks: Vec<SpotCheck>,
 }
 
 /// Two copies of one merged chunk.
@@ -130,6 +100,8 @@ pub(super) struct Miner {
     pub(super) score: u64,
     /// Whether it was told its partitions of this epoch.
     pub(super) told_partitions: bool,
+    /// Whether it must wait for the next epoch of its stage.
+    pub(super) benched: bool,
 }
 
 /// A stage of the run.
@@ -146,8 +118,10 @@ pub(super) struct Stage {
     /// The newest merged partition of each chunk. Stays as it is until a merge is over, so that twins
     /// build on the same.
     pub(super) merged: Vec<Option<MergedPartition>>,
-    /// Object of the newest inner optimizer state.
-    pub(super) optimizer_state: Option<String>,
+    /// The newest inner optimizer state.
+    pub(super) optimizer_state: Option<OptimizerState>,
+    /// Who was asked for an inner optimizer state in this epoch.
+    pub(super) asked: BTreeSet<Hotkey>,
 }
 
 /// A run: the state of all its stages, miners and work.
@@ -188,6 +162,7 @@ impl Run {
             chunks: Vec::new(),
             merged: vec![None; partitions],
             optimizer_state: None,
+            asked: BTreeSet::new(),
         };
         let mut run = Self {
             stages: (0..plan.stages).map(stage).collect(),
@@ -233,8 +208,16 @@ impl Run {
                 partitions: 0,
                 score: old.score,
                 told_partitions: false,
+                benched: false,
             };
             self.miners.insert(old.hotkey, miner);
+        }
+        for (stage, state) in restored.optimizer_states {
+            let Some(stage) = self.stages.get_mut(stage) else { continue };
+            let OptimizerState { hotkey, object, epoch } = state.clone();
+            let (kind, parts) = (FileType::OptimizerState, Parts::One);
+            self.uploads.insert(object, Upload { hotkey, kind, epoch, parts });
+            stage.optimizer_state = Some(state);
         }
     }
 

@@ -20,7 +20,7 @@ fn plan(stages: usize, miners_per_stage: usize, backwards_per_miner: u64) -> Run
         seed: 1,
         num_partitions: miners_per_stage * 2,
         tokens_per_activation: 10,
-        limits: Limits::default(),
+        rules: Rules::lenient(),
         names: BTreeMap::new(),
     }
 }
@@ -339,7 +339,7 @@ fn miners_go_where_fewest_are_and_come_back_to_their_stage() {
     assert_eq!(run.register(&hotkey(5), &node(), Moment::default()).unwrap().0, 1);
     run.drop_miner(&hotkey(2), Moment::default());
     assert_eq!(run.register(&hotkey(7), &node(), Moment::default()).unwrap().0, 1);
-    run.plan.limits.miners = 6;
+    run.plan.rules.limits.miners = 6;
     let refused = run.register(&hotkey(8), &node(), Moment::default());
     assert!(matches!(refused, Err(ServerError::RunFull { .. })));
 }
@@ -361,7 +361,7 @@ fn nothing_is_handed_out_before_every_stage_has_a_miner_or_beyond_the_goal() {
 fn the_first_work_waits_for_the_planned_miners_but_not_for_ever() {
     let mut run = Run::new(plan(1, 2, 3), Restored::default(), Moment::default());
     run.register(&hotkey(1), &node(), Moment::default()).unwrap();
-    let late = Moment(run.plan.limits.muster + Duration::from_secs(1));
+    let late = Moment(run.plan.rules.limits.muster + Duration::from_secs(1));
     run.seen(&hotkey(1), late);
     run.advance(Moment::default());
     assert_eq!(run.allowance(&hotkey(1), 5).unwrap(), 0);

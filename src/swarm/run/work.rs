@@ -25,6 +25,8 @@ pub struct Open {
     forwards: Vec<Option<Pass>>,
     backwards: Vec<Option<Pass>>,
     loss: Option<f64>,
+    /// Where its first forward must be uploaded, if it is spot-checked.
+    pub(super) spot_check: Option<String>,
 }
 
 /// What became of an activation.
@@ -65,16 +67,17 @@ impl Run {
     /// for), and the epoch needs more work.
     ///
     /// # Errors
-    /// [`ServerError::LayerState`] when its stage is not in training.
+    /// [`ServerError::LayerState`] when its stage is not in training; benched or frozen.
     pub fn allowance(&self, hotkey: &Hotkey, wanted: usize) -> Result<usize, ServerError> {
         let stage = self.stage_in(hotkey, Phase::Training)?;
+        self.must_work(hotkey)?;
         let manned =
-            self.mustered && (0..self.stages.len()).all(|s| self.living_in(s).next().is_some());
+            self.mustered && (0..self.stages.len()).all(|s| self.working_in(s).next().is_some());
         if stage != 0 || !self.in_step() || !manned || self.is_finished() {
             return Ok(0);
         }
         // One head must not take the whole epoch while the others are still loading.
-        let heads = self.living_in(0).count().max(1) as u64;
+        let heads = self.working_in(0).count().max(1) as u64;
         let share = usize::try_from(self.goal().div_ceil(heads)).unwrap_or(usize::MAX);
         let held = self.open().filter(|(_, activation)| activation.head == *hotkey).count();
         let room = share.saturating_sub(held);
@@ -115,6 +118,7 @@ impl Run {
             forwards: vec![None; stages],
             backwards: vec![None; stages],
             loss: None,
+            spot_check: None,
         };
         self.samples.push((self.epoch().0, sample));
         self.activations.insert(id.clone(), activation);
@@ -147,6 +151,7 @@ impl Run {
         now: Moment,
     ) -> Result<(), ServerError> {
         let stage = self.stage_in(hotkey, Phase::Training)?;
+        self.must_work(hotkey)?;
         let id = report.activation_id.clone().unwrap_or_default();
         let activation = self.known(&id)?;
         let passes = activation.passes(report.direction);
@@ -172,6 +177,7 @@ impl Run {
             self.tell(Event::Evidence { miner, check, detail: format!("{id}: {reason}") });
             return Err(refusal("ActivationHashError", reason));
         }
+        self.check_path(hotkey, &id, stage, report)?;
         self.record(stage, id, report.direction, pass, now);
         Ok(())
     }
@@ -223,6 +229,11 @@ impl Run {
         now: Moment,
     ) -> Result<(), ServerError> {
         let stage = self.stage_in(hotkey, Phase::Training)?;
+        self.must_work(hotkey)?;
+        if report.layer_idx.is_some_and(|layer| layer.0 != stage) {
+            let message = format!("your stage is {stage}, not the one you report for");
+            return Err(refusal("WrongLayerError", message));
+        }
         if stage + 1 != self.stages.len() {
             return Err(refusal("WrongLayerError", "only the last stage knows the loss"));
         }
@@ -250,7 +261,7 @@ impl Run {
     }
 
     /// Gives up what a lost miner had under way. What had not been reported yet may have been on its
-    /// way there too: see [`super::Limits::stranded`].
+    /// way there too: see [`crate::swarm::rules::Limits::stranded`].
     pub(super) fn lose_work_of(&mut self, hotkey: &Hotkey, now: Moment) {
         let at = |passes: &[Option<Pass>], stage: usize| {
             passes[stage].as_ref().is_some_and(|pass| pass.hotkey == *hotkey)
@@ -267,7 +278,7 @@ impl Run {
 
     /// Gives up what nobody reported about for too long.
     pub(super) fn give_up_stale(&mut self, now: Moment) {
-        let limits = self.plan.limits;
+        let limits = self.plan.rules.limits;
         let stale = |a: &Open| {
             let idle = now.since(a.touched);
             let stranded = self.lost_at.is_some_and(|at| at >= a.handed);

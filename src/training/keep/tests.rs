@@ -15,7 +15,8 @@ use std::sync::Arc;
 async fn trained() -> (LocalStage, Hotkey) {
     let (_, _, mut stage, _) = world().await;
     let len = stage.terms().activation_shape().iter().product();
-    let numbers: Vec<bf16> = (0..len).map(|i: usize| bf16::from_f32((i % 7) as f32 * 0.1)).collect();
+    let numbers: Vec<bf16> =
+        (0..len).map(|i: usize| bf16::from_f32((i % 7) as f32 * 0.1)).collect();
     let id = ActivationId::from("a");
     let input = Arc::new(Input::Activation(numbers.clone()));
     stage.terms_mut().hyper.accumulation = 1;

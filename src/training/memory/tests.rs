@@ -31,7 +31,8 @@ fn billion(stage: usize) -> Terms {
     }))
     .unwrap();
     let metadata = answer.model_metadata.as_mut().unwrap();
-    metadata.model_splits = serde_json::from_value(serde_json::json!([[-1, 4], [4, 12], [12, -1]])).unwrap();
+    metadata.model_splits =
+        serde_json::from_value(serde_json::json!([[-1, 4], [4, 12], [12, -1]])).unwrap();
     let dataset = metadata.dataset.as_mut().unwrap();
     (dataset.sequence_length, dataset.mini_batch_size) = (Some(800), Some(4));
     answer.layer = Some(crate::protocol::StageIndex(stage));

@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::training::local::PIECE;
 use crate::protocol::blob::encode_weights;
 use crate::protocol::merge::{clip_pseudo_gradient, norm};
+use crate::training::local::PIECE;
 
 /// Numbers in memory; notes how much is asked for at a time, and by how many.
 #[derive(Debug)]

@@ -18,6 +18,7 @@ fn miner(state: State, reason: Reason, next: &str, who: Who, eta: Eta) -> MinerS
         run: Some("practice-1".into()),
         stage: Some(0),
         stages: 3,
+        queue: None,
         epoch: 1,
         recovered: None,
         phase: Some("training".into()),

@@ -38,7 +38,7 @@ async fn an_unsigned_or_wrongly_signed_request_gets_400_and_the_error_of_the_sig
 #[tokio::test]
 async fn an_old_request_is_stale_and_one_with_other_json_layout_is_not_refused() {
     let (_folder, _orchestrator, signer) = one_stage().await;
-    let limit = u64::try_from(request::SIGNATURE_AGE.as_millis()).unwrap();
+    let limit = u64::try_from(Rules::lenient().signature_age.as_millis()).unwrap();
     let old = signer.clock.unix_millis() - limit - 1_000;
     let (status, body) = answer_of(signer.request("GET", "/healthcheck", b"", old)).await;
     assert_eq!(status, 400);

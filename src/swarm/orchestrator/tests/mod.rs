@@ -2,7 +2,11 @@
 
 mod abuse;
 mod epoch;
+mod proofs;
+mod queue;
+mod refusals;
 mod restart;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,9 +18,9 @@ use crate::clock::{Entropy, Moment};
 use crate::protocol::epistula::{
     HEADER_SIGNATURE, HEADER_SIGNED_BY, HEADER_SPEC_VERSION, HEADER_TIMESTAMP,
 };
-use crate::protocol::messages::{ModelConfig, ModelMetadata, RunFlags};
+use crate::protocol::messages::{ModelConfig, ModelMetadata};
 use crate::protocol::{ChunkNumber, StageIndex};
-use crate::swarm::run::{Limits, RunPlan};
+use crate::swarm::run::RunPlan;
 use crate::wallet::HotkeyPair;
 
 const VERSION: u32 = 30017;
@@ -31,7 +35,7 @@ fn plan(stages: usize, miners_per_stage: usize, backwards_per_miner: u64) -> Run
         seed: 1,
         num_partitions: miners_per_stage * 2,
         tokens_per_activation: 10,
-        limits: Limits::default(),
+        rules: Rules::lenient(),
         names: BTreeMap::new(),
     }
 }
@@ -42,12 +46,13 @@ async fn orchestrator(folder: &Path, plan: RunPlan, events: Events) -> Orchestra
     let store = Store::start(&folder.join("objects"), clock.clone(), &mut Entropy::system()).await;
     let store = Arc::new(store.unwrap());
     let mut books = Books::open(&Shelf::File(folder.join("books.sqlite"))).await.unwrap();
-    let restored = books.begin(&plan, "model", 0.0).await.unwrap();
+    let mut restored = books.begin(&plan, "model", 0.0).await.unwrap();
+    let tickets = std::mem::take(&mut restored.tickets);
+    let queue = Queue::restored(tickets, &plan.rules.queue, clock.unix());
     let facts = RunFacts {
         run_id: plan.run_id.clone(),
         model_cfg: ModelConfig { emb_dim: Some(8), ..ModelConfig::default() },
         model_metadata: ModelMetadata::default(),
-        run_flags: RunFlags::default(),
         num_partitions: plan.num_partitions,
         spec_version: VERSION,
     };
@@ -62,7 +67,7 @@ async fn orchestrator(folder: &Path, plan: RunPlan, events: Events) -> Orchestra
         }
     }
     let texts = Texts(Arc::new(|| Ok("Once upon a time.".to_owned())));
-    let equipment = Equipment { facts, run, books, store, texts, clock, events };
+    let equipment = Equipment { facts, run, queue, books, store, texts, clock, events };
     Orchestrator::start(listen(0).await.unwrap(), equipment).await.unwrap()
 }
 
@@ -123,6 +128,23 @@ impl Signer {
     async fn register(&self) -> u64 {
         let answer = self.post("/miner/register", &registration()).await;
         answer["layer"].as_u64().unwrap_or_else(|| panic!("{answer}"))
+    }
+
+    /// One piece of work, as soon as a sample lies ready.
+    async fn work(&self) -> Value {
+        loop {
+            let handed = self.get("/miner/get_activations", r#"{"n_fwd_activations": 1}"#).await;
+            let list = handed.as_array().unwrap_or_else(|| panic!("{handed}"));
+            if let Some(work) = list.first() {
+                return work.clone();
+            }
+            self.clock.sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The id of one piece of work.
+    async fn handed(&self) -> Value {
+        self.work().await["activation_id"].clone()
     }
 
     /// Uploads `bytes` as one object and returns its name.

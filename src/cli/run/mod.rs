@@ -1,0 +1,103 @@
+//! `hearth run`: one miner on a network, with the saved settings.
+
+mod arguments;
+mod mine;
+mod privacy;
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+pub use arguments::{Consent, Relays, RunArguments, RunPlan};
+pub use privacy::{PrivacyArguments, run as run_privacy};
+
+use super::demo::face;
+use super::{Exit, Failure, device};
+use crate::clock::Clock;
+use crate::config::folders::{Folders, RunLock, prepare};
+use crate::config::settings::Settings;
+use crate::miner::Joining;
+use crate::telemetry::logs;
+use crate::wallet::HotkeyPair;
+use crate::wallet::file::{Exposure, read_hotkey};
+use mine::Mine;
+
+/// Runs the command.
+pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
+    let style = face::style(arguments.headless, arguments.json);
+    let log = match style {
+        None => Some(logs::to_ring()),
+        Some(_) => {
+            logs::to_stderr();
+            None
+        }
+    };
+    let folders = Folders::find().map_err(|error| Failure::new(Exit::Disk, error))?;
+    let plan = RunPlan::new(&settings(arguments, &folders)?)?;
+    let hotkey = hotkey(&plan.hotkey_file)?;
+    if plan.consent == Consent::Needed && !agrees(arguments)? {
+        return Ok(Exit::Done);
+    }
+    let lock = RunLock::take(&folders, hotkey.address())
+        .map_err(|error| Failure::new(exit_of_lock(&error), error))?;
+    prepare(&folders.data).map_err(|error| Failure::new(Exit::Disk, error))?;
+    let device = device::open(plan.backend)?;
+    let runtime = super::runtime()?;
+    let mine = Mine { plan, folders, hotkey: Arc::new(hotkey), device, style, log };
+    let ended = runtime.block_on(mine.run(&Clock::system()));
+    // Whatever still sleeps or serves is of no use any more.
+    runtime.shutdown_background();
+    drop(lock);
+    ended
+}
+
+/// The settings of a command line that takes the flags of a run.
+fn settings(arguments: &RunArguments, folders: &Folders) -> Result<Settings, Failure> {
+    let environment = |name: &str| std::env::var(name).ok();
+    Settings::read(arguments.config.as_deref(), &folders.config, environment, arguments.flags())
+        .map_err(|error| Failure::new(Exit::Configuration, error))
+}
+
+fn hotkey(path: &Path) -> Result<HotkeyPair, Failure> {
+    let (hotkey, exposure) = read_hotkey(path).map_err(|error| Failure::new(Exit::Key, error))?;
+    if exposure == Exposure::Readable {
+        tracing::warn!(
+            "{} can be read by others on this machine: take that right away (chmod 600)",
+            path.display()
+        );
+    }
+    Ok(hotkey)
+}
+
+fn exit_of_lock(error: &crate::config::folders::LockError) -> Exit {
+    match error {
+        crate::config::folders::LockError::Held { .. } => Exit::AlreadyRunning,
+        crate::config::folders::LockError::Folder(_) => Exit::Disk,
+    }
+}
+
+/// Working without being paid needs a yes: from the terminal, or beforehand.
+fn agrees(arguments: &RunArguments) -> Result<bool, Failure> {
+    const UNPAID: &str = "No payout address is set: the pool pays nobody for this miner's work, and \
+                          nothing is paid later for the time until there is one.";
+    let by_hand = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if !by_hand || arguments.json {
+        let what_now = "Set one with --payout-address, or agree with --accept-unpaid.";
+        return Err(Failure::new(Exit::Configuration, format!("{UNPAID} {what_now}")));
+    }
+    let broken = |error| Failure::new(Exit::Failed, format!("the terminal: {error}"));
+    eprint!("{UNPAID}\nWork unpaid? [y/N] ");
+    std::io::stderr().flush().map_err(broken)?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(broken)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// How a miner joins, in words.
+pub(super) fn joining_words(joining: &Joining) -> String {
+    match joining {
+        Joining::Metagraph => "metagraph (the chain pays the hotkey's owner)".to_owned(),
+        Joining::Pool(Some(payout)) => format!("pool (paid to {payout})"),
+        Joining::Pool(None) => "pool (nobody is paid)".to_owned(),
+    }
+}

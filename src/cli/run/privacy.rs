@@ -1,0 +1,139 @@
+//! `hearth privacy`: everything that leaves this machine with the settings as they are: to whom, what,
+//! and how much.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::arguments::{Consent, Relays, RunArguments, RunPlan};
+use super::{joining_words, settings};
+use crate::cli::{Exit, Failure};
+use crate::config::folders::Folders;
+use crate::config::settings::Key;
+use crate::miner::FleetTelemetry;
+use crate::network::attestation::Provider;
+use crate::network::disclosed::{ALL, Disclosed, HEADERS, Recipient, When};
+
+/// Everything that leaves this machine.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PrivacyArguments {
+    /// The settings of a run.
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// One line of the list, for scripts.
+#[derive(Serialize)]
+struct Line<'a> {
+    event: &'static str,
+    host: &'a str,
+    sent: bool,
+    #[serde(flatten)]
+    what: &'a Disclosed,
+}
+
+/// Prints the list.
+pub fn run(arguments: &PrivacyArguments) -> Result<Exit, Failure> {
+    let folders = Folders::find().map_err(|error| Failure::new(Exit::Disk, error))?;
+    let mut settings = settings(&arguments.run, &folders)?;
+    // The list is the same for every key, so none is needed.
+    settings.assume(Key::HotkeyFile, "(none)");
+    let plan = RunPlan::new(&settings)?;
+    let mut out = io::stdout().lock();
+    let printed =
+        if arguments.run.json { print_json(&plan, &mut out) } else { print(&plan, &mut out) };
+    match printed {
+        // Who closed the pipe has read enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")))
+        }
+        _ => Ok(Exit::Done),
+    }
+}
+
+fn print_json(plan: &RunPlan, out: &mut impl Write) -> io::Result<()> {
+    for what in ALL {
+        let host = host(plan, what.to);
+        let line = Line { event: "disclosure", host: &host, sent: is_sent(plan, what), what };
+        writeln!(out, "{}", serde_json::to_string(&line).map_err(io::Error::other)?)?;
+    }
+    Ok(())
+}
+
+fn print(plan: &RunPlan, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "What leaves this machine while it mines on {}.", plan.network)?;
+    writeln!(out, "Joining: {}.", joining_words(&plan.joining))?;
+    if plan.consent == Consent::Needed {
+        writeln!(out, "No payout address is set: nobody is paid for the work.")?;
+    }
+    for to in [
+        Recipient::Orchestrator,
+        Recipient::Bridge,
+        Recipient::Store,
+        Recipient::Peers,
+        Recipient::Relays,
+        Recipient::Hub,
+    ] {
+        writeln!(out, "\n{}", host(plan, to))?;
+        if to == Recipient::Orchestrator {
+            writeln!(out, "  with each call: {}", HEADERS.join(", "))?;
+        }
+        for what in ALL.iter().filter(|what| what.to == to) {
+            let off = if is_sent(plan, what) { "" } else { " [off]" };
+            writeln!(out, "  {}{off}: {}", what.call, one_line(what.size))?;
+            if !what.fields.is_empty() {
+                writeln!(out, "      {}", what.fields.join(", "))?;
+            }
+        }
+    }
+    writeln!(
+        out,
+        "\nNothing else: no telemetry, no location look-up, no speed test, no update check, no \
+         other host."
+    )
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the settings let it leave.
+fn is_sent(plan: &RunPlan, what: &Disclosed) -> bool {
+    let local = plan.hosts.are_local();
+    match (what.to, what.when, what.call) {
+        (Recipient::Relays, ..) => !local && plan.relays != Relays::Off,
+        (Recipient::Hub, ..) => plan.tokenizer_download && plan.tokenizer.is_none(),
+        (_, When::Chosen, "POST /miner/fleet-telemetry") => plan.telemetry == FleetTelemetry::On,
+        (_, When::Chosen, "POST /miner/register") => plan.disclosure.location.is_some(),
+        (_, When::Chosen, _) => {
+            matches!(plan.joining, crate::miner::Joining::Pool(Some(_)))
+        }
+        _ => true,
+    }
+}
+
+/// The hosts of a recipient.
+fn host(plan: &RunPlan, to: Recipient) -> String {
+    match to {
+        Recipient::Orchestrator => {
+            let attests = match plan.attestation {
+                Provider::Nobody => "",
+                Provider::Program(_) => " (and what your attestation program answers)",
+            };
+            format!("The orchestrator, {}{attests}", plan.hosts.orchestrator)
+        }
+        Recipient::Bridge => format!("The bridge, {}", plan.hosts.bridge),
+        Recipient::Store => "The object store that the orchestrator's addresses name".to_owned(),
+        Recipient::Peers => "Other miners of the run, by the addresses in its registry".to_owned(),
+        Recipient::Relays => match &plan.relays {
+            Relays::Default => "Relays: those of the peer library (iroh)".to_owned(),
+            Relays::Off => "Relays: none".to_owned(),
+            Relays::These(list) => {
+                let urls: Vec<&str> = list.iter().map(|server| server.url.as_str()).collect();
+                format!("Relays: {}", urls.join(", "))
+            }
+        },
+        Recipient::Hub => format!("The model hub, {}", plan.constants.hub),
+    }
+}
