@@ -249,8 +249,12 @@ pub struct DeviceView {
     pub backend: String,
     /// Adapter or processor.
     pub name: String,
-    /// Bytes planned for the stage.
+    /// Bytes planned for the stage's own buffers.
     pub stage_bytes: u64,
+    /// Bytes of memory that the miner of this stage takes in all, at most; 0 before there is a stage.
+    pub planned_bytes: u64,
+    /// That plan in one line.
+    pub memory: String,
 }
 
 /// A miner of an adjacent stage, as the registry and its own broadcasts describe it.
@@ -303,6 +307,8 @@ pub struct MinerSnapshot {
     pub stages: usize,
     /// The orchestrator's epoch; 0 before registration.
     pub epoch: u64,
+    /// Epoch of the snapshot on disk whose weights were taken over, if any were.
+    pub recovered: Option<u64>,
     /// The place in the registration queue, while there is one.
     pub queue: Option<QueueView>,
     /// Wire word of the stage's phase, as last heard.

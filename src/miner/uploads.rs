@@ -137,7 +137,7 @@ mod tests {
     async fn a_late_upload_is_told_every_time_and_warned_of_once() {
         let events = Events::new();
         let mut heard = events.subscribe();
-        let device = DeviceView { backend: "cpu".into(), name: "x".into(), stage_bytes: 0 };
+        let device = DeviceView::default();
         let board = Board::new("m0", "5x", device, Clock::system(), events);
         board.status(State::Uploading, Reason::UploadingWeights, Who::Machine, "upload");
         let view = UploadView::new(&board, "m0", Moment::default(), Duration::from_secs(60));
