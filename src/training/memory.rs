@@ -125,8 +125,8 @@ fn merging(numbers: u64, partitions: u64) -> u64 {
 /// Bytes of the parts of a pseudo-gradient that may be under way at a time.
 fn parts_at_once(numbers: u64, rules: &StorageConstants) -> u64 {
     let plan = UploadPlan::new(WIRE * numbers);
-    let part = (WIRE * numbers).div_ceil(plan.num_parts.max(1) as u64);
-    part * (rules.parallel_parts as u64).min(plan.num_parts as u64)
+    let part = (WIRE * numbers).div_ceil(plan.num_parts.max(1));
+    part * (rules.parallel_parts as u64).min(plan.num_parts)
 }
 
 fn place(device: &DeviceInfo) -> Place {
