@@ -566,6 +566,12 @@ impl Life {
                 }
             }
             Err(HandInError::Local(error)) => Outcome::StageLost(error.to_string()),
+            Err(HandInError::Over(phase)) => {
+                let what = "The upload was not complete when the stage went on.".to_owned();
+                let fix = "Nothing now: this epoch's work is lost, the next one counts again.";
+                self.warn("upload-too-late", what, fix);
+                Outcome::PhaseIs(phase)
+            }
             Err(error) => self.trouble_in(Phase::WeightsUploading, format!("{error}.")).await,
         }
     }

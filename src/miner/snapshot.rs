@@ -164,7 +164,7 @@ impl Reason {
             Self::OthersMerging => "Own partitions are merged; others still merge.".into(),
             Self::UserPaused => "You paused it.".into(),
             Self::StopRequested => "Stopping: work in hand is finished first.".into(),
-            Self::NetworkTrouble { what } => format!("{what} Trying again."),
+            Self::NetworkTrouble { what } => format!("{} Trying again.", capitalised(what)),
             Self::RunFull => "The run takes no more miners now.".into(),
             Self::Frozen => "The network has frozen this miner.".into(),
             Self::NextEpoch => "This miner starts with the next epoch.".into(),
@@ -173,6 +173,11 @@ impl Reason {
             Self::Failed { what } => what.clone(),
         }
     }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// Who must act next.

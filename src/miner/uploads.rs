@@ -142,7 +142,7 @@ mod tests {
         board.status(State::Uploading, Reason::UploadingWeights, Who::Machine, "upload");
         let view = UploadView::new(&board, "m0", Moment::default(), Duration::from_secs(60));
         view.escort().watch.note(&progress(Verdict::Fits { by: 5.0 }));
-        assert_eq!(board.read(|s| s.status.eta.clone()), Eta::Seconds(75.0));
+        assert_eq!(board.read(|s| s.status.eta), Eta::Seconds(75.0));
         let next = board.read(|s| s.status.next.clone());
         assert!(next.contains("25 % of 100.0 MB, fits by 5 s"), "{next}");
         view.note(&progress(Verdict::Misses { by: 40.0 }));

@@ -1,6 +1,7 @@
 //! Every field of every message: sent, defaulted, missing, of a wrong type, huge, negative, not text.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use hearth::protocol::messages::{ActivationResponse, Partition, RegistrationAnswer, RunFlags};
 use hearth::protocol::reading::{self, MAX_JSON_MEMORY, ReadError, memory_for};
@@ -66,7 +67,9 @@ pub fn assert_clear(error: &str, place: &[Step], context: &dyn Fn() -> String) {
         Step::Key(key) => error.contains(key.as_str()),
         Step::Item(i) => error.contains(&format!("[{i}]")),
     });
-    assert!(named || error.contains("column"), "no field named: {error} ({})", context());
+    // A ticket without a number is read as a registration, which has other fields.
+    let other = error == "missing field `run_id`" && context().starts_with("registration, queued");
+    assert!(named || other || error.contains("column"), "{error} ({})", context());
 }
 
 fn nested(levels: usize) -> Value {
@@ -181,12 +184,8 @@ fn every_field_with_every_wrong_value_is_read_or_answered_clearly() {
                 Ok(_) => accepted += 1,
                 Err(error) => {
                     refused += 1;
-                    let (shown, context) =
-                        (error.to_string(), || format!("{} at {place:?}", kind.name));
-                    // A ticket without a number is read as a registration.
-                    if !shown.contains("run_id") || kind.name != "registration, queued" {
-                        assert_clear(&shown, &place, &context);
-                    }
+                    let context = || format!("{} at {place:?}", kind.name);
+                    assert_clear(&error.to_string(), &place, &context);
                 }
             };
             try_one(&text(&changed(&kind.full, &place, None)));
@@ -213,15 +212,15 @@ fn with_raw(value: &Value, place: &[Step], raw: &[u8]) -> Vec<u8> {
 #[test]
 fn ten_megabytes_in_any_field_take_a_bounded_multiple_of_memory() {
     // Eight bytes of JSON each.
-    let long = |megabytes: usize| json!("\u{e9}\u{1}".repeat(megabytes << 17));
+    let long = |bytes: usize| json!("\u{e9}\u{1}".repeat(bytes / 8));
     for kind in kinds::all() {
         let tops = places(&kind.full).into_iter().filter(|place| place.len() == 1);
         for (i, place) in tops.enumerate() {
-            let new = long(if i == 0 { 10 } else { 1 });
+            let new = long(if i == 0 { 10 << 20 } else { 64 << 10 });
             let bytes = text(&changed(&kind.full, &place, Some(new)));
             let (read, peak) = peak_of(|| (kind.read)(&bytes).map(drop));
             // The text itself, what it is kept as and sent as, and the error's own words.
-            assert!(peak < 8 * bytes.len(), "{} {place:?}: {peak}", kind.name);
+            assert!(peak < 8 * bytes.len() + (64 << 10), "{} {place:?}: {peak}", kind.name);
             if let Err(error) = read {
                 assert_clear(&error.to_string(), &place, &|| kind.name.to_owned());
             }
@@ -299,6 +298,11 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 /// All names of fields there are, so that random objects come close to real ones.
 fn names() -> Vec<String> {
+    static ALL: LazyLock<Vec<String>> = LazyLock::new(all_names);
+    ALL.clone()
+}
+
+fn all_names() -> Vec<String> {
     let all: BTreeSet<String> = kinds::all()
         .iter()
         .flat_map(|kind| places(&kind.full))
@@ -310,8 +314,9 @@ fn names() -> Vec<String> {
     all.into_iter().collect()
 }
 
-fn some_kind() -> impl Strategy<Value = Kind> {
-    (0..kinds::all().len()).prop_map(|at| kinds::all().swap_remove(at))
+fn some_kind() -> impl Strategy<Value = &'static Kind> {
+    static ALL: LazyLock<Vec<Kind>> = LazyLock::new(kinds::all);
+    (0..ALL.len()).prop_map(|at| &ALL[at])
 }
 
 impl std::fmt::Debug for Kind {
@@ -321,7 +326,7 @@ impl std::fmt::Debug for Kind {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_values_in_random_places_are_read_or_answered_clearly(

@@ -120,11 +120,11 @@ fn other_archive_names_and_layouts_are_read() {
 
 #[test]
 fn compressed_entries_are_refused_without_being_unpacked() {
-    let zeros = vec![0_u8; 200 << 20];
-    let good = pickle("BFloat16Storage", 100 << 20, 0, &[100 << 20], &[1]);
+    let zeros = vec![0_u8; 64 << 20];
+    let good = pickle("BFloat16Storage", 32 << 20, 0, &[32 << 20], &[1]);
     let files: [(&str, &[u8]); 3] = [("data.pkl", &good), ("data/0", &zeros), ("version", b"3\n")];
     let bomb = deflated(&files);
-    assert!(bomb.len() < 1 << 20, "200 MB in {} bytes", bomb.len());
+    assert!(bomb.len() < 1 << 20, "64 MB in {} bytes", bomb.len());
     assert_eq!(checked(&bomb, 100).unwrap_err(), TorchError::NotStored);
     // It is a right archive: another reader lists it.
     let listed = zip::ZipArchive::new(std::io::Cursor::new(&bomb)).unwrap();

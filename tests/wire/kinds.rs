@@ -41,7 +41,10 @@ impl Kind {
 }
 
 fn read<T: DeserializeOwned + Serialize>(text: &[u8]) -> Result<Value, ReadError> {
-    reading::json::<T>(text).map(|message| serde_json::to_value(message).unwrap())
+    let message = reading::json::<T>(text)?;
+    let sent = serde_json::to_vec(&message).unwrap();
+    // A number that came with more digits than a float has room for goes out as it came.
+    Ok(serde_json::from_slice(&sent).unwrap_or(Value::Null))
 }
 
 fn kind<T: DeserializeOwned + Serialize>(

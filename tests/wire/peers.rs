@@ -131,7 +131,6 @@ fn lengths_that_lie_take_no_memory() {
                 if let Err(error) = answer {
                     assert!(error.chars().count() < 300, "{error}");
                 }
-                assert!(read(&lie[..at + announcer.len()], PACK).is_err() || at == 0);
             }
         }
     }

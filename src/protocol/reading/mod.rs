@@ -120,7 +120,7 @@ pub fn memory_for(json: &[u8]) -> usize {
             b'{' => 1200,
             b'[' => 800,
             b':' => 150,
-            b',' => 100,
+            b',' => 200,
             _ => 0,
         };
         total = total.saturating_add(cost);

@@ -106,6 +106,14 @@ impl<'de> Deserializer<'de> for Spot<'_, 'de> {
         }
     }
 
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.0 {
+            // Some maps take a null for an empty one; the readers of texts do not.
+            Tree::Null => Err(de::Error::invalid_type(Unexpected::Unit, &visitor)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -145,7 +153,7 @@ impl<'de> Deserializer<'de> for Spot<'_, 'de> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier
+        unit_struct seq tuple tuple_struct struct identifier
     }
 }
 
