@@ -16,7 +16,8 @@ use hearth::model::tokenizer::Tokenizer;
 use hearth::network::Route;
 use hearth::network::attestation::Provider;
 use hearth::network::peers::{PeerIdentity, PeerReach};
-use hearth::telemetry::{Event, Events};
+use hearth::telemetry::{Event, Events, Severity};
+use hearth::training::memory::available_host_memory;
 use hearth::training::record::Recorder;
 use hearth::training::terms::LearningRateRule;
 use hearth::wallet::HotkeyPair;
@@ -28,6 +29,8 @@ use crate::memory;
 /// Where the servers are, and which folder is the miner's.
 pub const SERVER: &str = "HEARTH_REAL_SIZE_SERVER";
 pub const FOLDER: &str = "HEARTH_REAL_SIZE_FOLDER";
+/// GiB of memory that the miner leaves alone; 1 if not set.
+const SPARE: &str = "HEARTH_REAL_SIZE_SPARE_GIB";
 /// How a line for the test begins.
 pub const MARK: &str = "real-size ";
 
@@ -80,10 +83,17 @@ fn settings(server: &str, folder: &Path) -> MinerSettings {
     }
 }
 
+/// What the machine has, without what the test's own servers and its other users shall keep.
+fn host_memory() -> Option<u64> {
+    let spare = std::env::var(SPARE).ok().and_then(|gib| gib.parse().ok()).unwrap_or(1);
+    available_host_memory().map(|bytes| bytes.saturating_sub(spare << 30))
+}
+
 async fn live(server: &str, folder: &Path) {
     let events = Events::new();
     let mut told = events.subscribe();
     let worker = DeviceWorker::start(Arc::new(CpuDevice::new(None))).unwrap();
+    let worker = worker.with_host_memory(host_memory);
     let settings = settings(server, folder);
     let entropy = Entropy::system();
     let miner = Miner::start(settings, worker, Clock::system(), entropy, events);
@@ -106,7 +116,8 @@ async fn live(server: &str, folder: &Path) {
     };
     while snapshot.changed().await.is_ok() {
         while let Ok(event) = told.try_recv() {
-            if let Event::Finding { code, what, .. } = event {
+            let Event::Finding { severity, code, what, .. } = event else { continue };
+            if severity != Severity::Info {
                 findings.push(format!("{code}: {what}"));
             }
         }
