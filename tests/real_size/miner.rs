@@ -102,7 +102,8 @@ async fn live(server: &str, folder: &Path) {
     std::thread::spawn(move || {
         let mut line = String::new();
         drop(std::io::stdin().lock().read_line(&mut line));
-        drop(commands.send(Command::Stop));
+        // A miner that has ended needs no asking.
+        let _ = commands.send(Command::Stop);
     });
     let mut snapshot = miner.snapshot.clone();
     let mut findings = Vec::new();
