@@ -102,8 +102,8 @@ async fn live(server: &str, folder: &Path) {
     std::thread::spawn(move || {
         let mut line = String::new();
         drop(std::io::stdin().lock().read_line(&mut line));
-        // A miner that has ended needs no asking.
-        let _ = commands.send(Command::Stop);
+        // Who has ended by itself hears nothing any more.
+        commands.send(Command::Stop).unwrap_or_default();
     });
     let mut snapshot = miner.snapshot.clone();
     let mut findings = Vec::new();
