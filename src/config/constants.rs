@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use super::network::Addresses;
+use crate::protocol::constants::{ALPN_BI, ALPN_UNI, SPEC_VERSION};
+use crate::protocol::p2p::Route;
 use serde::{Deserialize, Serialize};
 
 /// Version of this table: raised whenever a value follows a change of the network, so that a bug
@@ -175,6 +177,14 @@ pub struct RegistryConstants {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PeerConstants {
+    /// ALPN of unidirectional streams.
+    pub alpn_uni: String,
+    /// ALPN of bidirectional streams.
+    pub alpn_bi: String,
+    /// Name of the route of statuses; its tag is made from it (spec 6.3).
+    pub status_route: String,
+    /// Name of the route of pushes.
+    pub push_route: String,
     /// Time limit for a connection.
     #[serde(with = "seconds")]
     pub connect_timeout: Duration,
@@ -306,7 +316,7 @@ impl Constants {
             table: TABLE_VERSION,
             mainnet: addresses("iota.api.macrocosmos.ai"),
             testnet: addresses("iota-branch-main.api.macrocosmos.ai"),
-            spec_version: 30017,
+            spec_version: SPEC_VERSION,
             heartbeat: secs(30.0),
             peer_status_broadcast: secs(5.0),
             run_config_refresh: secs(300.0),
@@ -419,7 +429,12 @@ impl Default for RegistryConstants {
 
 impl Default for PeerConstants {
     fn default() -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self {
+            alpn_uni: text(ALPN_UNI),
+            alpn_bi: text(ALPN_BI),
+            status_route: Route::PeerStatus.as_str().to_owned(),
+            push_route: Route::ActivationPush.as_str().to_owned(),
             connect_timeout: secs(5.0),
             stream_open_timeout: secs(5.0),
             send_timeout: secs(30.0),

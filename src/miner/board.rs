@@ -51,6 +51,7 @@ impl Board {
             stage: None,
             stages: 0,
             epoch: 0,
+            recovered: None,
             queue: None,
             phase: None,
             status,

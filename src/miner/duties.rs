@@ -14,22 +14,24 @@ use super::snapshot::{Reason, State, Who};
 use super::ticket::TicketFile;
 use super::uploads::UploadView;
 use super::view::{TrainingView, show_wish};
-use crate::model::OptimizerSnapshot;
 use crate::network::registry::{Registry, RegistrySetup};
 use crate::network::{CallError, Peer};
-use crate::protocol::bf16::widen;
 use crate::protocol::messages::{ChipInfo, Flag, MinerStatus, RegisterMinerRequest, SystemData};
-use crate::protocol::{ChunkNumber, Phase, StageIndex};
+use crate::protocol::{Phase, StageIndex};
 use crate::telemetry::Severity;
 use crate::training::cache::{Capacity, lifetime};
 use crate::training::desk::Desk;
 use crate::training::floor::{TrainingEnd, Wish};
+use crate::training::keep::{
+    KeepError, TakeError, Taken, exchange_optimizer, save_stage, take_over,
+};
 use crate::training::load::{LoadError, Synced, load_merged};
 use crate::training::local::{LocalError, LocalStage, PrepareError};
+use crate::training::memory;
 use crate::training::merge::{MergeDone, MergeFailure, merge_partitions};
 use crate::training::phase::{Pipeline, train};
 use crate::training::pseudo_gradient::{HandIn, HandInError, PseudoGradientError, hand_in};
-use crate::training::snapshot::{Found, Snapshot, SnapshotMeta, SnapshotStore};
+use crate::training::snapshot::{Found, SnapshotStore};
 use crate::training::terms::Terms;
 
 /// How long a stopping miner may go on with a duty that others wait for.
@@ -204,22 +206,44 @@ impl Life {
     }
 
     async fn build(&mut self) -> Outcome {
-        let Some(terms) = self.terms.clone() else { return out_of_order("a registration") };
+        let Some(mut terms) = self.terms.clone() else { return out_of_order("a registration") };
         if let Err(outcome) = self.find_tokenizer(&terms).await {
             return outcome;
         }
         match &mut self.stage {
             // Weights and optimizer in memory are the best there is (spec 9.7).
-            Some(stage) if stage.terms().same_stage(&terms) => *stage.terms_mut() = terms.clone(),
+            Some(stage) if terms.same_stage(stage.terms()) => {
+                terms.spec.local_batch = stage.terms().spec.local_batch;
+                *stage.terms_mut() = terms.clone();
+            }
             _ => {
                 self.stage = None;
                 self.new_here = true;
-                if let Err(outcome) = self.build_stage(&terms).await {
+                if let Err(outcome) = self.build_stage(&mut terms).await {
                     return outcome;
                 }
             }
         }
         self.settle(&terms).await
+    }
+
+    /// Says what the stage will take of this machine, if it has that.
+    fn plan_memory(&mut self, terms: &mut Terms) -> Result<(), Outcome> {
+        let (device, rules) = (self.device.device().info(), &self.services.constants.storage);
+        match memory::fit(terms, device, rules, self.device.room()) {
+            Ok(plan) => {
+                tracing::info!(miner = self.settings.name, "{plan}");
+                self.board.update(|snapshot| {
+                    snapshot.device.planned_bytes = plan.total();
+                    snapshot.device.memory = plan.to_string();
+                });
+                Ok(())
+            }
+            Err(error) => {
+                self.failure = Some(MinerError::Device(error.to_string()));
+                Err(Outcome::Hopeless(error.to_string()))
+            }
+        }
     }
 
     /// The run's tokenizer, before memory is taken for a stage that could not work without.
@@ -242,7 +266,8 @@ impl Life {
         }
     }
 
-    async fn build_stage(&mut self, terms: &Terms) -> Result<(), Outcome> {
+    async fn build_stage(&mut self, terms: &mut Terms) -> Result<(), Outcome> {
+        self.plan_memory(terms)?;
         let stage = LocalStage::build(
             &self.device.worker,
             Arc::clone(self.device.device()),
@@ -252,7 +277,7 @@ impl Life {
             self.settings.recorder.clone(),
         )
         .await;
-        let mut stage = match stage {
+        let stage = match stage {
             Ok(stage) => stage,
             Err(error @ (PrepareError::Plan(_) | PrepareError::Build(_))) => {
                 self.failure = Some(MinerError::Device(error.to_string()));
@@ -262,7 +287,7 @@ impl Life {
         };
         let bytes = stage.memory_bytes().await.map_err(|e| Outcome::StageLost(e.to_string()))?;
         self.board.update(|snapshot| snapshot.device.stage_bytes = bytes);
-        if let Err(error) = self.recover(&mut stage, terms).await {
+        if let Err(error) = self.recover(&stage, terms).await {
             return Err(Outcome::StageLost(error.to_string()));
         }
         self.stage = Some(stage);
@@ -270,11 +295,11 @@ impl Life {
     }
 
     /// Takes weights and optimizer of the newest good snapshot over, if there is one.
-    async fn recover(&self, stage: &mut LocalStage, terms: &Terms) -> Result<(), LocalError> {
+    async fn recover(&self, stage: &LocalStage, terms: &Terms) -> Result<(), TakeError> {
         let store = self.store(terms);
         let (hotkey, run, number) =
             (self.settings.hotkey.address().clone(), terms.run.clone(), terms.stage);
-        let found = tokio::task::spawn_blocking(move || store.load(&hotkey, &run, number)).await;
+        let found = tokio::task::spawn_blocking(move || store.find(&hotkey, &run, number)).await;
         let snapshot = match found {
             Ok(Found::Newest(snapshot)) => snapshot,
             Ok(Found::Previous { snapshot, newest }) => {
@@ -292,32 +317,11 @@ impl Life {
             }
             Ok(Found::Nothing) | Err(_) => return Ok(()),
         };
-        self.take_over(stage, snapshot).await
-    }
-
-    async fn take_over(
-        &self,
-        stage: &mut LocalStage,
-        snapshot: Snapshot,
-    ) -> Result<(), LocalError> {
-        let Snapshot { meta, weights, mut optimizer } = snapshot;
-        if weights.len() != stage.param_count().await? {
-            return Ok(());
-        }
-        stage.write_weights(Arc::new(weights)).await?;
-        if optimizer.len() % 2 == 0 {
-            let exp_avg_sq = optimizer.split_off(optimizer.len() / 2);
-            let state = OptimizerSnapshot {
-                step: meta.step,
-                mu_product: f64::from_bits(meta.mu_product_bits),
-                exp_avg: optimizer,
-                exp_avg_sq,
-            };
-            match stage.restore_optimizer(state).await {
-                Err(error) if !error.is_about_the_work() => return Err(error),
-                Err(error) => tracing::warn!("{error}"),
-                Ok(()) => {}
-            }
+        let epoch = snapshot.meta.epoch;
+        let taken = take_over(stage, snapshot).await?;
+        tracing::info!(miner = self.settings.name, %epoch, ?taken, "snapshot taken over");
+        if taken != Taken::Nothing {
+            self.board.update(|snapshot| snapshot.recovered = Some(epoch.0));
         }
         Ok(())
     }
@@ -464,58 +468,29 @@ impl Life {
         let (Some(url), true) = (offer.optimizer_state_url, offer.available) else {
             return Ok(());
         };
-        let storage = &self.services.storage;
-        let trailer = storage.weights_trailer(&url).await.map_err(|error| error.to_string())?;
-        let bytes = trailer.section_bytes(ChunkNumber(0)).map_err(|error| error.to_string())?;
-        // Looked at before memory is taken for it.
-        let own = stage.flat_optimizer_len().await.map_err(|error| error.to_string())?;
-        if bytes.end - bytes.start != 2 * own as u64 {
-            return Err(format!("it has {} numbers where {own} belong", trailer.len));
-        }
-        let values = storage.get_values(&url, bytes).await.map_err(|error| error.to_string())?;
-        stage.write_flat_optimizer(widen(&values)).await.map_err(|error| error.to_string())
+        let taken = exchange_optimizer(&self.services, stage, &url).await;
+        taken.map_err(|error| error.to_string())
     }
 
     /// Writes the snapshot. A first one that cannot be written ends the miner: everything it learns
     /// would be lost with the next power cut. Later ones only warn.
     async fn save(&mut self) -> Outcome {
         let Some(stage) = &self.stage else { return out_of_order("a stage") };
-        let Some(weights) = stage.previous().cloned() else { return out_of_order("weights") };
-        let state = match stage.optimizer().await {
-            Ok(state) => state,
-            Err(error) => return Outcome::StageLost(error.to_string()),
-        };
-        let terms = stage.terms();
-        let meta = SnapshotMeta {
-            hotkey: self.settings.hotkey.address().clone(),
-            run: terms.run.clone(),
-            stage: terms.stage,
-            epoch: stage.epoch(),
-            weights: weights.len(),
-            optimizer: state.exp_avg.len() + state.exp_avg_sq.len(),
-            step: state.step,
-            mu_product_bits: state.mu_product.to_bits(),
-        };
-        let store = self.store(terms);
-        let saved = tokio::task::spawn_blocking(move || {
-            let moments = [state.exp_avg, state.exp_avg_sq].concat();
-            store.save(&meta, &weights, &moments)
-        });
-        match saved.await {
-            Ok(Ok(())) => self.saved = true,
-            Ok(Err(error)) if self.saved => {
+        let store = self.store(stage.terms());
+        match save_stage(stage, store, self.settings.hotkey.address()).await {
+            Ok(()) => self.saved = true,
+            Err(KeepError::Save(error)) if self.saved => {
                 let fix = "Make room or make the data folder writable; training goes on.";
                 self.warn("snapshot-not-written", error.to_string(), fix);
             }
-            Ok(Err(error)) => {
+            Err(KeepError::Save(error)) => {
                 let what = error.to_string();
                 self.failure = Some(MinerError::Disk(error));
                 return Outcome::Hopeless(what);
             }
-            // The runtime is shutting down, or the write panicked and was reported.
-            Err(error) => {
-                return Outcome::Trouble(format!("The snapshot was not written: {error}."));
-            }
+            Err(KeepError::Local(error)) => return Outcome::StageLost(error.to_string()),
+            Err(KeepError::NoWeights) => return out_of_order("weights"),
+            Err(error @ KeepError::Ended(_)) => return Outcome::Trouble(format!("{error}.")),
         }
         Outcome::Done
     }
@@ -591,6 +566,12 @@ impl Life {
                 }
             }
             Err(HandInError::Local(error)) => Outcome::StageLost(error.to_string()),
+            Err(HandInError::Over(phase)) => {
+                let what = "The upload was not complete when the stage went on.".to_owned();
+                let fix = "Nothing now: this epoch's work is lost, the next one counts again.";
+                self.warn("upload-too-late", what, fix);
+                Outcome::PhaseIs(phase)
+            }
             Err(error) => self.trouble_in(Phase::WeightsUploading, format!("{error}.")).await,
         }
     }

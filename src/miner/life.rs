@@ -39,6 +39,7 @@ use crate::training::door::Door;
 use crate::training::floor::Wish;
 use crate::training::load::Synced;
 use crate::training::local::LocalStage;
+use crate::training::memory::{HostMemory, Room, available_host_memory};
 use crate::training::merge::MergeMemory;
 use crate::training::pseudo_gradient::HandInMemory;
 use crate::training::record::Recorder;
@@ -108,13 +109,25 @@ pub enum FleetTelemetry {
 pub struct DeviceWorker {
     pub(super) device: Arc<dyn Device>,
     pub(super) worker: Worker<Stage>,
+    pub(super) host_memory: HostMemory,
 }
 
 impl DeviceWorker {
     /// Starts the device's thread. Fails if the system gives no thread.
     pub fn start(device: Arc<dyn Device>) -> std::io::Result<Self> {
         let worker = Worker::start(device.info().backend)?;
-        Ok(Self { device, worker })
+        Ok(Self { device, worker, host_memory: available_host_memory })
+    }
+
+    /// The same, asking somebody else how much memory the host has left.
+    #[must_use]
+    pub fn with_host_memory(self, host_memory: HostMemory) -> Self {
+        Self { host_memory, ..self }
+    }
+
+    /// The memory that a stage may take now.
+    pub(super) fn room(&self) -> Room {
+        Room { host: (self.host_memory)(), device: self.device.info().memory }
     }
 
     /// The device.
@@ -158,7 +171,7 @@ impl Miner {
         let device = DeviceView {
             backend: info.backend.to_owned(),
             name: info.name.clone(),
-            stage_bytes: 0,
+            ..DeviceView::default()
         };
         let hotkey = settings.hotkey.address().to_string();
         let board = Arc::new(Board::new(&settings.name, &hotkey, device, clock.clone(), events));

@@ -15,7 +15,8 @@ use crate::network::attestation::{Attestor, Evidence};
 use crate::network::{CallError, Orchestrator};
 use crate::protocol::messages::{
     AttestationAction, MinerRegistrationQueueStatusResponse, MinerRegistrationResponse,
-    QueueStatus, RegisterMinerConfirmationRequest, RegisterMinerRequest, RegistrationAnswer,
+    PayoutColdkeyRequest, QueueStatus, RegisterMinerConfirmationRequest, RegisterMinerRequest,
+    RegistrationAnswer,
 };
 use crate::protocol::{RunId, ServerError, backoff};
 use crate::telemetry::{Event, Severity};
@@ -92,10 +93,12 @@ impl Registrar {
 
     async fn run(mut self) -> Result<MinerRegistrationResponse, RegisterError> {
         self.say_what_is_sent();
+        let mut resumed = false;
         let server = self.orchestrator.base().to_string();
         let kept = self.file.load(&server, self.orchestrator.hotkey());
         let (mut ticket, mut look) = match kept {
             Some(mut ticket) => {
+                resumed = true;
                 let look = self.look(&mut ticket, Duration::ZERO).await?;
                 (ticket, look)
             }
@@ -110,12 +113,12 @@ impl Registrar {
         };
         loop {
             let mut told = match look {
-                Look::Registered(answer) => return Ok(self.done(*answer)),
+                Look::Registered(answer) => return Ok(self.done(*answer, resumed).await),
                 Look::Told(told) => told,
             };
             self.note(&mut ticket, &told);
             if let Some(answer) = told.response.take() {
-                return Ok(self.done(answer));
+                return Ok(self.done(answer, resumed).await);
             }
             if matches!(told.status, QueueStatus::Failed | QueueStatus::Expired) {
                 self.file.remove();
@@ -275,9 +278,23 @@ impl Registrar {
         self.board.update(|snapshot| snapshot.queue = Some(view(ticket)));
     }
 
-    fn done(&self, answer: MinerRegistrationResponse) -> MinerRegistrationResponse {
+    /// The place was used. Who drew the ticket in an earlier life may have named another address
+    /// since, or none: the one of now is told.
+    async fn done(
+        &self,
+        answer: MinerRegistrationResponse,
+        resumed: bool,
+    ) -> MinerRegistrationResponse {
         self.file.remove();
         self.board.update(|snapshot| snapshot.queue = None);
+        if let (true, Some(payout_coldkey)) = (resumed, self.request.coldkey.clone()) {
+            let request = PayoutColdkeyRequest { payout_coldkey };
+            if let Err(error) = self.orchestrator.payout_coldkey(&request).await {
+                let what = format!("The address to be paid could not be told: {error}.");
+                let fix = "Start Hearth again once the network answers.";
+                self.board.finding(Severity::Warning, "payout-not-told", what, fix);
+            }
+        }
         answer
     }
 

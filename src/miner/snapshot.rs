@@ -164,7 +164,7 @@ impl Reason {
             Self::OthersMerging => "Own partitions are merged; others still merge.".into(),
             Self::UserPaused => "You paused it.".into(),
             Self::StopRequested => "Stopping: work in hand is finished first.".into(),
-            Self::NetworkTrouble { what } => format!("{what} Trying again."),
+            Self::NetworkTrouble { what } => format!("{} Trying again.", capitalised(what)),
             Self::RunFull => "The run takes no more miners now.".into(),
             Self::Frozen => "The network has frozen this miner.".into(),
             Self::NextEpoch => "This miner starts with the next epoch.".into(),
@@ -173,6 +173,11 @@ impl Reason {
             Self::Failed { what } => what.clone(),
         }
     }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// Who must act next.
@@ -244,8 +249,12 @@ pub struct DeviceView {
     pub backend: String,
     /// Adapter or processor.
     pub name: String,
-    /// Bytes planned for the stage.
+    /// Bytes planned for the stage's own buffers.
     pub stage_bytes: u64,
+    /// Bytes of memory that the miner of this stage takes in all, at most; 0 before there is a stage.
+    pub planned_bytes: u64,
+    /// That plan in one line.
+    pub memory: String,
 }
 
 /// A miner of an adjacent stage, as the registry and its own broadcasts describe it.
@@ -289,6 +298,8 @@ pub struct MinerSnapshot {
     pub stages: usize,
     /// The orchestrator's epoch; 0 before registration.
     pub epoch: u64,
+    /// Epoch of the snapshot on disk whose weights were taken over, if any were.
+    pub recovered: Option<u64>,
     /// The place in the registration queue, while there is one.
     pub queue: Option<QueueView>,
     /// Wire word of the stage's phase, as last heard.

@@ -137,12 +137,12 @@ mod tests {
     async fn a_late_upload_is_told_every_time_and_warned_of_once() {
         let events = Events::new();
         let mut heard = events.subscribe();
-        let device = DeviceView { backend: "cpu".into(), name: "x".into(), stage_bytes: 0 };
+        let device = DeviceView::default();
         let board = Board::new("m0", "5x", device, Clock::system(), events);
         board.status(State::Uploading, Reason::UploadingWeights, Who::Machine, "upload");
         let view = UploadView::new(&board, "m0", Moment::default(), Duration::from_secs(60));
         view.escort().watch.note(&progress(Verdict::Fits { by: 5.0 }));
-        assert_eq!(board.read(|s| s.status.eta.clone()), Eta::Seconds(75.0));
+        assert_eq!(board.read(|s| s.status.eta), Eta::Seconds(75.0));
         let next = board.read(|s| s.status.next.clone());
         assert!(next.contains("25 % of 100.0 MB, fits by 5 s"), "{next}");
         view.note(&progress(Verdict::Misses { by: 40.0 }));

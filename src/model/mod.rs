@@ -23,5 +23,6 @@ pub use optimizer::OptimizerKind;
 pub use parameters::{Parameter, ParameterKind, StageKind};
 pub use plan::{Boundary, PlanError, Purpose, StagePlan, StageSpec};
 pub use stage::{
-    BackwardReport, OptimizerSnapshot, Stage, StageError, StageGradient, StageInput, StepReport,
+    BackwardReport, MomentKind, OptimizerProgress, Stage, StageError, StageGradient, StageInput,
+    StepReport,
 };

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -64,6 +65,31 @@ impl NodeAddress {
     }
 }
 
+/// A node is not what or where it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// Which.
+    pub node: NodeId,
+    /// What happened.
+    pub what: MoveKind,
+}
+
+/// What happened to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MoveKind {
+    /// Nothing is left of its old addresses.
+    Elsewhere,
+    /// Its process is another one.
+    StartedAnew {
+        /// For how long it runs, as it says.
+        ago: Duration,
+    },
+}
+
+fn tell(listeners: &mut Vec<mpsc::UnboundedSender<Move>>, news: &Move) {
+    listeners.retain(|listener| listener.send(news.clone()).is_ok());
+}
+
 /// The shared read model. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Directory(Arc<Mutex<Book>>);
@@ -77,7 +103,7 @@ struct Book {
     /// Nodes in the order they came, for forgetting the oldest that left.
     order: VecDeque<NodeId>,
     /// Who is told of nodes that moved.
-    listeners: Vec<mpsc::UnboundedSender<NodeId>>,
+    listeners: Vec<mpsc::UnboundedSender<Move>>,
 }
 
 impl Directory {
@@ -98,7 +124,7 @@ impl Directory {
     }
 
     /// Nodes that moved to other addresses, or were started anew, from now on.
-    pub fn moves(&self) -> mpsc::UnboundedReceiver<NodeId> {
+    pub fn moves(&self) -> mpsc::UnboundedReceiver<Move> {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.lock().listeners.push(sender);
         receiver
@@ -115,8 +141,10 @@ impl Directory {
         let before = book.heard.insert(hotkey.clone(), status);
         // One that was started anew has forgotten its connections, whatever its addresses are.
         if before.is_some_and(|before| uptime < before.uptime_seconds) {
+            let ago = Duration::try_from_secs_f64(uptime).unwrap_or_default();
             for node in &peer.nodes {
-                book.listeners.retain(|listener| listener.send(node.id.clone()).is_ok());
+                let what = MoveKind::StartedAnew { ago };
+                tell(&mut book.listeners, &Move { node: node.id.clone(), what });
             }
         }
     }
@@ -167,7 +195,8 @@ impl Book {
             match self.addresses.insert(node.id.clone(), node.clone()) {
                 None => self.order.push_back(node.id.clone()),
                 Some(before) if node.moved_from(&before) => {
-                    self.listeners.retain(|listener| listener.send(node.id.clone()).is_ok());
+                    let what = MoveKind::Elsewhere;
+                    tell(&mut self.listeners, &Move { node: node.id.clone(), what });
                 }
                 Some(_) => {}
             }

@@ -422,5 +422,5 @@ fn envelope(peers: &Peers, hotkey: &Hotkey, outbound: &Outbound) -> Result<Vec<u
         source_layer: Some(outbound.source),
         target_layer: Some(outbound.target.stage()),
     };
-    p2p::encode(Route::ActivationPush, &push).map_err(|error| error.to_string())
+    p2p::encode_as(peers.tags(), Route::ActivationPush, &push).map_err(|error| error.to_string())
 }

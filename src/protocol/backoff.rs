@@ -28,7 +28,7 @@ pub fn reset_wait_range(resets: u32) -> RangeInclusive<f64> {
 /// The wait before asking the registration queue again; 0 stays 0. The number is the server's: one
 /// that is negative counts as 0, and nobody waits longer than an hour.
 pub fn queue_poll_range(poll_after_seconds: f64) -> RangeInclusive<f64> {
-    spread(poll_after_seconds.max(0.0).min(LONGEST_POLL), POLL_JITTER)
+    spread(poll_after_seconds.clamp(0.0, LONGEST_POLL), POLL_JITTER)
 }
 
 /// The point `unit` (0..1) of the way through `range`.

@@ -7,8 +7,9 @@ use super::bf16::{bf16, round};
 /// The outer learning rate.
 pub const OUTER_LEARNING_RATE: f64 = 0.7;
 
-/// The reference rounds whole blocks of this many numbers once and the rest of a chunk twice.
-const BLOCK: usize = 32;
+/// The reference rounds whole blocks of this many numbers once and the rest of a chunk twice. A chunk
+/// that is merged in pieces must be cut at multiples of it.
+pub const BLOCK: usize = 32;
 
 /// Why sources cannot be merged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -193,14 +194,34 @@ pub fn all_finite(values: &[bf16]) -> bool {
 /// Cosine between two vectors of equal length, in f64: how far a downloaded shard has turned away
 /// from our own weights (spec 9.6). NaN when one of them is zero or not finite.
 pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let (mut dot, mut aa, mut bb) = (0.0_f64, 0.0_f64, 0.0_f64);
-    for (a, b) in a.iter().zip(b) {
-        let (a, b) = (f64::from(*a), f64::from(*b));
-        dot += a * b;
-        aa += a * a;
-        bb += b * b;
+    let mut sum = CosineSum::default();
+    sum.add(a, b);
+    sum.cosine()
+}
+
+/// [`cosine`] of vectors that come piece by piece.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CosineSum {
+    dot: f64,
+    aa: f64,
+    bb: f64,
+}
+
+impl CosineSum {
+    /// Adds the next piece of both, of equal length.
+    pub fn add(&mut self, a: &[f32], b: &[f32]) {
+        for (a, b) in a.iter().zip(b) {
+            let (a, b) = (f64::from(*a), f64::from(*b));
+            self.dot += a * b;
+            self.aa += a * a;
+            self.bb += b * b;
+        }
     }
-    dot / (aa.sqrt() * bb.sqrt())
+
+    /// The cosine of everything added.
+    pub fn cosine(self) -> f64 {
+        self.dot / (self.aa.sqrt() * self.bb.sqrt())
+    }
 }
 
 /// `bf16(bf16(old * momentum) + gradient)`, or the gradient itself in the first epoch.

@@ -41,6 +41,16 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// No room.
+    #[error(
+        "the disk with {folder} is full: {size} more bytes do not fit; free some space, or set HEARTH_HOME to a folder on another disk"
+    )]
+    Full {
+        /// Where the objects are.
+        folder: PathBuf,
+        /// What was to be written.
+        size: usize,
+    },
     /// No loopback port, or the server cannot be set up.
     #[error("the swarm's object store cannot start: {0}")]
     Start(String),
@@ -183,8 +193,23 @@ impl Store {
 
     /// Writes a whole object.
     pub async fn put(&self, object: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let size = bytes.len();
         let request = self.http.request(Method::PUT, self.presign_put(object)).body(bytes);
-        self.send(object, request).await.map(drop)
+        match self.send(object, request).await {
+            Ok(_) => Ok(()),
+            // The server tells nobody why it cannot write; the disk does.
+            Err(error) => Err(self.full_disk(size).unwrap_or(error)),
+        }
+    }
+
+    /// Whether it is the disk that has no room for `size` more bytes.
+    fn full_disk(&self, size: usize) -> Option<StoreError> {
+        let probe = self.folder.join(".hearth-probe");
+        let written = std::fs::write(&probe, vec![0; size]);
+        // What was written of it only takes room.
+        let _ = std::fs::remove_file(&probe);
+        let full = written.is_err_and(|error| error.kind() == std::io::ErrorKind::StorageFull);
+        full.then(|| StoreError::Full { folder: self.folder.clone(), size })
     }
 
     /// Reads a whole object.

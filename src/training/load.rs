@@ -3,13 +3,13 @@
 //! other miner is tried first.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::Range;
 
-use super::local::{LocalError, LocalStage};
+use super::local::{LocalError, LocalStage, pieces};
 use super::services::Services;
 use crate::network::CallError;
-use crate::protocol::bf16::widen;
-use crate::protocol::merge::cosine;
+use crate::protocol::bf16::{bf16, widen};
+use crate::protocol::merge::{self, CosineSum};
 use crate::protocol::messages::Partition;
 use crate::protocol::sections::chunk_range;
 use crate::protocol::{ChunkNumber, Epoch, StageIndex};
@@ -27,16 +27,13 @@ pub enum Gate {
 }
 
 impl Gate {
-    /// Whether `theirs` may replace `ours`. The cosine of anything with zeros is undefined, and that
-    /// is refused as well, as the specification does.
-    pub fn admits(self, ours: &[f32], theirs: &[f32]) -> bool {
-        if !theirs.iter().all(|x| x.is_finite()) {
-            return false;
-        }
+    /// Whether numbers of this cosine with the own ones may replace those. The cosine of anything
+    /// with zeros is undefined, and that is refused as well, as the specification does.
+    pub fn admits(self, cosine: f64) -> bool {
         match self {
             Self::Open => true,
             // A NaN compares false.
-            Self::Cosine(least) => cosine(ours, theirs) >= least,
+            Self::Cosine(least) => cosine >= least,
         }
     }
 }
@@ -133,12 +130,18 @@ pub async fn load_merged(
         Synced::Never => Gate::Open,
         Synced::Before => Gate::Cosine(services.constants.training.min_cosine_similarity_download),
     };
-    let mut weights = stage.weights().await?;
+    let count = stage.param_count().await?;
     let mut coverage =
         Coverage { unlisted: partitions.saturating_sub(listed.len()), ..Coverage::default() };
+    // Kept as they came, half as large as weights, until it is clear that there are enough.
+    let mut fetched = Vec::new();
     for (chunk, urls) in listed {
-        match load_chunk(services, &mut weights, (number, chunk, partitions), &urls, gate).await {
-            Ok(()) => coverage.loaded.push(chunk),
+        let place = (number, chunk, partitions);
+        match fetch_chunk(services, stage, count, place, &urls, gate).await? {
+            Ok((start, values)) => {
+                coverage.loaded.push(chunk);
+                fetched.push((start, values));
+            }
             Err(why) => {
                 tracing::warn!("partition {chunk} cannot be loaded: {why}");
                 coverage.failed.push((chunk, why));
@@ -148,33 +151,61 @@ pub async fn load_merged(
     if !coverage.is_enough() {
         return Err(LoadError::Coverage(coverage.summary()));
     }
-    stage.write_weights(Arc::new(weights)).await?;
+    for (start, values) in fetched {
+        stage.write_wire_weights(start, values).await?;
+    }
     stage.begin_epoch(epoch, coverage.loaded.clone()).await?;
     Ok((epoch, coverage))
 }
 
-/// Loads one chunk from the first of its copies that is good.
-async fn load_chunk(
+/// Numbers of the wire, and where in the weights they begin; or why they cannot be had.
+type Fetched = Result<(usize, Vec<bf16>), String>;
+
+/// Fetches one chunk from the first of its copies that is good. Only a failing device is an error.
+async fn fetch_chunk(
     services: &Services,
-    weights: &mut [f32],
-    (stage, chunk, partitions): (StageIndex, ChunkNumber, usize),
+    stage: &LocalStage,
+    count: usize,
+    (number, chunk, partitions): (StageIndex, ChunkNumber, usize),
     urls: &[String],
     gate: Gate,
-) -> Result<(), String> {
-    let range = chunk_range(weights.len(), partitions, chunk).map_err(|e| e.to_string())?;
-    let ours = &mut weights[range];
+) -> Result<Fetched, LocalError> {
+    let range = match chunk_range(count, partitions, chunk) {
+        Ok(range) => range,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
     let mut why = "it has no address".to_owned();
     for url in urls {
-        match download_chunk(services, url, (stage, chunk), ours.len()).await {
-            Ok(theirs) if gate.admits(ours, &theirs) => {
-                ours.copy_from_slice(&theirs);
-                return Ok(());
+        let theirs = match download_chunk(services, url, (number, chunk), range.len()).await {
+            Ok(theirs) => theirs,
+            Err(error) => {
+                why = error;
+                continue;
             }
-            Ok(_) => "it differs too much from the own weights".clone_into(&mut why),
-            Err(error) => why = error,
+        };
+        if !merge::all_finite(&theirs) {
+            "it holds numbers that are not finite".clone_into(&mut why);
+        } else if gate == Gate::Open || gate.admits(cosine(stage, range.clone(), &theirs).await?) {
+            return Ok(Ok((range.start, theirs)));
+        } else {
+            "it differs too much from the own weights".clone_into(&mut why);
         }
     }
-    Err(why)
+    Ok(Err(why))
+}
+
+/// How far `theirs` points where the stage's own weights in `range` do.
+async fn cosine(
+    stage: &LocalStage,
+    range: Range<usize>,
+    theirs: &[bf16],
+) -> Result<f64, LocalError> {
+    let mut sum = CosineSum::default();
+    for piece in pieces(range.clone()) {
+        let part = piece.start - range.start..piece.end - range.start;
+        sum.add(&stage.read_weights(piece).await?, &widen(&theirs[part]));
+    }
+    Ok(sum.cosine())
 }
 
 async fn download_chunk(
@@ -182,7 +213,7 @@ async fn download_chunk(
     url: &str,
     (stage, chunk): (StageIndex, ChunkNumber),
     len: usize,
-) -> Result<Vec<f32>, String> {
+) -> Result<Vec<bf16>, String> {
     let storage = &services.storage;
     let trailer = storage.partition_trailer(url).await.map_err(|e| e.to_string())?;
     if trailer.chunk != chunk || trailer.layer != stage || trailer.weights.len != len {
@@ -191,8 +222,7 @@ async fn download_chunk(
             trailer.weights.len, trailer.chunk, trailer.layer
         ));
     }
-    let values = storage.get_values(url, trailer.weights.bytes).await.map_err(|e| e.to_string())?;
-    Ok(widen(&values))
+    storage.get_values(url, trailer.weights.bytes).await.map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

@@ -12,13 +12,25 @@ use super::terms::Terms;
 use super::worker::{PlaceError, Placed, Urgency, Worker, WorkerError};
 use crate::compute::{BuildError, Device};
 use crate::model::{
-    OptimizerSnapshot, PlanError, Stage, StageError, StageGradient, StageInput, StepReport,
+    MomentKind, OptimizerProgress, PlanError, Stage, StageError, StageGradient, StageInput,
+    StepReport,
 };
+use crate::protocol::bf16::widen;
 use crate::protocol::messages::Flag;
 use crate::protocol::{ActivationId, ChunkNumber, Epoch, Hotkey};
 
 /// A miner that joined late keeps its weights for so many epochs (spec 1.14).
 const WARM_UP_EPOCHS: u64 = 2;
+
+/// Numbers moved between a stage and anything else at a time (4 MiB of f32), so that the way from
+/// one to the other takes no memory to speak of.
+pub const PIECE: usize = 1 << 20;
+
+/// `range` in pieces of at most [`PIECE`].
+pub fn pieces(range: Range<usize>) -> impl Iterator<Item = Range<usize>> + Send {
+    let end = range.end;
+    range.step_by(PIECE).map(move |start| start..(start + PIECE).min(end))
+}
 
 /// A stage could not be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -270,7 +282,7 @@ impl LocalStage {
     pub async fn restore_previous(&mut self) -> Result<(), LocalError> {
         let Some(previous) = self.previous.clone() else { return Ok(()) };
         self.write_weights(Arc::clone(&previous)).await?;
-        self.note(Deed::Load { weights: weights_hash(&previous), chunks: Vec::new() });
+        self.note_load(&previous, Vec::new());
         Ok(())
     }
 
@@ -289,6 +301,31 @@ impl LocalStage {
         .await
     }
 
+    /// Replaces some of the weights with numbers from the wire.
+    pub async fn write_wire_weights(
+        &self,
+        start: usize,
+        values: Vec<bf16>,
+    ) -> Result<(), LocalError> {
+        self.run(Urgency::Ordinary, move |stage| {
+            let mut at = start;
+            for piece in values.chunks(PIECE) {
+                stage.write_weights(at..at + piece.len(), &widen(piece))?;
+                at += piece.len();
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Replaces some of the weights.
+    pub async fn write_weights_at(&self, start: usize, values: Vec<f32>) -> Result<(), LocalError> {
+        self.run(Urgency::Ordinary, move |stage| {
+            stage.write_weights(start..start + values.len(), &values)
+        })
+        .await
+    }
+
     /// Replaces all weights.
     pub async fn write_weights(&self, weights: Arc<Vec<f32>>) -> Result<(), LocalError> {
         self.run(Urgency::Ordinary, move |stage| stage.write_weights(0..weights.len(), &weights))
@@ -303,10 +340,12 @@ impl LocalStage {
         chunks: Vec<ChunkNumber>,
     ) -> Result<Arc<Vec<f32>>, LocalError> {
         self.end_epoch().await?;
+        // The last epoch's go first: two of them would not be in the memory plan.
+        self.previous = None;
         let weights = Arc::new(self.weights().await?);
         self.epoch = epoch;
         self.previous = Some(Arc::clone(&weights));
-        self.note(Deed::Load { weights: weights_hash(&weights), chunks });
+        self.note_load(&weights, chunks);
         self.recorder.keep_weights(&self.miner, self.terms.stage, epoch, &weights);
         Ok(weights)
     }
@@ -325,14 +364,41 @@ impl LocalStage {
         Ok(())
     }
 
-    /// The optimizer's whole state, for a snapshot.
-    pub async fn optimizer(&self) -> Result<OptimizerSnapshot, LocalError> {
-        self.run(Urgency::Ordinary, Stage::optimizer_snapshot).await
+    /// How far the optimizer is.
+    pub async fn optimizer_progress(&self) -> Result<OptimizerProgress, LocalError> {
+        Ok(self.placed.run(Urgency::Ordinary, |stage| stage.optimizer_progress()).await?)
     }
 
-    /// Takes a snapshot's optimizer state over.
-    pub async fn restore_optimizer(&self, state: OptimizerSnapshot) -> Result<(), LocalError> {
-        self.run(Urgency::Ordinary, move |stage| stage.restore_optimizer(&state)).await
+    /// Takes over how far an optimizer was.
+    pub async fn set_optimizer_progress(&self, to: OptimizerProgress) -> Result<(), LocalError> {
+        self.run(Urgency::Ordinary, move |stage| stage.set_optimizer_progress(to)).await
+    }
+
+    /// A copy of some of the optimizer's moments.
+    pub async fn read_moments(
+        &self,
+        moment: MomentKind,
+        range: Range<usize>,
+    ) -> Result<Vec<f32>, LocalError> {
+        self.run(Urgency::Ordinary, move |stage| {
+            let mut out = vec![0.0; range.len()];
+            stage.read_moments(moment, range, &mut out)?;
+            Ok(out)
+        })
+        .await
+    }
+
+    /// Replaces some of the optimizer's moments.
+    pub async fn write_moments(
+        &self,
+        moment: MomentKind,
+        start: usize,
+        values: Vec<f32>,
+    ) -> Result<(), LocalError> {
+        self.run(Urgency::Ordinary, move |stage| {
+            stage.write_moments(moment, start..start + values.len(), &values)
+        })
+        .await
     }
 
     /// Starts the optimizer afresh.
@@ -355,14 +421,28 @@ impl LocalStage {
         .await
     }
 
-    /// Takes over an optimizer state from the wire.
-    pub async fn write_flat_optimizer(&self, flat: Vec<f32>) -> Result<(), LocalError> {
-        self.run(Urgency::Ordinary, move |stage| stage.write_optimizer(&flat)).await
+    /// Takes over some of an optimizer state from the wire.
+    pub async fn write_flat_optimizer(
+        &self,
+        start: usize,
+        values: Vec<f32>,
+    ) -> Result<(), LocalError> {
+        self.run(Urgency::Ordinary, move |stage| {
+            stage.write_optimizer_range(start..start + values.len(), &values)
+        })
+        .await
     }
 
     /// Adds to the record.
     pub fn note(&self, deed: Deed) {
         self.recorder.note(&self.miner, self.terms.stage, self.epoch, deed);
+    }
+
+    fn note_load(&self, weights: &[f32], chunks: Vec<ChunkNumber>) {
+        // Hashing a large stage takes seconds that nobody who keeps no record should wait for.
+        if self.recorder.is_on() {
+            self.note(Deed::Load { weights: weights_hash(weights), chunks });
+        }
     }
 
     fn note_forward(&self, id: &ActivationId, source: Option<&Hotkey>, tokens: Vec<u32>) {

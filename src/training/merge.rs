@@ -7,20 +7,23 @@ use std::sync::Arc;
 
 use half::bf16;
 
-use super::local::LocalStage;
+use super::local::{LocalStage, PIECE, pieces};
 use super::record::Deed;
 use super::services::Services;
 use crate::clock::Moment;
 use crate::network::CallError;
 use crate::network::storage::{DownloadError, Escort, UploadError, UploadJob};
 use crate::protocol::bf16::narrow;
-use crate::protocol::blob::{self, BlobError};
-use crate::protocol::merge::{self, MergeError, Merged, Source};
+use crate::protocol::blob::{BlobError, PartitionBlob};
+use crate::protocol::merge::{self, MergeError, Source};
 use crate::protocol::messages::{
     AttestationAction, FileType, Flag, Partition, SubmitMergedPartitionsRequest, SubmittedWeights,
 };
 use crate::protocol::sections::{GeometryError, chunk_range, partition_batches};
 use crate::protocol::{ChunkNumber, Epoch, RunId, StageIndex};
+
+// Where a chunk is cut decides nothing about its numbers.
+const _: () = assert!(PIECE.is_multiple_of(merge::BLOCK));
 
 /// Partitions could not be merged.
 #[derive(Debug, thiserror::Error)]
@@ -292,8 +295,7 @@ impl Merger<'_> {
         let used: Vec<(String, f64)> =
             gradients.iter().map(|(source, _)| (object_of(&source.url), source.weight)).collect();
         let inputs = gradients.into_iter().map(|(s, g)| (g, s.weight)).collect();
-        let merged = self.compute(range, inputs, buffer).await?;
-        let blob = blob::encode_partition(&merged.weights, &merged.buffer, chunk, terms.stage)?;
+        let blob = self.compute(chunk, range, inputs, buffer).await?;
         let (services, escort) = (self.services, self.escort);
         let job = self.memory.uploads.entry(chunk).or_default();
         let object = services
@@ -339,25 +341,33 @@ impl Merger<'_> {
         Ok(Some(self.services.storage.get_values(url, region.bytes).await.map_err(failed)?))
     }
 
-    /// The math of one chunk, off the network's threads.
+    /// The math of one chunk, off the network's threads, straight into the blob to upload.
     async fn compute(
         &self,
+        chunk: ChunkNumber,
         range: Range<usize>,
         inputs: Vec<(Vec<bf16>, f64)>,
         buffer: Option<Vec<bf16>>,
-    ) -> Result<Merged, MergeFailure> {
-        let (previous, epoch) = (Arc::clone(&self.previous), self.epoch);
+    ) -> Result<Vec<u8>, MergeFailure> {
+        let (previous, epoch, stage) =
+            (Arc::clone(&self.previous), self.epoch, self.stage.terms().stage);
         let work = move || {
-            let sources: Vec<Source<'_>> = inputs
-                .iter()
-                .map(|(gradient, weight)| Source { gradient, weight: *weight })
-                .collect();
-            let average = merge::average(&sources)?;
-            let old = narrow(&previous[range]);
-            merge::outer_step(&old, &average, buffer.as_deref(), epoch.0)
+            let mut blob = PartitionBlob::new(range.len(), chunk, stage)?;
+            for piece in pieces(0..range.len()) {
+                let sources: Vec<Source<'_>> = inputs
+                    .iter()
+                    .map(|(all, weight)| Source { gradient: &all[piece.clone()], weight: *weight })
+                    .collect();
+                let average = merge::average(&sources)?;
+                let old = narrow(&previous[range.start + piece.start..range.start + piece.end]);
+                let buffer = buffer.as_ref().map(|buffer| &buffer[piece.clone()]);
+                let merged = merge::outer_step(&old, &average, buffer, epoch.0)?;
+                blob.put(piece.start, &merged.weights, &merged.buffer);
+            }
+            Ok(blob.finish())
         };
         match tokio::task::spawn_blocking(work).await {
-            Ok(merged) => Ok(merged?),
+            Ok(merged) => merged,
             // The runtime is shutting down, or the computation panicked and was reported.
             Err(_) => Err(MergeFailure::NoWeights),
         }

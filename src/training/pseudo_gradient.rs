@@ -13,7 +13,7 @@ use crate::protocol::merge;
 use crate::protocol::messages::{
     AttestationAction, FileType, Flag, SubmitOptimizerStateRequest, WeightUpdate,
 };
-use crate::protocol::{Epoch, RunId, ServerError, StageIndex};
+use crate::protocol::{Epoch, Phase, RunId, ServerError, StageIndex};
 
 /// A pseudo-gradient that must not be handed in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +51,9 @@ pub enum HandInError {
     /// The device.
     #[error(transparent)]
     Local(#[from] LocalError),
+    /// The others did not wait: what is not there by now does not count any more.
+    #[error("the stage went on to {0} before the upload was complete")]
+    Over(Phase),
 }
 
 impl HandInError {
@@ -130,11 +133,13 @@ pub async fn hand_in(
     };
     let learned = Learned::since(previous, stage).await?;
     let blob = StreamedBlob::survey(learned, (terms.partitions, count.steps), clip).await?;
-    let object = services
-        .storage
-        .upload(&services.orchestrator, FileType::Weights, &mut memory.weights, &blob, escort)
-        .await
-        .map_err(of_upload)?;
+    let job = &mut memory.weights;
+    let upload =
+        services.storage.upload(&services.orchestrator, FileType::Weights, job, &blob, escort);
+    let object = tokio::select! {
+        object = upload => object.map_err(of_upload)?,
+        phase = end_of_uploading(services) => return Err(HandInError::Over(phase)),
+    };
     drop(blob);
     let (run, flags) = (&stage.terms().run, &stage.terms().flags);
     let attestation = services.attest(AttestationAction::Weights, run, flags).await?;
@@ -159,6 +164,19 @@ pub async fn hand_in(
         }
     }
     Ok(HandIn::Submitted)
+}
+
+/// Until the stage is in another phase; gives which.
+async fn end_of_uploading(services: &Services) -> Phase {
+    loop {
+        services.clock.sleep(services.constants.heartbeat).await;
+        // A heartbeat that fails says nothing about the phase.
+        if let Ok(answer) = services.orchestrator.heartbeat(None).await
+            && answer.phase != Phase::WeightsUploading
+        {
+            return answer.phase;
+        }
+    }
 }
 
 /// Uploads and submits the inner optimizer's state (spec 5.6).

@@ -119,6 +119,11 @@ impl Recorder {
         Ok(Self { book: Some(Arc::new(Mutex::new(Book { file, ..Book::default() }))) })
     }
 
+    /// Whether anything is recorded.
+    pub fn is_on(&self) -> bool {
+        self.book.is_some()
+    }
+
     /// Adds a deed.
     pub fn note(&self, miner: &Hotkey, stage: StageIndex, epoch: Epoch, deed: Deed) {
         let Some(book) = &self.book else { return };

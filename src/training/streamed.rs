@@ -10,15 +10,13 @@ use futures::future::BoxFuture;
 use half::bf16;
 use tokio::sync::Semaphore;
 
-use super::local::{LocalError, LocalStage};
+use super::local::{LocalError, LocalStage, pieces};
 use super::pseudo_gradient::{Clip, HandInError, PseudoGradientError};
 use crate::network::storage::{BlobSource, Digest, PartBytes};
 use crate::protocol::bf16::{extend_le_bytes, narrow};
 use crate::protocol::blob::{self, HEADER_LEN};
 use crate::protocol::merge::{self, NormSum};
 
-/// Numbers read from the device at a time: 4 MiB of f32.
-const PIECE: usize = 1 << 20;
 /// Parts that are being put together at a time.
 const READERS: usize = 2;
 
@@ -210,12 +208,6 @@ impl<N: Numbers> BlobSource for StreamedBlob<N> {
             Ok(Arc::new(self.bytes(range).await?) as PartBytes)
         })
     }
-}
-
-/// `range` in pieces of at most [`PIECE`].
-fn pieces(range: Range<usize>) -> impl Iterator<Item = Range<usize>> + Send {
-    let end = range.end;
-    range.step_by(PIECE).map(move |start| start..(start + PIECE).min(end))
 }
 
 /// An offset within an object that is addressed by a machine of this size.

@@ -10,7 +10,7 @@ use crate::protocol::{Epoch, RunId, StageIndex};
 
 /// Learning rate of the live network, compiled into every miner there (spec 8.8).
 pub const LIVE_LEARNING_RATE: f64 = 2e-4;
-/// Sequences computed at once, at most (spec 11.5).
+/// Sequences computed at once, at most, where the run does not leave it to the miner (spec 11.5).
 const LOCAL_BATCH: usize = 8;
 
 /// Where the learning rate comes from.
@@ -187,9 +187,11 @@ impl Terms {
         [self.spec.batch, self.spec.seq, self.spec.config.boundary_dim()]
     }
 
-    /// Whether a stage that was built for `other` can be used for these terms.
+    /// Whether a stage that was built for `other` can be used for these terms. How many sequences it
+    /// computes at once is this machine's own choice.
     pub fn same_stage(&self, other: &Terms) -> bool {
-        self.run == other.run && self.stage == other.stage && self.spec == other.spec
+        let spec = StageSpec { local_batch: other.spec.local_batch, ..self.spec.clone() };
+        self.run == other.run && self.stage == other.stage && spec == other.spec
     }
 }
 

@@ -60,6 +60,8 @@ pub(super) struct Shelf {
     /// Merged partitions: chunk and object.
     pub(super) merged: Vec<(usize, String)>,
     pub(super) epoch: u64,
+    /// What heartbeats say.
+    pub(super) phase: &'static str,
     /// Uploads begun, by file type.
     pub(super) begun: Vec<String>,
     /// Bodies that were submitted: path and body.
@@ -83,6 +85,7 @@ impl Server {
 fn router(server: Server) -> Router {
     Router::new()
         .route("/blob/{name}", put(write).get(read))
+        .route("/miner/heartbeat", get(heartbeat))
         .route("/miner/get_partitions", get(partitions))
         .route("/miner/get_weight_path_per_layer", get(sources))
         .route("/miner/get_previous_partitions", get(|| async { "[]" }))
@@ -135,11 +138,17 @@ async fn read(
 }
 
 async fn write(State(server): State<Server>, Path(name): Path<String>, body: Bytes) -> StatusCode {
-    if let Some(Fault::Status(status)) = meet(&server, &name).await {
+    let fault = meet(&server, &name).await;
+    if let Some(Fault::Status(status)) = fault {
         return StatusCode::from_u16(status).unwrap();
     }
     server.shelf().objects.insert(name, body.to_vec());
     StatusCode::OK
+}
+
+async fn heartbeat(State(server): State<Server>) -> String {
+    let phase = server.shelf().phase;
+    json!({"run_id": "r", "layer": 1, "epoch": 3, "phase": phase}).to_string()
 }
 
 async fn partitions(State(server): State<Server>) -> String {
@@ -208,8 +217,10 @@ pub(super) async fn world() -> (Server, Services, LocalStage, Recorder) {
     let base = crate::network::test_server::start(router(server.clone())).await;
     server.shelf().base.clone_from(&base);
     server.shelf().epoch = 4;
+    server.shelf().phase = "weights_uploading";
     let clock = Clock::system();
     let mut constants = Constants::practice();
+    constants.heartbeat = Duration::from_millis(200);
     constants.storage.first_retry_pause = Duration::from_millis(1);
     let limit = Duration::from_millis(500);
     constants.storage.timeout = Duration::from_secs(5);

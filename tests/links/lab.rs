@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What kind of router a home has.
@@ -28,11 +29,11 @@ pub struct Lab {
 impl Lab {
     /// One home behind each router; `None`, with a line that says why, where that cannot be had.
     pub fn new(routers: &[Nat]) -> Option<Self> {
-        if let Some(why) = hindrance() {
+        static HINDRANCE: OnceLock<Option<String>> = OnceLock::new();
+        if let Some(why) = HINDRANCE.get_or_init(hindrance) {
             println!("skipped: needs root and network namespaces ({why})");
             return None;
         }
-        sweep();
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}-{number}", std::process::id());
@@ -170,12 +171,14 @@ fn hindrance() -> Option<String> {
     let made = Command::new("ip").args(["netns", "add", &probe]).output().unwrap();
     let mut worked = made.status.success();
     if worked {
-        let table =
-            "table ip probe { chain c { type nat hook postrouting priority 100; masquerade; } }";
-        let rules = Command::new("ip").args(["netns", "exec", &probe, "nft", table]).output();
-        worked = rules.is_ok_and(|out| out.status.success());
+        let table = rules(Nat::Symmetric, "192.168.1.2");
+        let tried = Command::new("ip").args(["netns", "exec", &probe, "nft", &table]).output();
+        worked = tried.is_ok_and(|out| out.status.success());
         let gone = Command::new("ip").args(["netns", "del", &probe]).output();
         drop(gone);
+    }
+    if worked {
+        sweep();
     }
     (!worked).then(|| "they cannot be made, or cannot translate addresses".to_owned())
 }

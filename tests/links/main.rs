@@ -43,7 +43,7 @@ fn world(routers: [Nat; 2]) -> Option<World> {
         let part = Part::Node {
             stage,
             bridge: bridge.url(),
-            relay: Some(relay.told()),
+            relay: Some(Box::new(relay.told())),
             name: u8::try_from(stage).unwrap() + 1,
         };
         Process::start(lab.home(stage), &part)

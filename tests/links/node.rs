@@ -34,13 +34,14 @@ const TENSOR: usize = 32 << 10;
 
 /// What a process is.
 #[derive(Debug, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant)] // One at a time, in a test.
 pub enum Part {
     /// The registry.
     Bridge { at: IpAddr },
     /// The project's relay, with the same key each time.
     Relay { at: SocketAddr },
     /// A miner's network side.
-    Node { stage: usize, bridge: String, relay: Option<Told>, name: u8 },
+    Node { stage: usize, bridge: String, relay: Option<Box<Told>>, name: u8 },
 }
 
 /// What a process says about itself. One type for all parts; what does not apply is empty.
@@ -176,6 +177,11 @@ impl Relay {
 pub fn play() {
     let Ok(part) = std::env::var(PART) else { return };
     let part: Part = serde_json::from_str(&part).unwrap();
+    // For whoever looks why one of these tests fails: RUST_LOG says what is shown.
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
     std::thread::spawn(|| {
         drop(std::io::stdin().read_to_end(&mut Vec::new()));
         std::process::exit(0);
@@ -256,7 +262,7 @@ struct Counts {
     backwards: AtomicU64,
 }
 
-async fn play_node(stage: usize, bridge: String, relay: Option<Told>, name: u8) {
+async fn play_node(stage: usize, bridge: String, relay: Option<Box<Told>>, name: u8) {
     let (own, clock) = (StageIndex(stage), Clock::system());
     let constants = Constants::live();
     let hotkey = Arc::new(HotkeyPair::from_mini_secret(&[name; 32]).unwrap());

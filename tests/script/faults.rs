@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use hearth::miner::{Disclosure, FleetTelemetry, Joining};
+use hearth::miner::{Disclosure, FleetTelemetry, Joining, MinerError};
+use hearth::network::hub::{Download, Hub};
 use serde_json::json;
 
 use crate::miner::{Choices, start};
-use crate::server::{Reply, Script};
+use crate::server::{Reply, Script, registration};
 
 #[tokio::test]
 async fn weights_that_are_not_there_lead_to_another_registration_and_no_training() {
@@ -158,5 +159,39 @@ async fn a_pool_miner_without_an_address_names_nobody() {
     let told = script.seen("/miner/register")[0].json();
     assert_eq!(told["register_as_metagraph_miner"], false);
     assert!(told["coldkey"].is_null());
+    miner.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stage_that_reads_text_needs_the_runs_tokenizer_and_says_how_to_get_it() {
+    let (script, folder) = (Script::start().await, tempfile::tempdir().unwrap());
+    let mut first = registration(0);
+    first["model_metadata"]["tokenizer_name"] = json!("meta-llama/Tokens-1B");
+    script.always("/miner/register", Reply::Json(first));
+    let hub = Hub {
+        cache: Some(folder.path().join("cache")),
+        shelf: folder.path().join("shelf"),
+        base: script.base.clone(),
+        download: Download::Forbidden,
+    };
+    let asking = Choices { hub: Some(hub.clone()), ..Choices::default() };
+    let error = start(&script, folder.path(), asking).ended().await.unwrap_err();
+    assert!(matches!(error, MinerError::Settings(_)), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("Tokens-1B") && text.contains("tokenizer_download"), "{text}");
+    assert!(script.seen("/meta-llama/Tokens-1B/resolve/main/tokenizer.json").is_empty());
+
+    // The hub may be asked now, and wants a licence accepted.
+    script.always("/meta-llama/Tokens-1B/resolve/main/tokenizer.json", Reply::Status(403, "no"));
+    let hub = Hub { download: Download::Allowed(None), ..hub };
+    let asking = Choices { hub: Some(hub.clone()), ..Choices::default() };
+    let error = start(&script, folder.path(), asking).ended().await.unwrap_err().to_string();
+    assert!(error.contains("licence") && error.contains("HF_TOKEN"), "{error}");
+
+    // A body stage does not need one.
+    script.forget("/miner/register");
+    let asking = Choices { hub: Some(hub), ..Choices::default() };
+    let mut miner = start(&script, folder.path(), asking);
+    miner.state("training", "no-activation").await;
     miner.stop().await.unwrap();
 }

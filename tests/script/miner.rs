@@ -13,8 +13,10 @@ use hearth::miner::{
     Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerError, MinerHandle,
     MinerSettings,
 };
+use hearth::model::tokenizer::Tokenizer;
 use hearth::network::Route;
 use hearth::network::attestation::Provider;
+use hearth::network::hub::Hub;
 use hearth::network::peers::{PeerIdentity, PeerReach};
 use hearth::telemetry::{Event, Events};
 use hearth::training::record::Recorder;
@@ -54,6 +56,8 @@ pub struct Choices {
     pub disclosure: Disclosure,
     pub attestation: Provider,
     pub telemetry: FleetTelemetry,
+    /// Where the tokenizer is looked for; known already if not set.
+    pub hub: Option<Hub>,
     /// Which key.
     pub key: u64,
 }
@@ -66,6 +70,7 @@ impl Default for Choices {
             disclosure: Disclosure::default(),
             attestation: Provider::Nobody,
             telemetry: FleetTelemetry::Off,
+            hub: None,
             key: 5,
         }
     }
@@ -104,9 +109,10 @@ pub fn start_at(base: &str, folder: &Path, choices: Choices) -> Running {
         attestation: choices.attestation,
         telemetry: choices.telemetry,
         state: folder.join("state"),
-        tokenizer: TokenizerSource::Given(Arc::new(
-            hearth::model::tokenizer::Tokenizer::shipped().unwrap(),
-        )),
+        tokenizer: match choices.hub {
+            Some(hub) => TokenizerSource::Named(hub),
+            None => TokenizerSource::Given(Arc::new(Tokenizer::shipped().unwrap())),
+        },
         in_flight: None,
         recorder: Recorder::off(),
         weights_seed: 42,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hearth::miner::MinerSnapshot;
+use hearth::miner::{Joining, MinerSnapshot};
 use hearth::telemetry::Event;
 use serde_json::{Value, json};
 
@@ -75,6 +75,26 @@ async fn a_restart_keeps_the_place() {
     let mut miner = start(&script, folder.path(), Choices::default());
     miner.state("training", "no-activation").await;
     assert_eq!(script.seen(REGISTER).len(), 1, "the ticket of before was used");
+    assert!(script.seen("/miner/payout_coldkey").is_empty());
+    miner.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_that_was_named_since_the_ticket_was_drawn_is_told() {
+    let alice = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+    let (script, folder) = (Script::start().await, tempfile::tempdir().unwrap());
+    script.play(REGISTER, 1, Reply::Json(ticket("queued", Some(5))));
+    script.always(STATUS, Reply::Json(ticket("queued", Some(4))));
+    let unpaid = || Choices { joining: Joining::Pool(None), ..Choices::default() };
+    let mut miner = start(&script, folder.path(), unpaid());
+    miner.until("place 4", |e| matches!(e, Event::Queue { place: Some(4), .. })).await;
+    miner.stop().await.unwrap();
+    script.forget(STATUS);
+    script.always(STATUS, with(ticket("succeeded", None), "response", registration(1)));
+    let paid = Choices { joining: Joining::Pool(Some(alice.parse().unwrap())), ..unpaid() };
+    let mut miner = start(&script, folder.path(), paid);
+    miner.state("training", "no-activation").await;
+    assert_eq!(script.seen("/miner/payout_coldkey")[0].json(), json!({"payout_coldkey": alice}));
     miner.stop().await.unwrap();
 }
 

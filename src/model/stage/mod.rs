@@ -18,7 +18,7 @@ use super::targets::{Packing, next_tokens};
 use boundary::{Out, fill_beyond, first, piece};
 
 pub use error::{BackwardReport, StageError, StepReport};
-pub use state::OptimizerSnapshot;
+pub use state::{MomentKind, OptimizerProgress};
 
 /// What goes into a stage: B x S rows.
 #[derive(Clone, Copy, Debug)]

@@ -9,18 +9,42 @@ use super::super::parameters::Training;
 use super::super::plan::Segment;
 use super::{Stage, StageError, check_len, wrong_size};
 
-/// An optimizer's whole state, as kept on disk. The moments are flat vectors like the weights; those
-/// of parameters that are never trained are zero.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OptimizerSnapshot {
+/// How far an optimizer is: everything that a snapshot on disk keeps of it beside its moments.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OptimizerProgress {
     /// Steps done, the zero-gradient one included.
     pub step: u64,
     /// NAdam: the product of mu over all steps done. Without meaning for AdamW.
     pub mu_product: f64,
-    /// First moments.
-    pub exp_avg: Vec<f32>,
-    /// Second moments.
-    pub exp_avg_sq: Vec<f32>,
+}
+
+/// Which of the optimizer's two vectors. Each is as long as the weights; the moments of parameters
+/// that are never trained are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MomentKind {
+    /// The mean of the gradients.
+    First,
+    /// The mean of their squares.
+    Second,
+}
+
+impl MomentKind {
+    fn tensor(self) -> Tensor {
+        match self {
+            Self::First => Tensor::FirstMoment,
+            Self::Second => Tensor::SecondMoment,
+        }
+    }
+
+    /// Whether an optimizer can have come to these numbers.
+    fn check(self, values: &[f32]) -> Result<(), StageError> {
+        let possible = |x: &f32| x.is_finite() && (self == Self::First || *x >= 0.0);
+        match (values.iter().all(possible), self) {
+            (true, _) => Ok(()),
+            (false, Self::First) => Err(unusable("a first moment is not finite")),
+            (false, Self::Second) => Err(unusable("a second moment is negative or not finite")),
+        }
+    }
 }
 
 /// Which of a segment's slots is meant.
@@ -46,10 +70,10 @@ impl Tensor {
 /// A piece of the flat optimizer state.
 #[derive(Clone, Copy)]
 enum State {
-    /// NAdam's product of mu, one number.
-    Product(f32),
+    /// NAdam's product of mu, one number, and whether it moves with the steps.
+    Product(f32, Training),
     /// A parameter's moments.
-    Moment(Tensor),
+    Moment(MomentKind),
 }
 
 /// The part of one segment that a range of the flat vector touches.
@@ -167,23 +191,19 @@ impl Stage {
         range: Range<usize>,
         out: &mut [f32],
     ) -> Result<(), StageError> {
-        let len = self.optimizer_len();
-        if range.start > range.end || range.end > len {
-            return Err(wrong_size("end of the range of optimizer state", range.end, len));
-        }
-        check_len("numbers for the range of optimizer state", out.len(), range.len())?;
-        for (tensor, weights, at) in self.optimizer_layout() {
+        self.check_optimizer_range(&range, out.len())?;
+        for (what, weights, at) in self.optimizer_layout() {
             let from = range.start.max(at);
             let to = range.end.min(at + weights.len());
             if from >= to {
                 continue;
             }
             let out = &mut out[from - range.start..to - range.start];
-            match tensor {
-                State::Product(product) => out.fill(product),
-                State::Moment(tensor) => {
+            match what {
+                State::Product(product, _) => out.fill(product),
+                State::Moment(moment) => {
                     let first = weights.start + (from - at);
-                    self.read_flat(tensor, first..first + out.len(), out)?;
+                    self.read_flat(moment.tensor(), first..first + out.len(), out)?;
                 }
             }
         }
@@ -205,11 +225,11 @@ impl Stage {
                     Training::Untouched => untouched.mu_product,
                 };
                 #[allow(clippy::cast_possible_truncation)]
-                layout.push((State::Product(product as f32), 0..1, at));
+                layout.push((State::Product(product as f32, parameter.training), 0..1, at));
                 at += 1;
             }
-            for tensor in [Tensor::FirstMoment, Tensor::SecondMoment] {
-                layout.push((State::Moment(tensor), weights.clone(), at));
+            for moment in [MomentKind::First, MomentKind::Second] {
+                layout.push((State::Moment(moment), weights.clone(), at));
                 at += weights.len();
             }
             start = weights.end;
@@ -217,87 +237,116 @@ impl Stage {
         layout
     }
 
-    /// Takes over a flat optimizer state; the step stays as it is (spec 5.6). What it says about
-    /// parameters that are never trained has no effect.
+    /// Takes over a range of a flat optimizer state; the step stays as it is (spec 5.6). What it says
+    /// about parameters that are never trained has no effect.
     ///
     /// # Errors
     /// [`StageError::WrongSize`] for another length; [`StageError::OptimizerState`] for numbers that
-    /// no optimizer of this kind can have. Then nothing was changed.
-    pub fn write_optimizer(&mut self, flat: &[f32]) -> Result<(), StageError> {
-        check_len("optimizer state", flat.len(), self.optimizer_len())?;
-        let count = self.param_count();
-        let (mut first, mut second) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        let mut product = None;
-        let mut rest = flat;
-        for parameter in self.plan.parameters() {
-            if self.optimizer.kind == OptimizerKind::NAdam {
-                let (mu, after) = rest.split_at(1);
-                rest = after;
-                if parameter.training == Training::Trained {
-                    if product.is_some_and(|p: f32| p.to_bits() != mu[0].to_bits()) {
+    /// no optimizer of this kind can have. Then nothing of this range was changed; a caller that has
+    /// written other ranges before resets the optimizer.
+    pub fn write_optimizer_range(
+        &mut self,
+        range: Range<usize>,
+        values: &[f32],
+    ) -> Result<(), StageError> {
+        self.check_optimizer_range(&range, values.len())?;
+        let layout = self.optimizer_layout();
+        let is_product = |what: &State| matches!(what, State::Product(_, Training::Trained));
+        let leading = layout.iter().find(|(what, ..)| is_product(what)).map(|(.., at)| *at);
+        // All parameters see the same steps: the first one's product holds for those after it.
+        #[allow(clippy::cast_possible_truncation)]
+        let product = match leading {
+            Some(at) if range.contains(&at) => values[at - range.start],
+            _ => self.optimizer.mu_product as f32,
+        };
+        let touched: Vec<_> = layout
+            .into_iter()
+            .filter_map(|(what, weights, at)| {
+                let (from, to) = (range.start.max(at), range.end.min(at + weights.len()));
+                (from < to).then(|| {
+                    let first = weights.start + (from - at);
+                    (what, first..first + (to - from), from - range.start..to - range.start)
+                })
+            })
+            .collect();
+        for (what, _, part) in &touched {
+            match what {
+                State::Product(_, Training::Trained) => {
+                    check_product(f64::from(values[part.start]))?;
+                    if values[part.start].to_bits() != product.to_bits() {
                         return Err(unusable("its parameters have seen different steps"));
                     }
-                    product = Some(mu[0]);
                 }
+                State::Product(_, Training::Untouched) => {}
+                State::Moment(moment) => moment.check(&values[part.clone()])?,
             }
-            let (m, after) = rest.split_at(parameter.count());
-            let (v, after) = after.split_at(parameter.count());
-            first.extend_from_slice(m);
-            second.extend_from_slice(v);
-            rest = after;
         }
-        let mu_product = product.map_or(self.optimizer.mu_product, f64::from);
-        self.check_state(mu_product, &first, &second)?;
-        self.optimizer.mu_product = mu_product;
-        self.write_moments(&first, &second)
-    }
-
-    /// The optimizer's state in full precision, for snapshots on disk.
-    ///
-    /// # Errors
-    /// [`StageError::Device`] if the device fails.
-    pub fn optimizer_snapshot(&mut self) -> Result<OptimizerSnapshot, StageError> {
-        Ok(OptimizerSnapshot {
-            step: self.optimizer.step,
-            mu_product: self.optimizer.mu_product,
-            exp_avg: self.whole(Tensor::FirstMoment)?,
-            exp_avg_sq: self.whole(Tensor::SecondMoment)?,
-        })
-    }
-
-    /// Takes a snapshot's state over, the step included.
-    ///
-    /// # Errors
-    /// As [`Stage::write_optimizer`].
-    pub fn restore_optimizer(&mut self, snapshot: &OptimizerSnapshot) -> Result<(), StageError> {
-        check_len("first moments", snapshot.exp_avg.len(), self.param_count())?;
-        check_len("second moments", snapshot.exp_avg_sq.len(), self.param_count())?;
-        self.check_state(snapshot.mu_product, &snapshot.exp_avg, &snapshot.exp_avg_sq)?;
-        if snapshot.step == 0 {
-            return Err(unusable("it has done no step"));
+        for (what, weights, part) in touched {
+            if let State::Moment(moment) = what {
+                self.write_flat(moment.tensor(), weights, &values[part])?;
+            }
         }
-        self.optimizer.step = snapshot.step;
-        self.optimizer.mu_product = snapshot.mu_product;
-        self.write_moments(&snapshot.exp_avg, &snapshot.exp_avg_sq)
-    }
-
-    fn check_state(&self, product: f64, first: &[f32], second: &[f32]) -> Result<(), StageError> {
-        let possible = (0.0..1.0).contains(&product);
-        if self.optimizer.kind == OptimizerKind::NAdam && !possible {
-            return Err(unusable("its product of momenta is not between 0 and 1"));
-        }
-        if !first.iter().all(|x| x.is_finite()) {
-            return Err(unusable("a first moment is not finite"));
-        }
-        if !second.iter().all(|x| x.is_finite() && *x >= 0.0) {
-            return Err(unusable("a second moment is negative or not finite"));
+        if leading.is_some_and(|at| range.contains(&at)) {
+            self.optimizer.mu_product = f64::from(product);
         }
         Ok(())
     }
 
-    fn write_moments(&mut self, first: &[f32], second: &[f32]) -> Result<(), StageError> {
-        self.write_flat(Tensor::FirstMoment, 0..first.len(), first)?;
-        self.write_flat(Tensor::SecondMoment, 0..second.len(), second)
+    /// How far the optimizer is, in full precision, for snapshots on disk.
+    pub fn optimizer_progress(&self) -> OptimizerProgress {
+        OptimizerProgress { step: self.optimizer.step, mu_product: self.optimizer.mu_product }
+    }
+
+    /// Takes a snapshot's progress over.
+    ///
+    /// # Errors
+    /// [`StageError::OptimizerState`] for what no optimizer of this kind can have; nothing changes.
+    pub fn set_optimizer_progress(&mut self, to: OptimizerProgress) -> Result<(), StageError> {
+        if self.optimizer.kind == OptimizerKind::NAdam {
+            check_product(to.mu_product)?;
+        }
+        if to.step == 0 {
+            return Err(unusable("it has done no step"));
+        }
+        self.optimizer.step = to.step;
+        self.optimizer.mu_product = to.mu_product;
+        Ok(())
+    }
+
+    /// Copies a range of one of the optimizer's moments into `out`, which is as long as the range.
+    ///
+    /// # Errors
+    /// As [`Stage::read_weights`].
+    pub fn read_moments(
+        &mut self,
+        moment: MomentKind,
+        range: Range<usize>,
+        out: &mut [f32],
+    ) -> Result<(), StageError> {
+        self.read_flat(moment.tensor(), range, out)
+    }
+
+    /// Replaces a range of one of the optimizer's moments.
+    ///
+    /// # Errors
+    /// As [`Stage::read_weights`], and [`StageError::OptimizerState`] for numbers that no optimizer
+    /// can have. Then nothing was changed.
+    pub fn write_moments(
+        &mut self,
+        moment: MomentKind,
+        range: Range<usize>,
+        values: &[f32],
+    ) -> Result<(), StageError> {
+        moment.check(values)?;
+        self.write_flat(moment.tensor(), range, values)
+    }
+
+    fn check_optimizer_range(&self, range: &Range<usize>, len: usize) -> Result<(), StageError> {
+        let whole = self.optimizer_len();
+        if range.start > range.end || range.end > whole {
+            return Err(wrong_size("end of the range of optimizer state", range.end, whole));
+        }
+        check_len("numbers for the range of optimizer state", len, range.len())
     }
 
     fn whole(&mut self, tensor: Tensor) -> Result<Vec<f32>, StageError> {
@@ -359,6 +408,11 @@ impl Stage {
         };
         Ok(self.plan.weights.segments.iter().filter_map(part).collect())
     }
+}
+
+fn check_product(product: f64) -> Result<(), StageError> {
+    let possible = (0.0..1.0).contains(&product);
+    if possible { Ok(()) } else { Err(unusable("its product of momenta is not between 0 and 1")) }
 }
 
 fn unusable(why: &str) -> StageError {

@@ -5,7 +5,7 @@ use half::bf16;
 use super::*;
 use crate::model::optimizer::{BETA2, EPSILON, Optimizer};
 use crate::model::parameters::Training;
-use crate::model::{StageError, StageGradient, StageInput};
+use crate::model::{MomentKind, OptimizerProgress, StageError, StageGradient, StageInput};
 
 fn body(device: &dyn Device, optimizer: OptimizerKind) -> Stage {
     let spec = spec(tiny(), (1, 3), split(Some(2), Some(4)));
@@ -169,6 +169,14 @@ fn gradients_that_are_not_finite_change_nothing_and_are_dropped() {
     assert!(stage.optimizer_step(1e-3).unwrap().grad_norm.is_finite());
 }
 
+fn moments(stage: &mut Stage) -> [Vec<f32>; 2] {
+    [MomentKind::First, MomentKind::Second].map(|moment| {
+        let mut out = vec![0.0; stage.param_count()];
+        stage.read_moments(moment, 0..out.len(), &mut out).unwrap();
+        out
+    })
+}
+
 #[test]
 fn optimizer_state_is_exchanged_flat_and_restored_exactly() {
     for kind in [OptimizerKind::NAdam, OptimizerKind::AdamW] {
@@ -178,20 +186,27 @@ fn optimizer_state_is_exchanged_flat_and_restored_exactly() {
         a.optimizer_step(1e-2).unwrap();
         let flat = a.read_optimizer().unwrap();
         assert_eq!(flat.len(), a.optimizer_len());
-        b.write_optimizer(&flat).unwrap();
+        // In pieces that begin and end in the middle of parameters.
+        for start in (0..flat.len()).step_by(101) {
+            let range = start..(start + 101).min(flat.len());
+            b.write_optimizer_range(range.clone(), &flat[range]).unwrap();
+        }
         assert_eq!(b.read_optimizer().unwrap(), flat);
         assert_eq!(b.optimizer_steps(), 1, "the step is not part of the exchange");
 
-        let snapshot = a.optimizer_snapshot().unwrap();
         let weights = a.weights().unwrap();
-        b.restore_optimizer(&snapshot).unwrap();
+        b.set_optimizer_progress(a.optimizer_progress()).unwrap();
+        let [first, second] = moments(&mut a);
+        b.write_moments(MomentKind::First, 0..first.len(), &first).unwrap();
+        b.write_moments(MomentKind::Second, 0..second.len(), &second).unwrap();
         b.write_weights(0..weights.len(), &weights).unwrap();
         for stage in [&mut a, &mut b] {
             one_backward(stage, "second");
             stage.optimizer_step(1e-2).unwrap();
         }
         assert_eq!(a.weights().unwrap(), b.weights().unwrap());
-        assert_eq!(a.optimizer_snapshot().unwrap(), b.optimizer_snapshot().unwrap());
+        assert_eq!(a.optimizer_progress(), b.optimizer_progress());
+        assert_eq!(moments(&mut a), moments(&mut b));
     }
 }
 
@@ -215,7 +230,19 @@ fn an_impossible_optimizer_state_is_refused_and_changes_nothing() {
         with(1 + first, f32::INFINITY),
     ];
     for state in bad {
-        assert!(stage.write_optimizer(&state).is_err());
+        assert!(stage.write_optimizer_range(0..state.len(), &state).is_err());
         assert_eq!(stage.read_optimizer().unwrap(), good);
     }
+    let progress = stage.optimizer_progress();
+    for bad in [
+        OptimizerProgress { step: 0, ..progress },
+        OptimizerProgress { mu_product: 1.5, ..progress },
+        OptimizerProgress { mu_product: f64::NAN, ..progress },
+    ] {
+        assert!(stage.set_optimizer_progress(bad).is_err());
+        assert_eq!(stage.optimizer_progress(), progress);
+    }
+    assert!(stage.write_moments(MomentKind::Second, 0..1, &[-1.0]).is_err());
+    assert!(stage.write_moments(MomentKind::First, 0..1, &[f32::NAN]).is_err());
+    assert_eq!(stage.read_optimizer().unwrap(), good);
 }

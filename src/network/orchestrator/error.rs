@@ -11,13 +11,13 @@ pub enum CallError {
     #[error(transparent)]
     Server(#[from] ServerError),
     /// Status 429 on every attempt.
-    #[error("{call}: the network asks for fewer requests; they are paced down")]
+    #[error("the network asks for fewer requests; they are paced down ({call})")]
     TooManyRequests {
         /// Endpoint.
         call: &'static str,
     },
     /// Another status than 200.
-    #[error("{call}: the network answered with status {status}: {detail}")]
+    #[error("the network answered with status {status} ({call}): {detail}")]
     Status {
         /// Endpoint.
         call: &'static str,
@@ -27,7 +27,7 @@ pub enum CallError {
         detail: String,
     },
     /// No connection, or it broke.
-    #[error("{call}: the network cannot be reached ({why}); check the internet connection")]
+    #[error("the network cannot be reached; check the internet connection ({call}: {why})")]
     Transport {
         /// Endpoint.
         call: &'static str,
@@ -35,7 +35,7 @@ pub enum CallError {
         why: String,
     },
     /// No complete answer in time.
-    #[error("{call}: the network did not answer within {after:?}")]
+    #[error("the network did not answer within {after:?} ({call})")]
     Timeout {
         /// Endpoint.
         call: &'static str,
@@ -43,7 +43,7 @@ pub enum CallError {
         after: Duration,
     },
     /// Status 200 with a body that is not what the specification says.
-    #[error("{call}: the network's answer makes no sense to this version ({why}); update Hearth")]
+    #[error("the network's answer makes no sense to this version; update Hearth ({call}: {why})")]
     Malformed {
         /// Endpoint.
         call: &'static str,
@@ -51,7 +51,7 @@ pub enum CallError {
         why: String,
     },
     /// The answer was larger than anything that makes sense.
-    #[error("{call}: the network's answer is larger than {limit} bytes and was not read")]
+    #[error("the network's answer is larger than {limit} bytes and was not read ({call})")]
     TooLarge {
         /// Endpoint.
         call: &'static str,
@@ -60,7 +60,7 @@ pub enum CallError {
     },
     /// The request cannot be put on the wire.
     #[error(
-        "{call}: the request cannot be sent ({why}); this is a fault in Hearth, please report it"
+        "a request cannot be sent; this is a fault in Hearth, please report it ({call}: {why})"
     )]
     Unsendable {
         /// Endpoint.

@@ -12,10 +12,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::counts::count;
+use super::link::Kind;
 use super::paths::OpenedBy;
 use super::served::Found;
 use super::{InboundPush, MAX_REQUEST, Payload, STRANGER_WINDOW, Shared};
-use crate::protocol::constants::{ALPN_UNI, MAX_PEER_MESSAGE};
+use crate::protocol::constants::MAX_PEER_MESSAGE;
 use crate::protocol::ids::{ActivationId, Hotkey, NodeId, StageIndex};
 use crate::protocol::messages::{Direction, PeerStatus};
 use crate::protocol::p2p::{
@@ -85,7 +86,7 @@ async fn serve_connection(shared: Arc<Shared>, incoming: Incoming, strangers: Ar
         place = Some(strangers_place);
         connection.set_receive_window(VarInt::from_u32(STRANGER_WINDOW));
     }
-    if connection.alpn() == ALPN_UNI {
+    if connection.alpn() == Kind::Uni.alpn(&shared.rules) {
         serve_uni(&shared, &connection, &node).await;
     } else {
         serve_bi(&shared, &connection, &node).await;
@@ -113,7 +114,8 @@ async fn serve_bi(shared: &Arc<Shared>, connection: &Connection, node: &NodeId) 
 async fn take_uni(shared: Arc<Shared>, mut receive: RecvStream, node: NodeId) {
     let limit = shared.rules.max_status_bytes;
     let Some((message, _held)) = read_message(&shared, &mut receive, limit).await else { return };
-    let envelope = Envelope::parse(&message).filter(|known| known.route == Route::PeerStatus);
+    let envelope =
+        Envelope::parse_as(shared.tags, &message).filter(|known| known.route == Route::PeerStatus);
     let status = envelope.and_then(|envelope| p2p::decode::<PeerStatus>(&envelope).ok());
     let Some(mut status) = status else {
         count(&shared.counters.garbage);
@@ -138,7 +140,8 @@ async fn take_bi(shared: Arc<Shared>, mut send: SendStream, mut receive: RecvStr
         answer(&shared, &mut send, StatusCode::Error, &[]).await;
         return;
     };
-    let envelope = Envelope::parse(&message).filter(|known| known.route == Route::ActivationPush);
+    let envelope = Envelope::parse_as(shared.tags, &message)
+        .filter(|known| known.route == Route::ActivationPush);
     let push =
         envelope.map(|envelope| ActivationPush::decode(&envelope).map(|p| detach(p, &message)));
     match push {

@@ -3,15 +3,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use iroh::endpoint::{Connection, VarInt};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, watch};
 
-use crate::protocol::constants::{ALPN_BI, ALPN_UNI};
+use crate::clock::Moment;
+use crate::config::constants::PeerConstants;
 use crate::protocol::ids::NodeId;
 
 /// Code with which a connection to addresses that a peer has left is closed.
-const MOVED: VarInt = VarInt::from_u32(2);
+pub(super) const MOVED: VarInt = VarInt::from_u32(2);
 
 /// Which kind of streams a connection carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +26,10 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Its ALPN.
-    pub(super) fn alpn(self) -> &'static [u8] {
+    pub(super) fn alpn(self, rules: &PeerConstants) -> &[u8] {
         match self {
-            Self::Uni => ALPN_UNI,
-            Self::Bi => ALPN_BI,
+            Self::Uni => rules.alpn_uni.as_bytes(),
+            Self::Bi => rules.alpn_bi.as_bytes(),
         }
     }
 }
@@ -38,6 +40,8 @@ pub(super) struct Dialled {
     pub(super) connection: Connection,
     /// How often the peer had moved when it was dialled.
     pub(super) moves: u64,
+    /// When it was there.
+    pub(super) at: Moment,
 }
 
 /// The way to one peer.
@@ -76,6 +80,16 @@ impl Link {
             // One that was dialled since goes to the new addresses already.
             if let Some(stale) = slot.take_if(|dialled| dialled.moves < now) {
                 stale.connection.close(MOVED, b"moved");
+            }
+        }
+    }
+
+    /// The peer was started `ago` before `now`: what was dialled before that is dead.
+    pub(super) async fn forget_older(&self, now: Moment, ago: Duration) {
+        for kind in [Kind::Uni, Kind::Bi] {
+            let mut slot = self.slot(kind).lock().await;
+            if let Some(dead) = slot.take_if(|dialled| now.since(dialled.at) > ago) {
+                dead.connection.close(MOVED, b"started anew");
             }
         }
     }

@@ -29,13 +29,14 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
-use super::directory::{Directory, NodeAddress};
+use super::directory::{Directory, Move, MoveKind, NodeAddress};
 use super::traffic::Traffic;
 use crate::clock::{Clock, Entropy, Moment};
 use crate::config::constants::PeerConstants;
 use crate::protocol::constants::MAX_PEER_MESSAGE;
 use crate::protocol::ids::{ActivationId, Hotkey, NodeId, StageIndex};
 use crate::protocol::messages::Direction;
+use crate::protocol::p2p::RouteTags;
 use crate::wallet::HotkeyPair;
 use breaker::Breakers;
 pub use breaker::{Blame, PeerRecord};
@@ -162,6 +163,7 @@ struct Shared {
     node: NodeId,
     reach: PeerReach,
     rules: PeerConstants,
+    tags: RouteTags,
     hotkey: Arc<HotkeyPair>,
     directory: Directory,
     clock: Clock,
@@ -213,6 +215,7 @@ impl Peers {
             traffic: setup.traffic,
             counters: Counters::default(),
             served: Mutex::new(ServedCache::new(setup.served_activations, rules.served_ttl)),
+            tags: RouteTags::of_names(&rules.status_route, &rules.push_route),
             links: Links::new(rules.max_connections, rules.requests_per_peer),
             breakers: Breakers::new(&rules),
             paths: Paths::default(),
@@ -309,6 +312,11 @@ impl Peers {
         self.0.admission.awaits_backward(activation, from)
     }
 
+    /// What this network calls its routes.
+    pub fn tags(&self) -> RouteTags {
+        self.0.tags
+    }
+
     /// Who is there.
     pub fn directory(&self) -> &Directory {
         &self.0.directory
@@ -396,13 +404,27 @@ async fn follow_own_address(shared: Arc<Shared>, address: watch::Sender<NodeAddr
     }
 }
 
-/// Turns to a peer's new addresses when the registry says that it left the old ones.
-async fn follow_moves(shared: Arc<Shared>, mut moves: mpsc::UnboundedReceiver<NodeId>) {
-    while let Some(node) = moves.recv().await {
-        tracing::debug!(peer = node.as_str(), "the peer has moved");
+/// Turns to a peer's new addresses when the registry says that it left the old ones, and drops what
+/// a peer that was started anew has forgotten.
+async fn follow_moves(shared: Arc<Shared>, mut moves: mpsc::UnboundedReceiver<Move>) {
+    while let Some(Move { node, what }) = moves.recv().await {
+        tracing::debug!(peer = node.as_str(), ?what, "the peer is not where or what it was");
         shared.breakers.revive(&node);
-        if let Some(link) = shared.links.known(&node) {
-            link.moved().await;
+        match what {
+            MoveKind::Elsewhere => {
+                // As long as any connection is open, iroh goes on sending to the place that it
+                // chose for the first of them, the old one.
+                shared.paths.close_all(&node);
+                if let Some(link) = shared.links.known(&node) {
+                    link.moved().await;
+                }
+            }
+            MoveKind::StartedAnew { ago } => {
+                let now = shared.clock.now();
+                if let Some(link) = shared.links.known(&node) {
+                    link.forget_older(now, ago).await;
+                }
+            }
         }
     }
 }

@@ -94,7 +94,7 @@ impl Peers {
     /// Tells `status` to every node of the miners of `stages`, all at once; gives how many nodes it
     /// reached. Failures matter to nobody: the next broadcast comes in seconds.
     pub async fn broadcast_status(&self, status: &PeerStatus, stages: &[StageIndex]) -> usize {
-        let message = match p2p::encode(Route::PeerStatus, status) {
+        let message = match p2p::encode_as(self.0.tags, Route::PeerStatus, status) {
             Ok(message) => message,
             Err(error) => {
                 tracing::warn!(%error, "the own status cannot be encoded");
@@ -255,7 +255,7 @@ impl Shared {
             };
             let connection = dialled?;
             self.paths.track(to, OpenedBy::Us, &connection);
-            *slot = Some(Dialled { connection: connection.clone(), moves });
+            *slot = Some(Dialled { connection: connection.clone(), moves, at: self.clock.now() });
             return Ok(connection);
         }
     }
@@ -268,7 +268,7 @@ impl Shared {
             return Err(PushError::NoAddress);
         }
         let limit = self.rules.connect_timeout;
-        let dialling = self.endpoint.connect(address, kind.alpn());
+        let dialling = self.endpoint.connect(address, kind.alpn(&self.rules));
         match self.clock.timeout(limit, dialling).await {
             Ok(connection) => connection.map_err(|error| PushError::Broken(chain(&error))),
             Err(late) => Err(PushError::Timeout { phase: "connect", after: late.0 }),

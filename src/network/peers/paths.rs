@@ -9,6 +9,7 @@ use std::time::Duration;
 use iroh::TransportAddr;
 use iroh::endpoint::{Connection, WeakConnectionHandle};
 
+use super::link::MOVED;
 use crate::protocol::ids::NodeId;
 
 /// Connections that are tracked at most; beyond that the oldest are left out of the picture.
@@ -94,6 +95,16 @@ impl Paths {
             self.came_directly.store(true, Ordering::Relaxed);
         }
         found
+    }
+
+    /// Closes every connection with `node`, whoever opened it.
+    pub(super) fn close_all(&self, node: &NodeId) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        for tracked in open.iter().filter(|tracked| &tracked.node == node) {
+            if let Some(connection) = live(&tracked.connection) {
+                connection.close(MOVED, b"moved");
+            }
+        }
     }
 
     /// Whether a peer from outside was ever seen to come straight to this machine.

@@ -19,10 +19,10 @@ use iroh::{
 };
 use rustls::pki_types::CertificateDer;
 
+use super::link::Kind;
 use crate::config::constants::PeerConstants;
 use crate::network::directory::NodeAddress;
 use crate::network::http::chain;
-use crate::protocol::constants::{ALPN_BI, ALPN_UNI};
 use crate::protocol::ids::NodeId;
 
 /// How far this endpoint reaches.
@@ -130,7 +130,7 @@ impl PeerReach {
         report.captive_portal_check = false;
         let builder = Endpoint::builder(presets::Minimal)
             .secret_key(SecretKey::from_bytes(secret))
-            .alpns(vec![ALPN_UNI.to_vec(), ALPN_BI.to_vec()])
+            .alpns([Kind::Uni, Kind::Bi].map(|kind| kind.alpn(rules).to_vec()).to_vec())
             .transport_config(transport(rules))
             .dns_resolver(DnsResolver::custom(SystemNames))
             .net_report_config(report);

@@ -465,3 +465,27 @@ async fn a_peer_that_is_gone_is_an_error_in_time_and_one_that_came_back_is_found
     first.peers.push(again.id(), &message).await.unwrap();
     assert!(again.inbox.forwards.recv().await.is_some());
 }
+
+#[tokio::test]
+async fn a_network_may_call_its_protocols_and_routes_otherwise() {
+    let renamed = || PeerConstants {
+        alpn_uni: "other/2/uni".to_owned(),
+        alpn_bi: "other/2/bi".to_owned(),
+        push_route: "/activation/push/2".to_owned(),
+        ..hasty()
+    };
+    let (first, mut second) =
+        (Node::start(1, 0, renamed()).await, Node::start(2, 1, renamed()).await);
+    introduce(&[&first, &second]);
+    let tags = first.peers.tags();
+    assert_ne!(tags.tag(Route::ActivationPush), Route::ActivationPush.tag());
+    let mut message = push(first.id(), Direction::Forward, "a", b"tensor", 1);
+    message[..2].copy_from_slice(&tags.tag(Route::ActivationPush).to_be_bytes());
+    first.peers.push(second.id(), &message).await.unwrap();
+    assert_eq!(second.inbox.forwards.recv().await.unwrap().activation.as_str(), "a");
+    // Who goes by the usual names is not understood.
+    let usual = Node::start(3, 0, hasty()).await;
+    introduce(&[&usual, &second]);
+    let message = push(usual.id(), Direction::Forward, "b", b"tensor", 1);
+    assert!(usual.peers.push(second.id(), &message).await.is_err());
+}

@@ -10,6 +10,10 @@ use crate::protocol::blob::{
     self, BlobError, HEADER_LEN, MAX_TRAILER, PartitionTrailer, WeightsTrailer,
 };
 
+/// Bytes asked for at a time: a whole region at once would lie in memory twice, as bytes and as
+/// numbers.
+const PIECE: u64 = 32 << 20;
+
 impl From<BlobError> for DownloadError {
     fn from(error: BlobError) -> Self {
         Self::Blob(error.to_string())
@@ -36,7 +40,15 @@ impl Storage {
         url: &str,
         range: Range<u64>,
     ) -> Result<Vec<bf16>, DownloadError> {
-        Ok(from_le_bytes(&self.get_range(url, range).await?))
+        let count = usize::try_from((range.end - range.start) / 2).unwrap_or_default();
+        let mut values = Vec::with_capacity(count);
+        let mut start = range.start;
+        while start < range.end {
+            let end = (start + PIECE).min(range.end);
+            values.extend(from_le_bytes(&self.get_range(url, start..end).await?));
+            start = end;
+        }
+        Ok(values)
     }
 
     async fn trailer(&self, url: &str) -> Result<Arc<RawTrailer>, DownloadError> {

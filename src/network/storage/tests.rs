@@ -321,7 +321,7 @@ async fn samples_must_be_text_of_bounded_size() {
     store.put("z", zipped("Packed é".as_bytes()));
     store.put("full", zipped(&[b'x'; 100]));
     // What is sent is small; what it would become is not allowed.
-    store.put("bomb", zipped(&vec![b'x'; 101]));
+    store.put("bomb", zipped(&[b'x'; 101]));
     store.put("zb", zipped(b"ab\xff"));
     store.put("l", vec![b'x'; 101]);
     let get = async |name: &str| storage().get_text(&format!("{base}/o/{name}")).await;

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::bf16::{bf16, extend_le_bytes};
+use super::bf16::{bf16, extend_le_bytes, write_le_bytes};
 use super::canonical::{CanonicalError, KeyOrder, python_text};
 use super::ids::{ChunkNumber, StageIndex};
 use super::reading::{self, ReadError, excerpt};
@@ -159,22 +159,66 @@ pub fn encode_partition(
     chunk: ChunkNumber,
     layer: StageIndex,
 ) -> Result<Vec<u8>, BlobError> {
+    let text = partition_trailer((weights.len(), optimizer_state.len()), chunk, layer)?;
+    Ok(encode(&[weights, optimizer_state], text.as_bytes()))
+}
+
+/// The trailer of so many weights and numbers of outer optimizer state.
+fn partition_trailer(
+    (weights, state): (usize, usize),
+    chunk: ChunkNumber,
+    layer: StageIndex,
+) -> Result<String, BlobError> {
     let region = |start: usize, len: usize| RegionFields {
         offset: HEADER_BYTES + 2 * start as u64,
         length: 2 * len as u64,
         dtype: DTYPE.to_owned(),
         shape: vec![len as u64],
     };
-    let trailer = trailer::PartitionFields {
+    trailer_text(&trailer::PartitionFields {
         chunk_number: chunk.0,
         layer: layer.0,
         regions: RegionsFields {
-            weights: region(0, weights.len()),
-            optimizer_state: Some(region(weights.len(), optimizer_state.len())),
+            weights: region(0, weights),
+            optimizer_state: Some(region(weights, state)),
         },
-    };
-    let text = trailer_text(&trailer)?;
-    Ok(encode(&[weights, optimizer_state], text.as_bytes()))
+    })
+}
+
+/// A partition blob that is filled in piece by piece, so that merged numbers are never in memory
+/// twice.
+#[derive(Debug)]
+pub struct PartitionBlob {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl PartitionBlob {
+    /// A blob of `count` weights and as many numbers of outer optimizer state, all zero.
+    pub fn new(count: usize, chunk: ChunkNumber, layer: StageIndex) -> Result<Self, BlobError> {
+        let text = partition_trailer((count, count), chunk, layer)?;
+        let payload = 2 * 2 * count;
+        let mut bytes = Vec::with_capacity(HEADER_LEN + payload + text.len());
+        bytes.extend_from_slice(&header(trailer_offset(2 * count)));
+        bytes.resize(HEADER_LEN + payload, 0);
+        bytes.extend_from_slice(text.as_bytes());
+        Ok(Self { bytes, count })
+    }
+
+    /// Fills in weights and optimizer state of the chunk from its number `at` on, as far as the chunk
+    /// reaches.
+    pub fn put(&mut self, at: usize, weights: &[bf16], optimizer_state: &[bf16]) {
+        let end = HEADER_LEN + 2 * 2 * self.count;
+        for (start, values) in [(at, weights), (self.count + at, optimizer_state)] {
+            let start = (HEADER_LEN + 2 * start).min(end);
+            write_le_bytes(&mut self.bytes[start..end], values);
+        }
+    }
+
+    /// The blob's bytes.
+    pub fn finish(self) -> Vec<u8> {
+        self.bytes
+    }
 }
 
 /// A trailer as the reference writes it.

@@ -113,7 +113,10 @@ impl<'de> Deserialize<'de> for Partition {
             verbatim.iter().map(|(key, raw)| (key.clone(), held(raw))).collect();
         // Most members are texts and small integers, which come out again as they went in.
         verbatim.retain(|key, raw| {
-            members.get(key).is_none_or(|member| member.to_string() != raw.get())
+            members.get(key).is_none_or(|member| {
+                let written = member.to_string();
+                written != raw.get()
+            })
         });
         Ok(Self { members, verbatim })
     }

@@ -120,6 +120,8 @@ pub struct RunInfo {
     pub tier: RunTier,
 }
 
+// The macro that makes these enums marks no default.
+#[allow(clippy::derivable_impls)]
 impl Default for RunTier {
     fn default() -> Self {
         Self::Iron

@@ -30,10 +30,43 @@ impl Route {
         }
     }
 
-    /// The route on the wire: the low half of its name's CRC-32.
+    /// The route on the wire, by its usual name.
     pub fn tag(self) -> u16 {
-        let [_, _, high, low] = crc32fast::hash(self.as_str().as_bytes()).to_be_bytes();
-        u16::from_be_bytes([high, low])
+        tag_of(self.as_str())
+    }
+}
+
+/// A route on the wire: the low half of its name's CRC-32.
+fn tag_of(name: &str) -> u16 {
+    let [_, _, high, low] = crc32fast::hash(name.as_bytes()).to_be_bytes();
+    u16::from_be_bytes([high, low])
+}
+
+/// The tags of a network, whose names for the routes an operator may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteTags {
+    status: u16,
+    push: u16,
+}
+
+impl Default for RouteTags {
+    fn default() -> Self {
+        Self::of_names(Route::PeerStatus.as_str(), Route::ActivationPush.as_str())
+    }
+}
+
+impl RouteTags {
+    /// The tags of routes with these names.
+    pub fn of_names(status: &str, push: &str) -> Self {
+        Self { status: tag_of(status), push: tag_of(push) }
+    }
+
+    /// The tag of a route.
+    pub fn tag(self, route: Route) -> u16 {
+        match route {
+            Route::PeerStatus => self.status,
+            Route::ActivationPush => self.push,
+        }
     }
 }
 
@@ -102,10 +135,20 @@ impl ActivationPush<'_> {
     }
 }
 
-/// Writes `body` as MessagePack, a map from field name to value, in an envelope for `route`.
+/// Writes `body` as MessagePack, a map from field name to value, in an envelope for `route` under its
+/// usual tag.
 pub fn encode<T: Serialize>(route: Route, body: &T) -> Result<Vec<u8>, EnvelopeError> {
+    encode_as(RouteTags::default(), route, body)
+}
+
+/// The same under the tags of a network.
+pub fn encode_as<T: Serialize>(
+    tags: RouteTags,
+    route: Route,
+    body: &T,
+) -> Result<Vec<u8>, EnvelopeError> {
     let mut bytes = Vec::with_capacity(256);
-    bytes.extend_from_slice(&route.tag().to_be_bytes());
+    bytes.extend_from_slice(&tags.tag(route).to_be_bytes());
     bytes.push(Serializer::MessagePack as u8);
     rmp_serde::encode::write_named(&mut bytes, body)?;
     Ok(bytes)
@@ -115,6 +158,11 @@ impl<'a> Envelope<'a> {
     /// Takes a message apart. `None` when it is not an envelope for a known route: on a
     /// bidirectional stream it may then be a raw pull request.
     pub fn parse(message: &'a [u8]) -> Option<Self> {
+        Self::parse_as(RouteTags::default(), message)
+    }
+
+    /// The same under the tags of a network.
+    pub fn parse_as(tags: RouteTags, message: &'a [u8]) -> Option<Self> {
         let ([high, low, serializer], body) = message.split_first_chunk::<3>()?;
         let tag = u16::from_be_bytes([*high, *low]);
         let serializer = match serializer {
@@ -122,7 +170,7 @@ impl<'a> Envelope<'a> {
             2 => Serializer::MessagePack,
             _ => return None,
         };
-        let route = Route::ALL.into_iter().find(|route| route.tag() == tag)?;
+        let route = Route::ALL.into_iter().find(|route| tags.tag(*route) == tag)?;
         Some(Self { route, serializer, body })
     }
 }

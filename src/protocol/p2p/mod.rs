@@ -4,7 +4,10 @@
 mod envelope;
 mod pull;
 
-pub use envelope::{ActivationPush, Envelope, EnvelopeError, Route, Serializer, decode, encode};
+pub use envelope::{
+    ActivationPush, Envelope, EnvelopeError, Route, RouteTags, Serializer, decode, encode,
+    encode_as,
+};
 pub use pull::{PullError, PullRequest, SignedPull, decode_pull, unsigned_pull};
 
 /// First byte of an answer on a bidirectional stream.

@@ -274,7 +274,7 @@ fn storage(id: Value<'_>) -> Result<Value<'_>, TorchError> {
             Value::Text(key),
             Value::Text(_device),
             Value::Int(len),
-        ] => Ok(Value::Storage(Storage { kind: *kind, key: *key, len: *len })),
+        ] => Ok(Value::Storage(Storage { kind, key, len: *len })),
         _ => Err(TorchError::Pickle("its storage is of an unknown kind")),
     }
 }
@@ -307,8 +307,8 @@ fn tensor<'a>(args: &[Value<'a>]) -> Result<Value<'a>, TorchError> {
         return Err(BAD);
     }
     Ok(Value::Tensor(Box::new(Description {
-        storage_type: *kind,
-        key: *key,
+        storage_type: kind,
+        key,
         storage_len: *len,
         offset: *offset,
         shape,

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 use crate::protocol::blob::{encode_weights, parse_partition_trailer, split_object, values_at};
@@ -16,9 +16,8 @@ fn gradient(len: usize, factor: f32) -> Vec<bf16> {
 
 impl Server {
     fn assign(&self, chunks: &[usize]) {
-        let mine = |c: &usize| {
-            Value::from(json!(Partition::new(StageIndex(1), ChunkNumber(*c), "me", Some("you"))))
-        };
+        let mine =
+            |c: &usize| json!(Partition::new(StageIndex(1), ChunkNumber(*c), "me", Some("you")));
         self.shelf().assigned = chunks.iter().map(mine).collect();
     }
 

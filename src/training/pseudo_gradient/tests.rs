@@ -102,3 +102,14 @@ async fn numbers_that_are_not_finite_never_leave_this_machine() {
     );
     assert!(server.shelf().begun.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_ends_with_its_phase() {
+    let (server, services, mut stage, _) = world().await;
+    learn(&mut stage).await;
+    server.fail("weights-0", &[Fault::Silence; 99]);
+    server.shelf().phase = "merging_partitions";
+    let failed = give(&services, &mut stage, &mut HandInMemory::default()).await.unwrap_err();
+    assert!(matches!(failed, HandInError::Over(Phase::MergingPartitions)), "{failed}");
+    assert!(server.shelf().submitted.is_empty());
+}

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::protocol::blob::encode_weights;
 use crate::protocol::merge::{clip_pseudo_gradient, norm};
+use crate::training::local::PIECE;
 
 /// Numbers in memory; notes how much is asked for at a time, and by how many.
 #[derive(Debug)]

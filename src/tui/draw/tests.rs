@@ -20,6 +20,7 @@ fn miner(state: State, reason: Reason, next: &str, who: Who, eta: Eta) -> MinerS
         stages: 3,
         queue: None,
         epoch: 1,
+        recovered: None,
         phase: Some("training".into()),
         status: Status { state, reason, since: 1_000.0, next: next.into(), who, eta },
         work: Work { forwards: 31, backwards: 24, optimizer_steps: 12, ..Work::default() },
@@ -32,6 +33,7 @@ fn miner(state: State, reason: Reason, next: &str, who: Who, eta: Eta) -> MinerS
             backend: "cpu".into(),
             name: "AMD EPYC, 2 threads".into(),
             stage_bytes: 14_000_000,
+            ..DeviceView::default()
         },
         neighbours: Vec::new(),
         losses: Vec::new(),

@@ -35,6 +35,8 @@ enum Fault {
     Mute,
     /// Reads a little, then breaks the connection.
     Break,
+    /// Reads, and takes it, but no more than about so many bytes a second.
+    Slow(usize),
 }
 
 #[derive(Default)]
@@ -143,6 +145,11 @@ async fn put_part(
     let (mut bytes, mut count) = (Vec::new(), 0);
     let careless = server.books().careless;
     while let Some(piece) = stream.next().await {
+        if let (Some(Fault::Slow(speed)), Ok(piece)) = (fault, &piece) {
+            #[allow(clippy::cast_precision_loss)]
+            let pause = piece.len() as f64 / speed as f64;
+            tokio::time::sleep(Duration::from_secs_f64(pause)).await;
+        }
         let Ok(piece) = piece else { return StatusCode::BAD_REQUEST.into_response() };
         count += piece.len();
         if !careless {
@@ -407,6 +414,29 @@ async fn a_large_object_holds_little_memory_and_tells_how_far_it_is() {
     assert!(last.bytes_per_second > 0.0);
     assert!(matches!(last.verdict, Verdict::Fits { by } if by > 3000.0), "{last:?}");
     assert!(heard.windows(2).all(|pair| pair[0].sent <= pair[1].sent));
+}
+
+#[tokio::test]
+async fn a_slow_line_is_no_stall_and_its_deadline_is_foretold() {
+    // Far less than what the system takes without sending it.
+    let rules = StorageConstants { slowest_part: 1 << 20, ..rules() };
+    let mut world = World::new(rules).await;
+    for part in 1..=3 {
+        world.server.fail(part, &[Fault::Slow(1500 << 10)]);
+    }
+    let source = object(0);
+    let heard = Heard::default();
+    // Of the test's own clock: about a second from now.
+    let deadline = Deadline::At(world.storage.0.clock.now() + Duration::from_secs(1));
+    let began = Instant::now();
+    world.upload_to(&source, Escort { watch: &heard, deadline }).await.unwrap();
+    assert!(began.elapsed() > Duration::from_secs(3), "slower than any limit on standing still");
+    let books = world.server.books();
+    assert!(books.object.as_ref().unwrap() == &source);
+    assert_eq!(counts(&books.begun), [1, 1, 1]);
+    let heard = heard.0.into_inner().unwrap();
+    let late = |p: &UploadProgress| matches!(p.verdict, Verdict::Misses { by } if by > 0.5);
+    assert!(heard.iter().any(late), "{heard:?}");
 }
 
 #[tokio::test]
