@@ -35,7 +35,8 @@ fn a_wrong_field_is_named_wherever_it_is() {
 
 #[test]
 fn a_text_that_is_no_json_is_answered_with_its_place() {
-    for text in ["", "{", "<html>", "{\"run_id\":NaN}", "{\"run_id\":1e999}", "[1] 2"] {
+    const MORE: &str = r#"{"run_id":"r","layer":1,"epoch":2,"phase":"training"} 2"#;
+    for text in ["", "{", "<html>", "{\"run_id\":NaN}", "{\"run_id\":1e999}", MORE] {
         let wrong = why::<HeartbeatResponse>(text);
         assert!(wrong.contains("line 1 column"), "{text:?}: {wrong}");
     }
