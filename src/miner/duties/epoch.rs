@@ -1,0 +1,222 @@
+//! An epoch's work: loading the merged weights, training, handing in what was learned, merging.
+
+use std::sync::atomic::AtomicBool;
+
+use super::super::MinerError;
+use super::super::life::Life;
+use super::super::machine::Outcome;
+use super::super::snapshot::{Reason, State, Who};
+use super::super::uploads::UploadView;
+use super::super::view::TrainingView;
+use super::{of_call, out_of_order};
+use crate::protocol::Phase;
+use crate::protocol::messages::{Flag, MinerStatus};
+use crate::training::floor::TrainingEnd;
+use crate::training::keep::{KeepError, exchange_optimizer, save_stage};
+use crate::training::load::{LoadError, Synced, load_merged};
+use crate::training::local::{LocalError, LocalStage};
+use crate::training::merge::{MergeDone, MergeFailure, merge_partitions};
+use crate::training::phase::{Pipeline, train};
+use crate::training::pseudo_gradient::{HandIn, HandInError, PseudoGradientError, hand_in};
+
+impl Life {
+    pub(super) async fn load(&mut self) -> Outcome {
+        let Some(stage) = &mut self.stage else { return out_of_order("a stage") };
+        let (epoch, coverage) = match load_merged(&self.services, stage, self.synced).await {
+            Ok(loaded) => loaded,
+            Err(LoadError::Call(error)) => return of_call(&error),
+            Err(LoadError::Local(error)) => return Outcome::StageLost(error.to_string()),
+            Err(error) => return Outcome::Trouble(format!("{error}.")),
+        };
+        self.synced = Synced::Before;
+        self.board.update(|snapshot| {
+            snapshot.epoch = epoch.0;
+            snapshot.work.backwards_this_epoch = 0;
+        });
+        if !coverage.failed.is_empty() {
+            let fix = "Nothing: the own weights are kept there until the next merge.";
+            self.warn("weights-incomplete", coverage.summary(), fix);
+        }
+        if let Err(error) = self.fetch_optimizer().await {
+            tracing::info!("no optimizer state was taken over: {error}");
+        }
+        self.save().await
+    }
+
+    /// A newcomer takes over somebody's optimizer state, where the run exchanges it (spec 5.6).
+    async fn fetch_optimizer(&mut self) -> Result<(), String> {
+        let Some(stage) = &self.stage else { return Ok(()) };
+        if !std::mem::take(&mut self.new_here)
+            || !stage.terms().flags.is_on(Flag::UploadOptimizerState)
+        {
+            return Ok(());
+        }
+        let offer = self.services.orchestrator.layer_optimizer_state().await;
+        let offer = offer.map_err(|error| error.to_string())?;
+        let (Some(url), true) = (offer.optimizer_state_url, offer.available) else {
+            return Ok(());
+        };
+        let taken = exchange_optimizer(&self.services, stage, &url).await;
+        taken.map_err(|error| error.to_string())
+    }
+
+    /// Writes the snapshot. A first one that cannot be written ends the miner: everything it learns
+    /// would be lost with the next power cut. Later ones only warn.
+    async fn save(&mut self) -> Outcome {
+        let Some(stage) = &self.stage else { return out_of_order("a stage") };
+        let store = self.store(stage.terms());
+        match save_stage(stage, store, self.settings.hotkey.address()).await {
+            Ok(()) => self.saved = true,
+            Err(KeepError::Save(error)) if self.saved => {
+                let fix = "Make room or make the data folder writable; training goes on.";
+                self.warn("snapshot-not-written", error.to_string(), fix);
+            }
+            Err(KeepError::Save(error)) => {
+                let what = error.to_string();
+                self.failure = Some(MinerError::Disk(error));
+                return Outcome::Hopeless(what);
+            }
+            Err(KeepError::Local(error)) => return Outcome::StageLost(error.to_string()),
+            Err(KeepError::NoWeights) => return out_of_order("weights"),
+            Err(error @ KeepError::Ended(_)) => return Outcome::Trouble(format!("{error}.")),
+        }
+        Outcome::Done
+    }
+
+    pub(super) async fn train(&mut self) -> Outcome {
+        self.note_phase(Phase::Training);
+        // A benched newcomer says so until a heartbeat tells otherwise (spec 1.7, 1.8).
+        let benched = std::mem::take(&mut self.benched);
+        let status = if benched { MinerStatus::Initializing } else { MinerStatus::Training };
+        self.announcer.say(Phase::Training, status);
+        let (Some(stage), Some(desk)) = (&mut self.stage, &self.desk) else {
+            return out_of_order("a stage");
+        };
+        let view = TrainingView {
+            board: &self.board,
+            announcer: &self.announcer,
+            wish: self.wish.clone(),
+            name: &self.settings.name,
+            stage: stage.terms().stage,
+            epoch: stage.epoch(),
+            learning_rate: stage.terms().hyper.learning_rate,
+            tokens_per_activation: stage.terms().tokens() as u64,
+            directory: self.peers.directory(),
+            benched: AtomicBool::new(benched),
+        };
+        let pipeline = Pipeline {
+            services: &self.services,
+            desk,
+            publisher: &self.publisher,
+            published: &mut self.published,
+            peers: &self.peers,
+            inbox: &mut self.inbox,
+            tokenizer: self.tokenizer.as_deref(),
+            observer: &view,
+            wish: self.wish.clone(),
+            in_flight: self.settings.in_flight,
+            rule: self.settings.learning_rate,
+        };
+        let end = train(pipeline, stage).await;
+        self.sent.clear();
+        match end {
+            TrainingEnd::Phase(phase) => self.leave_training(Outcome::PhaseIs(phase)),
+            TrainingEnd::Server(error) => self.leave_training(Outcome::of(&error)),
+            TrainingEnd::Stopped => Outcome::StopAsked,
+            TrainingEnd::Lost(error) => Outcome::StageLost(error.to_string()),
+        }
+    }
+
+    fn leave_training(&self, outcome: Outcome) -> Outcome {
+        if let Outcome::PhaseIs(phase) = &outcome {
+            self.note_phase(*phase);
+            self.announcer.say(*phase, MinerStatus::Training);
+        }
+        outcome
+    }
+
+    pub(super) async fn upload(&mut self) -> Outcome {
+        self.note_phase(Phase::WeightsUploading);
+        let Some(stage) = &mut self.stage else { return out_of_order("a stage") };
+        let began = self.handed_in.open(stage, self.clock.now());
+        let limit = self.services.constants.training.hand_in_limit;
+        let view = UploadView::new(&self.board, &self.settings.name, began, limit);
+        match hand_in(&self.services, stage, &mut self.handed_in, view.escort()).await {
+            Ok(HandIn::Submitted | HandIn::NothingToGive) => Outcome::Done,
+            Err(error) if error.call().is_some() => error.call().map_or(Outcome::NotYet, of_call),
+            Err(HandInError::Numbers(error @ PseudoGradientError::NotFinite { .. })) => {
+                let fix = "Nothing: the miner goes on with the next epoch's weights.";
+                let restored = roll_back(stage).await;
+                self.warn("weights-not-finite", error.to_string(), fix);
+                match restored {
+                    Ok(()) => Outcome::Done,
+                    Err(error) => Outcome::StageLost(error.to_string()),
+                }
+            }
+            Err(HandInError::Local(error)) => Outcome::StageLost(error.to_string()),
+            Err(HandInError::Over(phase)) => {
+                let what = "The upload was not complete when the stage went on.".to_owned();
+                let fix = "Nothing now: this epoch's work is lost, the next one counts again.";
+                self.warn("upload-too-late", what, fix);
+                Outcome::PhaseIs(phase)
+            }
+            Err(error) => self.trouble_in(Phase::WeightsUploading, format!("{error}.")).await,
+        }
+    }
+
+    /// Trouble with the store: to be tried again, but only as long as the phase lasts.
+    async fn trouble_in(&self, phase: Phase, what: String) -> Outcome {
+        match self.services.orchestrator.heartbeat(None).await {
+            Ok(answer) if answer.phase != phase => Outcome::PhaseIs(answer.phase),
+            _ => Outcome::Trouble(what),
+        }
+    }
+
+    pub(super) async fn merge(&mut self) -> Outcome {
+        self.note_phase(Phase::MergingPartitions);
+        let Some(stage) = &self.stage else { return out_of_order("a stage") };
+        let board = &self.board;
+        let progress = |done: usize, of: usize| {
+            let next = format!("{} of {of} partitions must still be merged", of - done);
+            board.status(State::Merging, Reason::MergingPartitions, Who::Machine, &next);
+        };
+        let began = self.merged.open(stage, self.clock.now());
+        let limit = self.services.constants.training.hand_in_limit;
+        let view = UploadView::new(board, &self.settings.name, began, limit);
+        let merged =
+            merge_partitions(&self.services, stage, &mut self.merged, &progress, view.escort());
+        match merged.await {
+            Ok(MergeDone::Merged(count)) => {
+                board.update(|snapshot| snapshot.work.partitions_merged += count as u64);
+                Outcome::Done
+            }
+            Ok(MergeDone::NotYet) => self.still_merging().await,
+            Err(error) if error.call().is_some() => error.call().map_or(Outcome::NotYet, of_call),
+            // It joined too late to merge: the others do it.
+            Err(MergeFailure::NoWeights) => Outcome::Done,
+            Err(error) => self.trouble_in(Phase::MergingPartitions, format!("{error}.")).await,
+        }
+    }
+
+    /// There are no partitions for this miner: because they are not dealt out yet, or because the
+    /// others have merged without it.
+    async fn still_merging(&self) -> Outcome {
+        match self.services.orchestrator.heartbeat(None).await {
+            Ok(answer) if answer.phase != Phase::MergingPartitions => {
+                Outcome::PhaseIs(answer.phase)
+            }
+            Ok(_) => {
+                self.tell_who_is_awaited(Phase::Training, Phase::MergingPartitions);
+                Outcome::NotYet
+            }
+            Err(error) => of_call(&error),
+        }
+    }
+}
+
+/// Weights that are no longer finite: back to the epoch's start, with a fresh optimizer.
+async fn roll_back(stage: &mut LocalStage) -> Result<(), LocalError> {
+    stage.end_epoch().await?;
+    stage.restore_previous().await?;
+    stage.reset_optimizer().await
+}

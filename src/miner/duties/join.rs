@@ -1,0 +1,255 @@
+//! Getting a stage: registration, what the run needs of this machine, building, settling among the
+//! peers.
+
+use std::sync::Arc;
+
+use super::super::MinerError;
+use super::super::joining::Joining;
+use super::super::life::Life;
+use super::super::machine::Outcome;
+use super::super::register::{RegisterError, Registrar};
+use super::super::ticket::TicketFile;
+use super::{of_call, out_of_order};
+use crate::network::registry::{Registry, RegistrySetup};
+use crate::protocol::Phase;
+use crate::protocol::messages::{ChipInfo, Flag, MinerStatus, RegisterMinerRequest, SystemData};
+use crate::training::cache::{Capacity, lifetime};
+use crate::training::desk::Desk;
+use crate::training::keep::{TakeError, Taken, take_over};
+use crate::training::local::{LocalStage, PrepareError};
+use crate::training::memory;
+use crate::training::snapshot::{Found, SnapshotStore};
+use crate::training::terms::Terms;
+
+/// Backwards that are watched to find the cache's size (flag `auto_max_cache`).
+const MEASURED_BACKWARDS: u32 = 3;
+
+impl Life {
+    pub(super) async fn register(&mut self) -> Outcome {
+        let registrar = Registrar {
+            orchestrator: self.services.orchestrator.clone(),
+            attestor: self.services.attestor.clone(),
+            request: self.registration_request(),
+            file: TicketFile::new(&self.settings.state, self.settings.hotkey.address()),
+            board: Arc::clone(&self.board),
+            clock: self.clock.clone(),
+            entropy: self.entropy.split("registration"),
+        };
+        let answer = match registrar.start().ended().await {
+            Ok(answer) => answer,
+            Err(RegisterError::Call(error)) => return of_call(&error),
+            Err(RegisterError::Attestation(sentence)) => {
+                self.failure = Some(MinerError::Refused(sentence.clone()));
+                return Outcome::Hopeless(sentence);
+            }
+            Err(error) => return Outcome::Trouble(format!("{error}.")),
+        };
+        let terms = match Terms::read(&answer, self.settings.learning_rate) {
+            Ok(terms) => terms,
+            Err(error) => return Outcome::Hopeless(error.to_string()),
+        };
+        self.board.update(|snapshot| {
+            snapshot.run = Some(terms.run.to_string());
+            snapshot.stage = Some(terms.stage.0);
+            snapshot.stages = terms.stages;
+            snapshot.epoch = terms.epoch.0;
+        });
+        self.benched = answer.status.as_ref().is_some_and(MinerStatus::is_benched);
+        self.announcer.say(Phase::Training, MinerStatus::Initializing);
+        self.terms = Some(terms);
+        Outcome::Done
+    }
+
+    /// What the network is asked, and told.
+    fn registration_request(&self) -> RegisterMinerRequest {
+        let mut request = RegisterMinerRequest::new(self.peers.node_id().clone());
+        request.system_data = self.system_data();
+        request.location.clone_from(&self.settings.disclosure.location);
+        if let Joining::Pool(payout) = &self.settings.joining {
+            request.register_as_metagraph_miner = false;
+            request.coldkey = payout.as_ref().map(ToString::to_string);
+        }
+        request
+    }
+
+    /// What is told of the machine: device and architecture, nothing that names it.
+    fn system_data(&self) -> Option<String> {
+        let info = self.device.device().info();
+        let cores = std::thread::available_parallelism().ok().map(|n| n.get() as u64);
+        let gpus = if info.backend == "cpu" { Vec::new() } else { vec![info.name.clone()] };
+        let machine = std::env::consts::ARCH.to_owned();
+        let chip_info = ChipInfo { machine, cpu: None, cores, memory_gb: None };
+        let bandwidth = self.settings.disclosure.bandwidth;
+        serde_json::to_string(&SystemData { gpus, chip_info, bandwidth }).ok()
+    }
+
+    pub(super) async fn build(&mut self) -> Outcome {
+        let Some(mut terms) = self.terms.clone() else { return out_of_order("a registration") };
+        if let Err(outcome) = self.find_tokenizer(&terms).await {
+            return outcome;
+        }
+        match &mut self.stage {
+            // Weights and optimizer in memory are the best there is (spec 9.7).
+            Some(stage) if terms.same_stage(stage.terms()) => {
+                terms.spec.local_batch = stage.terms().spec.local_batch;
+                *stage.terms_mut() = terms.clone();
+            }
+            _ => {
+                self.stage = None;
+                self.new_here = true;
+                if let Err(outcome) = self.build_stage(&mut terms).await {
+                    return outcome;
+                }
+            }
+        }
+        self.settle(&terms).await
+    }
+
+    /// Says what the stage will take of this machine, if it has that.
+    fn plan_memory(&mut self, terms: &mut Terms) -> Result<(), Outcome> {
+        let (device, rules) = (self.device.device().info(), &self.services.constants.storage);
+        match memory::fit(terms, device, rules, self.device.room()) {
+            Ok(plan) => {
+                tracing::info!(miner = self.settings.name, "{plan}");
+                self.board.update(|snapshot| {
+                    snapshot.device.planned_bytes = plan.total();
+                    snapshot.device.memory = plan.to_string();
+                });
+                Ok(())
+            }
+            Err(error) => {
+                self.failure = Some(MinerError::Device(error.to_string()));
+                Err(Outcome::Hopeless(error.to_string()))
+            }
+        }
+    }
+
+    /// The run's tokenizer, before memory is taken for a stage that could not work without.
+    async fn find_tokenizer(&mut self, terms: &Terms) -> Result<(), Outcome> {
+        self.tokenizer = None;
+        if !terms.is_first() && !terms.is_last() {
+            return Ok(());
+        }
+        let (name, vocabulary) = (terms.tokenizer.as_deref(), terms.spec.config.vocab_size);
+        match self.settings.tokenizer.find(&self.http, name, vocabulary).await {
+            Ok(tokenizer) => {
+                self.tokenizer = Some(tokenizer);
+                Ok(())
+            }
+            Err(error) if error.may_pass() => Err(Outcome::Trouble(format!("{error}."))),
+            Err(error) => {
+                self.failure = Some(MinerError::Settings(error.to_string()));
+                Err(Outcome::Hopeless(error.to_string()))
+            }
+        }
+    }
+
+    async fn build_stage(&mut self, terms: &mut Terms) -> Result<(), Outcome> {
+        self.plan_memory(terms)?;
+        let stage = LocalStage::build(
+            &self.device.worker,
+            Arc::clone(self.device.device()),
+            terms.clone(),
+            self.settings.weights_seed,
+            self.settings.hotkey.address().clone(),
+            self.settings.recorder.clone(),
+        )
+        .await;
+        let stage = match stage {
+            Ok(stage) => stage,
+            Err(error @ (PrepareError::Plan(_) | PrepareError::Build(_))) => {
+                self.failure = Some(MinerError::Device(error.to_string()));
+                return Err(Outcome::Hopeless(error.to_string()));
+            }
+            Err(PrepareError::Local(error)) => return Err(Outcome::StageLost(error.to_string())),
+        };
+        let bytes = stage.memory_bytes().await.map_err(|e| Outcome::StageLost(e.to_string()))?;
+        self.board.update(|snapshot| snapshot.device.stage_bytes = bytes);
+        if let Err(error) = self.recover(&stage, terms).await {
+            return Err(Outcome::StageLost(error.to_string()));
+        }
+        self.stage = Some(stage);
+        Ok(())
+    }
+
+    /// Takes weights and optimizer of the newest good snapshot over, if there is one.
+    async fn recover(&self, stage: &LocalStage, terms: &Terms) -> Result<(), TakeError> {
+        let store = self.store(terms);
+        let (hotkey, run, number) =
+            (self.settings.hotkey.address().clone(), terms.run.clone(), terms.stage);
+        let found = tokio::task::spawn_blocking(move || store.find(&hotkey, &run, number)).await;
+        let snapshot = match found {
+            Ok(Found::Newest(snapshot)) => snapshot,
+            Ok(Found::Previous { snapshot, newest }) => {
+                let fix = format!(
+                    "Nothing: the snapshot of epoch {} before it is used.",
+                    snapshot.meta.epoch
+                );
+                self.warn("snapshot-damaged", newest.to_string(), &fix);
+                snapshot
+            }
+            Ok(Found::Lost { newest, previous }) => {
+                let fix = "Nothing: the weights are downloaded from the network.";
+                self.warn("snapshot-damaged", format!("{newest}; {previous}"), fix);
+                return Ok(());
+            }
+            Ok(Found::Nothing) | Err(_) => return Ok(()),
+        };
+        let epoch = snapshot.meta.epoch;
+        let taken = take_over(stage, snapshot).await?;
+        tracing::info!(miner = self.settings.name, %epoch, ?taken, "snapshot taken over");
+        if taken != Taken::Nothing {
+            self.board.update(|snapshot| snapshot.recovered = Some(epoch.0));
+        }
+        Ok(())
+    }
+
+    pub(super) fn store(&self, terms: &Terms) -> SnapshotStore {
+        let hotkey = self.settings.hotkey.address();
+        SnapshotStore::new(&self.settings.data, hotkey, &terms.run, terms.stage)
+    }
+
+    /// Sets up queue and cache, opens the door, joins the registry.
+    async fn settle(&mut self, terms: &Terms) -> Outcome {
+        if let Some(registry) = self.announcer.leave() {
+            registry.stop().await;
+        }
+        let most = match self.settings.in_flight {
+            Some(most) if terms.is_first() => most.max(1),
+            _ => terms.hyper.cache,
+        };
+        let capacity = if terms.flags.is_on(Flag::AutoMaxCache) {
+            Capacity::Measuring { backwards_left: MEASURED_BACKWARDS }
+        } else {
+            Capacity::Fixed(most)
+        };
+        let per_stage = self.services.constants.training.activation_cache_timeout;
+        let patience = lifetime(per_stage, terms.stages, terms.stage.0);
+        let desk = Arc::new(Desk::new(capacity, patience));
+        self.peers.set_served_activations(terms.hyper.cache);
+        let joined = Registry::join(RegistrySetup {
+            bridge: self.bridge.clone(),
+            run: terms.run.clone(),
+            hotkey: self.settings.hotkey.address().clone(),
+            address: self.peers.address_watch(),
+            stage: terms.stage,
+            status: self.announcer.status(),
+            directory: self.peers.directory().clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.split("registry"),
+        })
+        .await;
+        match joined {
+            Ok(registry) => {
+                let place = (terms.stage, terms.stages);
+                self.announcer.settle(place, Arc::clone(&desk), registry);
+                self.door.open(terms, Arc::clone(&desk));
+                self.desk = Some(desk);
+                Outcome::Done
+            }
+            Err(error) => {
+                Outcome::Trouble(format!("The registry of miners cannot be joined: {error}."))
+            }
+        }
+    }
+}

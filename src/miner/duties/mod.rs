@@ -1,0 +1,209 @@
+//! What each duty does. Every duty ends with an [`Outcome`]; none of them decides what comes next.
+//! Here: carrying one out within what the user wants, showing it, and waiting for phases. Getting a
+//! stage is in `join`, an epoch's work in `epoch`.
+
+mod epoch;
+mod join;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::life::{Life, until_stop};
+use super::machine::{Duty, Outcome};
+use super::snapshot::{Reason, State, Who};
+use super::view::show_wish;
+use crate::network::{CallError, Peer};
+use crate::protocol::{Phase, StageIndex};
+use crate::telemetry::Severity;
+use crate::training::floor::Wish;
+
+/// How long a stopping miner may go on with a duty that others wait for.
+const STOP_GRACE: Duration = Duration::from_secs(30);
+
+/// A duty without what it builds on; only a fault in the table leads here.
+fn out_of_order(what: &str) -> Outcome {
+    Outcome::Reset(format!("A duty began without {what}; the miner starts over."))
+}
+
+impl Life {
+    /// Carries a duty out, but not longer than the user lets it. Beside it goes the heartbeat, so
+    /// that a long duty is not taken for a dead miner.
+    pub(super) async fn perform(&mut self, duty: Duty) -> Outcome {
+        self.introduce(duty);
+        let (wish, clock, services) =
+            (self.wish.clone(), self.clock.clone(), self.services.clone());
+        let grace = match duty {
+            Duty::Train | Duty::Upload | Duty::Merge => STOP_GRACE,
+            _ => Duration::ZERO,
+        };
+        let stop = async {
+            until_stop(wish).await;
+            clock.sleep(grace).await;
+        };
+        let beats = matches!(duty, Duty::Build | Duty::Load | Duty::Upload | Duty::Merge);
+        let beat = async {
+            loop {
+                clock.sleep(services.constants.heartbeat).await;
+                if beats && let Err(error) = services.orchestrator.heartbeat(None).await {
+                    // The duty's own calls tell what matters of this.
+                    tracing::debug!("heartbeat: {error}");
+                }
+            }
+        };
+        tokio::select! {
+            outcome = self.carry_out(duty) => outcome,
+            () = stop => Outcome::StopAsked,
+            () = beat => Outcome::StopAsked,
+        }
+    }
+
+    async fn carry_out(&mut self, duty: Duty) -> Outcome {
+        match duty {
+            Duty::Register => self.register().await,
+            Duty::Build => self.build().await,
+            Duty::AwaitTraining => self.await_phase(Phase::Training).await,
+            Duty::Load => self.load().await,
+            Duty::Train => self.train().await,
+            Duty::Upload => self.upload().await,
+            Duty::AwaitMerging => self.await_phase(Phase::MergingPartitions).await,
+            Duty::Merge => self.merge().await,
+            Duty::Stopped | Duty::Fault => Outcome::StopAsked,
+        }
+    }
+
+    /// Shows what begins.
+    fn introduce(&self, duty: Duty) {
+        let wish = *self.wish.borrow();
+        if wish != Wish::Run {
+            return show_wish(&self.board, wish);
+        }
+        let phase = self.board.read(|snapshot| snapshot.phase.clone());
+        let (state, reason, who, next) = match duty {
+            Duty::Register => (
+                State::Registering,
+                Reason::AskingForStage,
+                Who::Network,
+                "the orchestrator must assign a stage",
+            ),
+            Duty::Build => (
+                State::Loading,
+                Reason::BuildingStage,
+                Who::Machine,
+                "the stage must be built on the device",
+            ),
+            Duty::AwaitTraining => {
+                let reason = match phase.as_deref() {
+                    Some("weights_uploading") => Reason::OthersUploading,
+                    Some("merging_partitions") => Reason::OthersMerging,
+                    _ => Reason::OtherStageNotTraining,
+                };
+                (State::Waiting, reason, Who::Peer, "the stage must begin to train")
+            }
+            Duty::Load => (
+                State::Loading,
+                Reason::LoadingWeights,
+                Who::Network,
+                "the merged weights must be downloaded",
+            ),
+            Duty::Train => {
+                (State::Training, Reason::NoActivation, Who::Peer, "an activation must come")
+            }
+            Duty::Upload => (
+                State::Uploading,
+                Reason::UploadingWeights,
+                Who::Machine,
+                "the pseudo-gradient must be uploaded",
+            ),
+            Duty::AwaitMerging => {
+                (State::Waiting, Reason::OthersUploading, Who::Peer, "the other miners must upload")
+            }
+            Duty::Merge => (
+                State::Merging,
+                Reason::MergingPartitions,
+                Who::Machine,
+                "this miner's partitions must be merged",
+            ),
+            Duty::Stopped | Duty::Fault => return,
+        };
+        self.board.status(state, reason, who, next);
+    }
+
+    fn warn(&self, code: &'static str, what: String, fix: &str) {
+        self.board.finding(Severity::Warning, code, what, fix);
+    }
+
+    /// Until the stage is in phase `wanted`.
+    async fn await_phase(&mut self, wanted: Phase) -> Outcome {
+        loop {
+            match self.services.orchestrator.heartbeat(None).await {
+                Ok(answer) => {
+                    self.note_phase(answer.phase);
+                    self.board.update(|snapshot| snapshot.epoch = answer.epoch.0);
+                    if answer.phase == wanted {
+                        return Outcome::Done;
+                    }
+                    if wanted == Phase::MergingPartitions && answer.phase == Phase::Training {
+                        return Outcome::PhaseIs(answer.phase);
+                    }
+                    self.tell_who_is_awaited(wanted, answer.phase);
+                }
+                Err(error) => return of_call(&error),
+            }
+            self.clock.sleep(self.services.constants.wait_for_phase_poll).await;
+        }
+    }
+
+    /// Names the stage that holds this one up, as the other miners tell it themselves; says so aloud
+    /// when that has gone on for long.
+    fn tell_who_is_awaited(&self, wanted: Phase, phase: Phase) {
+        if *self.wish.borrow() != Wish::Run {
+            return;
+        }
+        let (own, since) =
+            self.board.read(|snapshot| (snapshot.stage.unwrap_or_default(), snapshot.status.since));
+        let (stage, phase) = holding_stage(&self.peers.directory().peers(), wanted)
+            .unwrap_or((StageIndex(own), phase));
+        let waited = (self.clock.unix_seconds() - since).max(0.0);
+        let doing = match phase {
+            Phase::Training => "training",
+            Phase::WeightsUploading => "uploading",
+            Phase::MergingPartitions => "merging",
+        };
+        let minutes = waited / 60.0;
+        self.board.awaits(&format!("stage {stage} must finish {doing} ({minutes:.0} min so far)"));
+        if waited >= self.services.constants.stuck_after.as_secs_f64() {
+            self.board.finding_once(
+                Severity::Warning,
+                "stage-stuck",
+                format!("Stage {stage} has held the run up for {minutes:.0} min ({doing})."),
+                "Nothing: the stage's miners and the network must end it; this miner keeps its place.",
+            );
+        }
+    }
+
+    fn note_phase(&self, phase: Phase) {
+        self.board.update(|snapshot| snapshot.phase = Some(phase.as_str().to_owned()));
+    }
+}
+
+/// The stage that is furthest from `wanted`, by what most of its miners say.
+pub(super) fn holding_stage(peers: &[Peer], wanted: Phase) -> Option<(StageIndex, Phase)> {
+    let mut votes: BTreeMap<StageIndex, BTreeMap<Phase, usize>> = BTreeMap::new();
+    for peer in peers {
+        if let (Some(stage), Ok(phase)) = (peer.stage, peer.status.layer_phase.parse()) {
+            *votes.entry(stage).or_default().entry(phase).or_default() += 1;
+        }
+    }
+    let stages = votes.into_iter().filter_map(|(stage, votes)| {
+        votes.into_iter().max_by_key(|(_, count)| *count).map(|(phase, _)| (stage, phase))
+    });
+    stages.filter(|(_, phase)| *phase != wanted).min_by_key(|(_, phase)| *phase)
+}
+
+/// What a failed call means for the duty.
+fn of_call(error: &CallError) -> Outcome {
+    match error.server() {
+        Some(server) => Outcome::of(server),
+        None => Outcome::Trouble(format!("{error}.")),
+    }
+}
