@@ -18,6 +18,7 @@ use world::{Plan, start_with};
 async fn six_miners_train_two_epochs_under_the_strictest_rules() {
     let folder = tempfile::tempdir().unwrap();
     let plan = Plan { stages: 3, miners_per_stage: 2, epochs: 2, in_flight: 4, seed: 1 };
+    let (plan, _again) = plan.seeded();
     let world = start_with(&plan, folder.path(), Rules::strict()).await;
     let (recorder, events) = world.finish(plan.epochs).await;
 

@@ -48,6 +48,7 @@ fn setting(preset: &Preset, plan: &Plan) -> Setting {
 async fn an_undivided_model_does_the_recorded_work_again() {
     let folder = tempfile::tempdir().unwrap();
     let plan = Plan { stages: 3, miners_per_stage: 2, epochs: 2, in_flight: 4, seed: 3 };
+    let (plan, _again) = plan.seeded();
     let (recorder, _) = start(&plan, folder.path()).await.finish(plan.epochs).await;
     let preset = *Preset::named("nano").unwrap();
     let setting = setting(&preset, &plan);

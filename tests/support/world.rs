@@ -46,6 +46,37 @@ pub struct Plan {
     pub seed: u64,
 }
 
+impl Plan {
+    /// The plan with the seed of `HEARTH_SEED`, if that is set, and what prints the one line that runs
+    /// a failed test again. Keep it until the test ends.
+    #[allow(dead_code)] // Not every test that includes this file is a seeded one.
+    pub fn seeded(mut self) -> (Self, Again) {
+        let told = std::env::var("HEARTH_SEED").ok();
+        if let Some(seed) = told.and_then(|seed| seed.parse().ok()) {
+            self.seed = seed;
+        }
+        let again = Again(self.seed);
+        (self, again)
+    }
+}
+
+/// Prints how to run a failed test again.
+pub struct Again(u64);
+
+impl Drop for Again {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let thread = std::thread::current();
+            let test = thread.name().unwrap_or_default();
+            eprintln!(
+                "to run it again: HEARTH_SEED={} cargo test --release --test {} {test} -- --exact",
+                self.0,
+                env!("CARGO_CRATE_NAME"),
+            );
+        }
+    }
+}
+
 /// The other side alone, for miners of other processes.
 #[allow(dead_code)] // Not every test that includes this file needs it.
 pub async fn swarm(plan: &Plan, folder: &Path) -> (Practice, Events) {
