@@ -28,7 +28,9 @@ pub fn reset_wait_range(resets: u32) -> RangeInclusive<f64> {
 /// The wait before asking the registration queue again; 0 stays 0. The number is the server's: one
 /// that is negative counts as 0, and nobody waits longer than an hour.
 pub fn queue_poll_range(poll_after_seconds: f64) -> RangeInclusive<f64> {
-    spread(poll_after_seconds.clamp(0.0, LONGEST_POLL), POLL_JITTER)
+    // `clamp` alone would hand on what is not a number.
+    let wait = if poll_after_seconds.is_nan() { 0.0 } else { poll_after_seconds };
+    spread(wait.clamp(0.0, LONGEST_POLL), POLL_JITTER)
 }
 
 /// The point `unit` (0..1) of the way through `range`.
