@@ -58,10 +58,11 @@ impl Clock {
     }
 
     /// Time since 1970. It advances with [`Clock::now`], so that it never goes backwards, and catches
-    /// up with the system's clock when that is ahead: monotonic time stands still while a machine
-    /// sleeps, and a signature of before the sleep would be refused as stale.
+    /// up with the system's clock when that has jumped ahead: monotonic time stands still while a
+    /// machine sleeps, and a signature of before the sleep would be refused as stale.
     pub fn unix(&self) -> Duration {
-        (self.unix_at_start + self.start.elapsed()).max(system_time())
+        let (counted, system) = (self.unix_at_start + self.start.elapsed(), system_time());
+        if system > counted + JUMP { system } else { counted }
     }
 
     /// The time as ISO 8601 in UTC, to the second.
@@ -104,6 +105,10 @@ impl Clock {
         std::thread::sleep(time);
     }
 }
+
+/// So far ahead the system's clock is when the machine has slept; two clocks of one machine do not
+/// drift apart by as much otherwise.
+const JUMP: Duration = Duration::from_secs(2);
 
 fn system_time() -> Duration {
     // A clock that was never set stands before 1970.
