@@ -32,7 +32,7 @@ use crate::network::publisher::{Published, Publisher, PublisherSetup, SentForwar
 use crate::network::registry::Bridge;
 use crate::network::storage::Storage;
 use crate::network::{Orchestrator, Traffic};
-use crate::protocol::{Phase, backoff};
+use crate::protocol::{Epoch, Phase, backoff};
 use crate::telemetry::Events;
 use crate::training::desk::Desk;
 use crate::training::door::Door;
@@ -278,6 +278,8 @@ pub(super) struct Life {
     pub(super) synced: Synced,
     /// Whether the optimizer state of others is still to be asked for.
     pub(super) new_here: bool,
+    /// The stage's epoch by the last heartbeat.
+    pub(super) heard: Epoch,
     /// Whether the registration put this miner on the bench.
     pub(super) benched: bool,
     /// Whether a snapshot was ever written.
@@ -375,6 +377,7 @@ impl Life {
             merged: MergeMemory::default(),
             synced: Synced::Never,
             new_here: true,
+            heard: Epoch(0),
             benched: false,
             saved: false,
             resets: 0,

@@ -80,6 +80,8 @@ pub enum Outcome {
     Done,
     /// The stage is in this phase, which is not the duty's.
     PhaseIs(Phase),
+    /// The stage has gone on to another epoch without this miner.
+    NewEpoch,
     /// There is nothing to do yet: partitions were not assigned, sources not uploaded.
     NotYet,
     /// The orchestrator does not know this miner (any more).
@@ -180,6 +182,8 @@ pub fn next(duty: Duty, outcome: &Outcome, troubles: u32) -> Next {
             go(Duty::Fault)
         }
         Outcome::Done => go(following(duty)),
+        Outcome::NewEpoch if duty == Duty::Load => after(Pause::Trouble, duty),
+        Outcome::NewEpoch => go(Duty::Load),
         Outcome::PhaseIs(phase) => {
             let to = for_phase(duty, *phase);
             // Told to do what it does already: the server and this miner disagree for a moment.
@@ -261,6 +265,7 @@ mod tests {
         let phases = Phase::ALL.map(Outcome::PhaseIs);
         let others = [
             Outcome::Done,
+            Outcome::NewEpoch,
             Outcome::NotYet,
             Outcome::NotRegistered,
             Outcome::WrongVersion(text()),

@@ -20,13 +20,15 @@ use crate::network::publisher::Publisher;
 use crate::protocol::messages::{
     Direction, LossReportRequest, RunConfigResponse, SubmitActivationRequest,
 };
-use crate::protocol::{ActivationId, Phase, ServerError};
+use crate::protocol::{ActivationId, Epoch, Phase, ServerError};
 
 /// How the training phase ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrainingEnd {
     /// The stage is in this phase now.
     Phase(Phase),
+    /// The stage has gone on to this epoch without this miner, whose weights are of an older one.
+    NewEpoch(Epoch),
     /// The orchestrator said something that ends it.
     Server(ServerError),
     /// The user asked for it, and what was in hand is done (or had its time).
@@ -106,6 +108,8 @@ pub(super) struct Floor<'a> {
     pub(super) terms: Terms,
     /// Most activations of a first stage under way, where the user set it.
     pub(super) in_flight: Option<usize>,
+    /// The stage's epoch by the last heartbeat before the weights were loaded.
+    pub(super) heard: Epoch,
     /// Reports that wait for the push they belong to.
     awaiting: Mutex<HashMap<(ActivationId, Direction), Report>>,
     /// Reports that are not answered yet, waiting ones included.
@@ -129,6 +133,7 @@ pub(super) struct FloorParts<'a> {
     pub(super) observer: &'a dyn Observer,
     pub(super) terms: Terms,
     pub(super) in_flight: Option<usize>,
+    pub(super) heard: Epoch,
 }
 
 impl<'a> Floor<'a> {
@@ -143,6 +148,7 @@ impl<'a> Floor<'a> {
             observer: parts.observer,
             terms: parts.terms,
             in_flight: parts.in_flight,
+            heard: parts.heard,
             awaiting: Mutex::default(),
             unreported: AtomicUsize::new(0),
             ready,

@@ -25,7 +25,7 @@ use crate::protocol::messages::{
     AttestationAction, Direction, Flag, LossReportRequest, MinerStatus, SubmitActivationRequest,
 };
 use crate::protocol::torch::{self, TorchError};
-use crate::protocol::{ActivationHash, ActivationId, Phase, StageIndex};
+use crate::protocol::{ActivationHash, ActivationId, Epoch, Phase, StageIndex};
 
 /// So long nothing happens before the miner is called idle: between two activations is no state.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
@@ -56,6 +56,8 @@ pub struct Pipeline<'a> {
     pub wish: watch::Receiver<Wish>,
     /// Most activations of a first stage under way; the run's cache size if not set.
     pub in_flight: Option<usize>,
+    /// The stage's epoch by the last heartbeat before the weights were loaded.
+    pub heard: Epoch,
     /// Where the learning rate comes from.
     pub rule: LearningRateRule,
 }
@@ -75,6 +77,7 @@ pub async fn train(pipeline: Pipeline<'_>, stage: &mut LocalStage) -> TrainingEn
         observer: pipeline.observer,
         terms: stage.terms().clone(),
         in_flight: pipeline.in_flight.filter(|_| stage.terms().is_first()),
+        heard: pipeline.heard,
     });
     let floor = &floor;
     let fetching = async {
@@ -376,9 +379,10 @@ async fn send_report(floor: &Floor<'_>, mut report: Report) {
 
 /// The heartbeat, which also says when the phase is over.
 async fn beat(floor: &Floor<'_>) {
+    // The first at once: what was loaded may have taken long enough for the phase to pass.
     loop {
-        floor.services.clock.sleep(floor.services.constants.heartbeat).await;
         beat_once(floor).await;
+        floor.services.clock.sleep(floor.services.constants.heartbeat).await;
     }
 }
 
@@ -386,6 +390,9 @@ async fn beat_once(floor: &Floor<'_>) {
     match floor.services.orchestrator.heartbeat(Some(Phase::Training)).await {
         Ok(answer) if answer.phase != Phase::Training => {
             floor.finish(TrainingEnd::Phase(answer.phase));
+        }
+        Ok(answer) if answer.epoch > floor.heard => {
+            floor.finish(TrainingEnd::NewEpoch(answer.epoch));
         }
         Ok(answer) => {
             let benched = answer.status.as_ref().is_some_and(MinerStatus::is_benched);

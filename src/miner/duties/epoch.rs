@@ -11,6 +11,7 @@ use super::super::view::TrainingView;
 use super::{of_call, out_of_order};
 use crate::protocol::Phase;
 use crate::protocol::messages::{Flag, MinerStatus};
+use crate::telemetry::Severity;
 use crate::training::floor::TrainingEnd;
 use crate::training::keep::{KeepError, exchange_optimizer, save_stage};
 use crate::training::load::{LoadError, Synced, load_merged};
@@ -115,12 +116,20 @@ impl Life {
             observer: &view,
             wish: self.wish.clone(),
             in_flight: self.settings.in_flight,
+            heard: self.heard,
             rule: self.settings.learning_rate,
         };
         let end = train(pipeline, stage).await;
         self.sent.clear();
         match end {
             TrainingEnd::Phase(phase) => self.leave_training(Outcome::PhaseIs(phase)),
+            TrainingEnd::NewEpoch(epoch) => {
+                self.heard = epoch;
+                let what = "The stage went on to another epoch while this miner was busy; it loads \
+                            the new weights.";
+                self.board.finding(Severity::Info, "epoch-missed", what.to_owned(), "Nothing.");
+                Outcome::NewEpoch
+            }
             TrainingEnd::Server(error) => self.leave_training(Outcome::of(&error)),
             TrainingEnd::Stopped => Outcome::StopAsked,
             TrainingEnd::Lost(error) => Outcome::StageLost(error.to_string()),

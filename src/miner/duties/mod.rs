@@ -138,6 +138,7 @@ impl Life {
             match self.services.orchestrator.heartbeat(None).await {
                 Ok(answer) => {
                     self.note_phase(answer.phase);
+                    self.heard = answer.epoch;
                     self.board.update(|snapshot| snapshot.epoch = answer.epoch.0);
                     if answer.phase == wanted {
                         return Outcome::Done;
