@@ -201,16 +201,15 @@ async fn miners_find_each_other_by_stage_with_their_addresses() {
 async fn keep_alives_write_one_leaf_and_stop_when_told() {
     let store = Store::default();
     let registry = Registry::join(setup(&store.start().await, 1, 0)).await.unwrap();
-    until(|| store.0.sets.lock().unwrap().len() >= 3).await;
-    {
+    // Now and then a keep-alive takes along what a pull has changed; most are alone.
+    let alone = || {
         let sets = store.0.sets.lock().unwrap();
-        let last = &sets.last().unwrap().updates;
-        assert_eq!(last.len(), 1);
-        assert_eq!(last[0].var_id, leaf(1, "last_keepalive"));
-        let before = &sets[sets.len() - 2].updates[0];
-        assert_eq!(last[0].current_version, before.current_version.map(|v| v + 1));
-        assert!(last[0].value.as_f64() > before.value.as_f64());
-    }
+        let updates = sets.iter().filter(|set| set.updates.len() == 1).map(|set| &set.updates[0]);
+        let alive = updates.filter(|update| update.var_id == leaf(1, "last_keepalive"));
+        alive.map(|update| (update.current_version, update.value.as_f64())).collect::<Vec<_>>()
+    };
+    until(|| alone().len() >= 2).await;
+    assert!(alone().windows(2).all(|pair| pair[1].0 > pair[0].0 && pair[1].1 > pair[0].1));
     registry.stop().await;
     let after = store.0.sets.lock().unwrap().len();
     Clock::system().sleep(Duration::from_millis(200)).await;
