@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use hearth::model::presets::Preset;
 use hearth::protocol::{Epoch, StageIndex};
-use hearth::telemetry::{Event, Severity};
+use hearth::telemetry::Event;
 use hearth::training::record::{Deed, Recorder};
 
-use world::{Plan, start};
+use world::{Plan, start, warnings};
 
 /// Stage by stage and epoch by epoch, the weights that its miners started with.
 fn starts(recorder: &Recorder) -> BTreeMap<(StageIndex, Epoch), Vec<Arc<Vec<f32>>>> {
@@ -60,13 +60,7 @@ async fn six_miners_train_two_epochs_and_replicas_end_equal() {
     let goal = Preset::named("nano").unwrap().backwards_per_epoch * 2 * 2;
     let losses = events.iter().filter(|e| matches!(e, Event::Loss { .. })).count();
     assert!(losses >= goal, "{losses} losses");
-    // That no attestation is sent is said, and is no warning.
-    let warning = |event: &&Event| match event {
-        Event::Finding { severity, .. } => *severity != Severity::Info,
-        Event::Evidence { .. } => true,
-        _ => false,
-    };
-    let warnings: Vec<_> = events.iter().filter(warning).collect();
+    let warnings = warnings(&events);
     assert!(warnings.is_empty(), "{warnings:?}");
 }
 

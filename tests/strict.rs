@@ -10,9 +10,9 @@ mod world;
 use std::collections::BTreeMap;
 
 use hearth::swarm::Rules;
-use hearth::telemetry::{Event, Severity};
+use hearth::telemetry::Event;
 
-use world::{Plan, start_with};
+use world::{Plan, start_with, warnings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn six_miners_train_two_epochs_under_the_strictest_rules() {
@@ -36,12 +36,6 @@ async fn six_miners_train_two_epochs_under_the_strictest_rules() {
         .map(|event| if let Event::Merge { partitions, .. } = event { *partitions } else { 0 })
         .sum();
     assert_eq!(merged, 3 * 2 * 4);
-    // That no attestation is sent is said, and is no warning: these rules take null.
-    let warning = |event: &&Event| match event {
-        Event::Finding { severity, .. } => *severity != Severity::Info,
-        Event::Evidence { .. } => true,
-        _ => false,
-    };
-    let warnings: Vec<_> = events.iter().filter(warning).collect();
+    let warnings = warnings(&events);
     assert!(warnings.is_empty(), "{warnings:?}");
 }

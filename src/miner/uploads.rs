@@ -36,19 +36,13 @@ impl<'a> UploadView<'a> {
             return;
         }
         let what = format!(
-            "{}: at {:.1} MB/s the upload of {} will miss its deadline by {late_by:.0} s: \
+            "at {:.1} MB/s the upload of {} will miss its deadline by {late_by:.0} s: \
              what comes too late does not count",
-            self.name,
             progress.bytes_per_second / 1e6,
             words(progress.file),
         );
-        tracing::warn!("{what}");
-        self.board.events().emit(Event::Finding {
-            severity: Severity::Warning,
-            code: "upload-too-slow".into(),
-            what,
-            fix: "Stop other uploads on this line; a cable is often faster than Wi-Fi.".into(),
-        });
+        let fix = "Stop other uploads on this line; a cable is often faster than Wi-Fi.";
+        self.board.finding(Severity::Warning, "upload-too-slow", what, fix);
     }
 
     /// The status line of a miner that does nothing but upload.

@@ -106,13 +106,8 @@ impl Observer for TrainingView<'_> {
                 board.events().emit(Event::Loss { epoch, activation, loss });
             }
             News::WorkLost(what) => {
-                tracing::warn!(miner = self.name, "{what}");
-                board.events().emit(Event::Finding {
-                    severity: Severity::Warning,
-                    code: "work-lost".into(),
-                    what: format!("{}: {what}", self.name),
-                    fix: "Nothing: the network hands lost work out again.".into(),
-                });
+                let fix = "Nothing: the network hands lost work out again.";
+                board.finding(Severity::Warning, "work-lost", what, fix);
             }
             News::Benched(benched) => {
                 self.benched.store(benched, Ordering::Release);

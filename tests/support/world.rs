@@ -21,7 +21,7 @@ use hearth::network::attestation::Provider;
 use hearth::network::peers::{PeerIdentity, PeerReach};
 use hearth::swarm::feed::{Feed, Source};
 use hearth::swarm::{Practice, PracticeConfig, Rules};
-use hearth::telemetry::{Event, Events};
+use hearth::telemetry::{Event, Events, Severity};
 use hearth::training::record::Recorder;
 use hearth::training::terms::LearningRateRule;
 use hearth::wallet::HotkeyPair;
@@ -58,6 +58,17 @@ impl Plan {
         let again = Again(self.seed);
         (self, again)
     }
+}
+
+/// The events that somebody should worry about. That no attestation is sent is said, and is none.
+#[allow(dead_code)] // Likewise.
+pub fn warnings(events: &[Event]) -> Vec<&Event> {
+    let warning = |event: &&Event| match event {
+        Event::Finding { severity, .. } => *severity != Severity::Info,
+        Event::Evidence { .. } => true,
+        _ => false,
+    };
+    events.iter().filter(warning).collect()
 }
 
 /// Prints how to run a failed test again.

@@ -8,7 +8,7 @@ use crate::cli::print::{Printer, Style};
 use crate::clock::Clock;
 use crate::control::Control;
 use crate::telemetry::Event;
-use crate::telemetry::logs::Ring;
+use crate::telemetry::logs::{self, Ring};
 use crate::tui::{self, Left, TuiError};
 
 /// Lines in this style, or a screen.
@@ -18,6 +18,15 @@ pub fn style(headless: bool, json: bool) -> Option<Style> {
         (false, true) => Some(Style::Readable),
         (false, false) => None,
     }
+}
+
+/// Starts the log: kept for the screen, or on standard error beside lines.
+pub fn start_log(style: Option<Style>) -> Option<Ring> {
+    if style.is_none() {
+        return Some(logs::to_ring());
+    }
+    logs::to_stderr();
+    None
 }
 
 /// One of the two.

@@ -15,7 +15,6 @@ use super::{Exit, Failure, device};
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::Folders;
 use crate::swarm::feed::{Feed, FeedError};
-use crate::telemetry::logs;
 use crate::training::record::Recorder;
 
 pub use arguments::{DemoArguments, DemoPlan, End};
@@ -27,13 +26,7 @@ use folder::DemoFolder;
 pub fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
     let plan = arguments.check()?;
     let style = face::style(arguments.headless, arguments.json);
-    let log = match style {
-        None => Some(logs::to_ring()),
-        Some(_) => {
-            logs::to_stderr();
-            None
-        }
-    };
+    let log = face::start_log(style);
     let feed = open_feed(&plan)?;
     let device = device::open(arguments.backend)?;
     let folders = Folders::find().map_err(|error| Failure::new(Exit::Disk, error))?;

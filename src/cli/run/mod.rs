@@ -17,7 +17,6 @@ use crate::clock::Clock;
 use crate::config::folders::{Folders, RunLock, prepare};
 use crate::config::settings::Settings;
 use crate::miner::Joining;
-use crate::telemetry::logs;
 use crate::wallet::HotkeyPair;
 use crate::wallet::file::{Exposure, read_hotkey};
 use mine::Mine;
@@ -25,13 +24,7 @@ use mine::Mine;
 /// Runs the command.
 pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let style = face::style(arguments.headless, arguments.json);
-    let log = match style {
-        None => Some(logs::to_ring()),
-        Some(_) => {
-            logs::to_stderr();
-            None
-        }
-    };
+    let log = face::start_log(style);
     let folders = Folders::find().map_err(|error| Failure::new(Exit::Disk, error))?;
     let plan = RunPlan::new(&settings(arguments, &folders)?)?;
     let hotkey = hotkey(&plan.hotkey_file)?;

@@ -9,6 +9,7 @@ use super::super::snapshot::{Reason, State, Who};
 use super::super::uploads::UploadView;
 use super::super::view::TrainingView;
 use super::{of_call, out_of_order};
+use crate::network::CallError;
 use crate::protocol::Phase;
 use crate::protocol::messages::{Flag, MinerStatus};
 use crate::telemetry::Severity;
@@ -175,10 +176,16 @@ impl Life {
 
     /// Trouble with the store: to be tried again, but only as long as the phase lasts.
     async fn trouble_in(&self, phase: Phase, what: String) -> Outcome {
-        match self.services.orchestrator.heartbeat(None).await {
-            Ok(answer) if answer.phase != phase => Outcome::PhaseIs(answer.phase),
+        match self.left(phase).await {
+            Ok(Some(next)) => Outcome::PhaseIs(next),
             _ => Outcome::Trouble(what),
         }
+    }
+
+    /// The phase that the stage has left `phase` for, if it has.
+    async fn left(&self, phase: Phase) -> Result<Option<Phase>, CallError> {
+        let answer = self.services.orchestrator.heartbeat(None).await?;
+        Ok(Some(answer.phase).filter(|now| *now != phase))
     }
 
     pub(super) async fn merge(&mut self) -> Outcome {
@@ -210,11 +217,9 @@ impl Life {
     /// There are no partitions for this miner: because they are not dealt out yet, or because the
     /// others have merged without it.
     async fn still_merging(&self) -> Outcome {
-        match self.services.orchestrator.heartbeat(None).await {
-            Ok(answer) if answer.phase != Phase::MergingPartitions => {
-                Outcome::PhaseIs(answer.phase)
-            }
-            Ok(_) => {
+        match self.left(Phase::MergingPartitions).await {
+            Ok(Some(next)) => Outcome::PhaseIs(next),
+            Ok(None) => {
                 self.tell_who_is_awaited(Phase::Training, Phase::MergingPartitions);
                 Outcome::NotYet
             }

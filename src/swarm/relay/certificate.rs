@@ -1,17 +1,26 @@
-//! A certificate that a relay makes for itself: X.509 v3, Ed25519, one IP address, written as DER by
-//! hand. Miners are given it beforehand, so nobody's signature but its own is needed.
+//! A certificate that a relay makes for itself: Ed25519, one IP address. Miners are given it
+//! beforehand, so nobody's signature but its own is needed.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use iroh::SecretKey;
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ED25519, SanType, SerialNumber,
+    date_time_ymd,
+};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{SignatureScheme, version::TLS13};
+use rustls::version::TLS13;
 use zeroize::Zeroizing;
 
 use crate::clock::Entropy;
+
+/// What stands before the 32 bytes of an Ed25519 secret in PKCS #8, version 1 (RFC 8410): the library
+/// makes keys only with the system's randomness, and ours comes from the clock's neighbour.
+const PKCS8_PREFIX: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
 
 /// A key with its certificate.
 pub(super) struct SelfMade {
@@ -23,20 +32,13 @@ pub(super) struct SelfMade {
 impl SelfMade {
     /// A new key, certified for `address`.
     pub(super) fn new(address: IpAddr, entropy: &mut Entropy) -> Result<Self, String> {
-        let mut secret = Zeroizing::new([0; 32]);
-        entropy.fill(secret.as_mut());
-        let public = *SecretKey::from_bytes(&secret).public().as_bytes();
-        let key = Zeroizing::new(pkcs8(&secret));
+        let mut key = Zeroizing::new([PKCS8_PREFIX.as_slice(), &[0; 32]].concat());
+        entropy.fill(&mut key[PKCS8_PREFIX.len()..]);
         let mut serial = [0; 8];
         entropy.fill(&mut serial);
         // A serial number is positive and its first byte not zero.
         serial[0] = serial[0] & 0x7f | 0x40;
-        let body = body(&serial, &public, address);
-        let signing = ring::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(key.as_slice()))
-            .map_err(|error| error.to_string())?;
-        let signer = signing.choose_scheme(&[SignatureScheme::ED25519]).ok_or("no such scheme")?;
-        let signature = signer.sign(&body).map_err(|error| error.to_string())?;
-        let der = sequence(&[&body, &algorithm(), &bits(&signature)]);
+        let der = certify(address, serial, &key).map_err(|error| error.to_string())?;
         Ok(Self { der, key })
     }
 
@@ -58,94 +60,18 @@ impl SelfMade {
     }
 }
 
-/// 1.3.101.112: Ed25519.
-const ED25519: [u8; 3] = [0x2b, 0x65, 0x70];
-/// 2.5.4.3: a common name.
-const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
-/// 2.5.29.17: the names that a certificate is for.
-const ALTERNATIVE_NAMES: [u8; 3] = [0x55, 0x1d, 0x11];
-
-const INTEGER: u8 = 0x02;
-const BIT_STRING: u8 = 0x03;
-const OCTET_STRING: u8 = 0x04;
-const OBJECT_ID: u8 = 0x06;
-const TEXT: u8 = 0x0c;
-const UTC_TIME: u8 = 0x17;
-const LONG_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-/// `[0]`, holding the version.
-const VERSION: u8 = 0xa0;
-/// `[3]`, holding the extensions.
-const EXTENSIONS: u8 = 0xa3;
-/// `[7]`, an IP address among the names.
-const IP_ADDRESS: u8 = 0x87;
-
-/// The part that is signed.
-fn body(serial: &[u8], public: &[u8; 32], address: IpAddr) -> Vec<u8> {
-    let name = element(
-        SEQUENCE,
-        &element(
-            SET,
-            &sequence(&[&element(OBJECT_ID, &COMMON_NAME), &element(TEXT, b"hearth relay")]),
-        ),
-    );
+fn certify(address: IpAddr, serial: [u8; 8], key: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+    let key = PrivatePkcs8KeyDer::from(key);
+    let pair = KeyPair::from_pkcs8_der_and_sign_algo(&key, &PKCS_ED25519)?;
+    let mut params = CertificateParams::default();
     // Valid as long as its key is: miners trust this one certificate, not a date.
-    let validity =
-        sequence(&[&element(UTC_TIME, b"200101000000Z"), &element(LONG_TIME, b"20991231235959Z")]);
-    let key = sequence(&[&algorithm(), &bits(public)]);
-    let ip = match address {
-        IpAddr::V4(v4) => element(IP_ADDRESS, &v4.octets()),
-        IpAddr::V6(v6) => element(IP_ADDRESS, &v6.octets()),
-    };
-    let names = sequence(&[
-        &element(OBJECT_ID, &ALTERNATIVE_NAMES),
-        &element(OCTET_STRING, &element(SEQUENCE, &ip)),
-    ]);
-    sequence(&[
-        &element(VERSION, &element(INTEGER, &[2])),
-        &element(INTEGER, serial),
-        &algorithm(),
-        &name,
-        &validity,
-        &name,
-        &key,
-        &element(EXTENSIONS, &sequence(&[&names])),
-    ])
-}
-
-fn algorithm() -> Vec<u8> {
-    sequence(&[&element(OBJECT_ID, &ED25519)])
-}
-
-/// The secret as PKCS #8, version 1.
-fn pkcs8(secret: &[u8; 32]) -> Vec<u8> {
-    let inner = element(OCTET_STRING, secret);
-    sequence(&[&element(INTEGER, &[0]), &algorithm(), &element(OCTET_STRING, &inner)])
-}
-
-/// A bit string of whole bytes.
-fn bits(bytes: &[u8]) -> Vec<u8> {
-    let mut content = vec![0];
-    content.extend_from_slice(bytes);
-    element(BIT_STRING, &content)
-}
-
-fn sequence(parts: &[&[u8]]) -> Vec<u8> {
-    element(SEQUENCE, &parts.concat())
-}
-
-/// One element: tag, length, content. Contents here are shorter than 64 KiB.
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len().to_be_bytes();
-    let mut out = vec![tag];
-    match content.len() {
-        0..=0x7f => out.push(length[length.len() - 1]),
-        0x80..=0xff => out.extend([0x81, length[length.len() - 1]]),
-        _ => out.extend([0x82, length[length.len() - 2], length[length.len() - 1]]),
-    }
-    out.extend_from_slice(content);
-    out
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2099, 12, 31);
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "hearth relay");
+    params.subject_alt_names = vec![SanType::IpAddress(address)];
+    Ok(params.self_signed(&pair)?.der().to_vec())
 }
 
 #[cfg(test)]
