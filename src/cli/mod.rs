@@ -1,7 +1,9 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
+pub mod bench;
 pub mod demo;
 pub mod device;
+pub mod devices;
 pub mod exit;
 pub mod print;
 pub mod run;
@@ -33,6 +35,10 @@ pub enum Command {
     Demo(demo::DemoArguments),
     /// Mine on a network with the saved settings
     Run(run::RunArguments),
+    /// What this machine can compute with: adapters, memory, self-test, what fits
+    Devices(devices::DevicesArguments),
+    /// How fast this machine computes, with a checksum
+    Bench(bench::BenchArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
 }
@@ -51,6 +57,8 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Devices(arguments) => devices::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
     }
 }

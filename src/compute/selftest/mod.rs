@@ -145,6 +145,8 @@ pub struct TestReport {
     pub choice: KernelChoice,
     /// Cases that were run.
     pub done: usize,
+    /// Whether every compiled kernel was run at least once.
+    pub covered: bool,
     /// Whether the caller stopped it before all cases were run.
     pub stopped: bool,
     /// Why the device was lost on the way, if it was.
@@ -212,8 +214,9 @@ pub fn run_cases(
         }
     }
     let stopped = stopped && test.lost.is_none();
+    let covered = test.lost.is_none() && queues.iter().all(|q| q.next(Round::Cover).is_none());
     let kinds = queues.into_iter().map(KindQueue::into_verdict).collect();
-    TestReport { kinds, choice: test.choice, done: test.done, stopped, lost: test.lost }
+    TestReport { kinds, choice: test.choice, done: test.done, covered, stopped, lost: test.lost }
 }
 
 /// The two passes over the kinds.

@@ -11,6 +11,8 @@ pub enum AdapterChoice {
     AllowSoftware,
     /// The first usable adapter whose name contains this, in any case; software adapters too.
     Named(String),
+    /// The one at this place of [`adapters`], whatever it is.
+    Place(usize),
 }
 
 /// Why an adapter cannot be used.
@@ -148,10 +150,11 @@ pub fn adapters() -> Vec<AdapterReport> {
 pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
     let instance = instance();
     let all = list(&instance);
-    let fits = |adapter: &&::wgpu::Adapter| {
+    let fits = |(place, adapter): &(usize, &::wgpu::Adapter)| {
         let report = report(adapter);
         report.refusal.is_none()
             && match choice {
+                AdapterChoice::Place(wanted) => place == wanted,
                 AdapterChoice::Best => report.kind == DeviceKind::Gpu,
                 AdapterChoice::AllowSoftware => true,
                 AdapterChoice::Named(name) => {
@@ -159,7 +162,7 @@ pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
                 }
             }
     };
-    let Some(adapter) = all.iter().find(fits) else {
+    let Some((_, adapter)) = all.iter().enumerate().find(fits) else {
         return Err(no_adapter(choice, &all.iter().map(report).collect::<Vec<_>>()));
     };
     let report = report(adapter);
@@ -265,6 +268,7 @@ fn no_adapter(choice: &AdapterChoice, all: &[AdapterReport]) -> OpenError {
     let looked_for = match choice {
         AdapterChoice::Best => format!("a GPU with {interface}"),
         AdapterChoice::AllowSoftware => format!("any adapter with {interface}"),
+        AdapterChoice::Place(place) => format!("adapter {place} of the list with {interface}"),
         AdapterChoice::Named(name) => format!("an adapter named `{name}` with {interface}"),
     };
     let words: Vec<String> = all
