@@ -105,6 +105,8 @@ find_places() {
 data_folders() {
   if [ -n "${HEARTH_HOME:-}" ]; then
     for one in data config state cache; do say "$HEARTH_HOME/$one"; done
+  elif [ -z "$home" ]; then
+    return
   elif [ "$(uname -s)" = Darwin ]; then
     say "$home/Library/Application Support/hearth"
     say "$home/Library/Caches/hearth"
@@ -192,7 +194,7 @@ choose_archive() {
   for target in $candidates; do
     archive=$(LC_ALL=C awk -v target="$target" -v wanted="$wanted" '
       { name = $2; sub(/^\*/, "", name) }
-      name !~ /^hearth-[0-9][0-9A-Za-z.+-]*\.tar\.gz$/ { next }
+      name !~ /^hearth-[0-9][0-9A-Za-z._+-]*\.tar\.gz$/ { next }
       {
         rest = substr(name, 8, length(name) - 14)
         at = length(rest) - length(target)
@@ -349,8 +351,8 @@ place_files() {
       bin/hearth) continue ;;
       share/applications/hearth.desktop)
         # The menu does not know the shell's PATH.
-        quoted=$(printf '%s' "$bin/hearth" | sed 's/[\\"`$]/\\\\&/g; s/%/%%/g')
-        awk -v program="\"$quoted\"" '/^Exec=/ { print "Exec=" program; next } { print }' \
+        quoted=$(printf '%s' "$bin/hearth" | sed 's/\\/\\\\\\\\/g; s/["`$]/\\\\&/g; s/%/%%/g')
+        PROGRAM="\"$quoted\"" awk '/^Exec=/ { print "Exec=" ENVIRON["PROGRAM"]; next } { print }' \
           "$work/$top/$file" >"$work/entry"
         put "$work/entry" "$place" 644
         ;;
@@ -365,10 +367,13 @@ place_files() {
   elif ! cmp -s "$staged" "$bin/hearth"; then
     # A second name for the old file: there is no moment without a program.
     previous=$bin/.hearth.previous.$$
-    { ln -- "$bin/hearth" "$previous" 2>/dev/null || cp -p -- "$bin/hearth" "$previous"; } &&
-      mv -f -- "$previous" "$bin/hearth.previous" && mv -f -- "$staged" "$bin/hearth" ||
+    if ! { ln -- "$bin/hearth" "$previous" 2>/dev/null || cp -p -- "$bin/hearth" "$previous"; } ||
+      ! mv -f -- "$previous" "$bin/hearth.previous" || ! mv -f -- "$staged" "$bin/hearth"; then
       fail "$bin/hearth cannot be replaced"
+    fi
     changed=upgraded
+  else
+    rm -f -- "$staged"
   fi
   staged=''
 }
@@ -608,13 +613,11 @@ deleted; stop it first. Nothing was changed"
 clean_up() {
   [ -z "$staged" ] || rm -f -- "$staged"
   [ -z "$pending" ] || rm -f -- "$pending"
-  if [ "$placing" = yes ]; then
-    if [ "$fresh" = yes ] && [ -f "$manifest" ]; then
-      remove_files
-    else
-      note "the installation is not complete; run it again"
-    fi
-  elif [ "$done" = no ] && [ -f "$work/folders" ]; then
+  if [ "$placing" = yes ] && [ "$fresh" = no ]; then
+    note "the installation is not complete; run it again"
+  elif [ "$placing" = yes ] && [ -f "$manifest" ]; then
+    remove_files
+  elif [ "$status" != 0 ] && [ -f "$work/folders" ]; then
     sed -n 's/^folder //p' "$work/folders" | LC_ALL=C sort -r | while IFS= read -r folder; do
       rmdir -- "$folder" 2>/dev/null || true
     done
@@ -625,14 +628,13 @@ clean_up() {
 main() {
   read_arguments "$@"
   find_places
-  staged='' pending='' placing=no fresh=no done=no
+  staged='' pending='' placing=no fresh=no status=0
   work=$(mktemp -d "${TMPDIR:-/tmp}/hearth-install.XXXXXX") || fail "no temporary folder can be made"
   trap 'status=$?; trap - EXIT; clean_up; exit "$status"' EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
   if [ "$action" = install ]; then install_hearth; else uninstall_hearth; fi
-  done=yes
 }
 
 main "$@"
