@@ -294,7 +294,7 @@ make_folder() {
 # Puts a file in its place in one step: nobody ever sees half of it.
 put() {
   make_folder "$(dirname -- "$2")"
-  pending=$2.new.$$
+  pending=$2$new
   { cp -- "$1" "$pending" && chmod "$3" "$pending" && mv -f -- "$pending" "$2"; } ||
     fail "$2 cannot be written; is the disk full?"
   pending=''
@@ -319,7 +319,7 @@ another place with --prefix"
 # The new program beside the old one, and proof that it runs here.
 stage_program() {
   make_folder "$bin"
-  staged=$bin/.hearth.new.$$
+  staged=$bin/hearth$new
   { cp -- "$work/$top/bin/hearth" "$staged" && chmod 755 "$staged"; } 2>"$work/why" ||
     fail "$bin cannot be written ($(sed 's/.*: //;q' "$work/why")); choose another place with --prefix"
   if ! said=$("$staged" --version 2>&1); then
@@ -334,10 +334,11 @@ Nothing was changed. Build it on this machine instead: sh install.sh --from-sour
 # repeated or removed.
 write_manifest() {
   make_folder "$lib"
+  while IFS='|' read -r file place; do make_folder "$(dirname -- "$place")"; done <"$work/plan"
   {
     say "version $version"
     sed 's/^[^|]*|/file /' "$work/plan"
-    if [ -e "$bin/hearth.previous" ] || [ -e "$bin/hearth" ]; then say "file $bin/hearth.previous"; fi
+    say "file $bin/hearth.previous"
     say "file $manifest"
     if [ -f "$manifest" ]; then grep -E '^(folder|block|made|file) ' "$manifest" || true; fi
     cat "$work/folders"
@@ -366,7 +367,7 @@ place_files() {
     changed=new
   elif ! cmp -s "$staged" "$bin/hearth"; then
     # A second name for the old file: there is no moment without a program.
-    previous=$bin/.hearth.previous.$$
+    previous=$bin/hearth.previous$new
     if ! { ln -- "$bin/hearth" "$previous" 2>/dev/null || cp -p -- "$bin/hearth" "$previous"; } ||
       ! mv -f -- "$previous" "$bin/hearth.previous" || ! mv -f -- "$staged" "$bin/hearth"; then
       fail "$bin/hearth cannot be replaced"
@@ -385,14 +386,10 @@ drop_stale() {
   grep '^file ' "$manifest" | grep -Fxv -f "$work/wanted" | sed 's/^file //' >"$work/stale" || true
   while IFS= read -r file; do rm -f -- "$file"; done <"$work/stale"
   sed 's/^/file /' "$work/stale" >"$work/gone"
-  # The folders that were made while files were placed.
-  { cat "$manifest"; cat "$work/folders"; } | awk '!seen[$0]++' >"$work/all"
   if [ -s "$work/gone" ]; then
-    grep -Fxv -f "$work/gone" "$work/all" >"$work/manifest"
-  else
-    cp "$work/all" "$work/manifest"
+    grep -Fxv -f "$work/gone" "$manifest" >"$work/manifest"
+    put "$work/manifest" "$manifest" 644
   fi
-  put "$work/manifest" "$manifest" 644
 }
 
 install_hearth() {
@@ -508,7 +505,7 @@ remove_block() {
   elif [ -L "$1" ]; then
     cat "$work/profile" >"$1"
   else
-    pending=$1.new.$$
+    pending=$1$new
     { cp -p -- "$1" "$pending" && cat "$work/profile" >"$pending" && mv -f -- "$pending" "$1"; } ||
       fail "$1 cannot be written; take the lines between the hearth marks out of it by hand"
     pending=''
@@ -541,10 +538,10 @@ remove_files() {
   sed -n 's/^file //p' "$manifest" | grep -Fxv -- "$manifest" >"$work/files" || true
   sed -n 's/^folder //p' "$manifest" | LC_ALL=C sort -r >"$work/made"
   while IFS= read -r file; do
-    rm -f -- "$file" || fail "$file cannot be removed; run this again when it can"
+    rm -f -- "$file" "$file$new" || fail "$file cannot be removed; run this again when it can"
   done <"$work/files"
   # Last, so that an interrupted removal can be repeated.
-  rm -f -- "$manifest"
+  rm -f -- "$manifest" "$manifest$new"
   while IFS= read -r folder; do rmdir -- "$folder" 2>/dev/null || true; done <"$work/made"
 }
 
@@ -591,6 +588,7 @@ uninstall_hearth() {
 deleted; stop it first. Nothing was changed"
     [ ! -s "$work/data" ] || ask_to_delete
   fi
+  if [ "$keep" != everything ] && [ -s "$work/data" ]; then delete_data; fi
   if [ -f "$manifest" ]; then
     tell_running "It goes on until you stop it."
     remove_files
@@ -598,12 +596,9 @@ deleted; stop it first. Nothing was changed"
   else
     say "There is no Hearth under $prefix that this installer put there (another --prefix?)."
   fi
-  [ -s "$work/data" ] || return 0
-  if [ "$keep" = everything ]; then
+  if [ "$keep" = everything ] && [ -s "$work/data" ]; then
     say "Your keys and data were kept:"
     sed 's/^/  /' "$work/data"
-  else
-    delete_data
   fi
 }
 
@@ -628,6 +623,8 @@ clean_up() {
 main() {
   read_arguments "$@"
   find_places
+  # What a file is called until it is whole.
+  new=.hearth-new
   staged='' pending='' placing=no fresh=no status=0
   work=$(mktemp -d "${TMPDIR:-/tmp}/hearth-install.XXXXXX") || fail "no temporary folder can be made"
   trap 'status=$?; trap - EXIT; clean_up; exit "$status"' EXIT

@@ -120,7 +120,7 @@ pack() {
         owner='--uid 0 --gid 0 --numeric-owner'
       fi
       # shellcheck disable=SC2086 # several words on purpose
-      (cd "$work" && tar --format=ustar $owner -cf "$top.tar" -T list && gzip -n -9 "$top.tar")
+      (cd "$work" && tar --format=ustar $owner -cf "$top.tar" -T list && gzip -n "$top.tar")
       ;;
   esac
   mv -f "$work/$archive" "$out/$archive.new"

@@ -5,36 +5,42 @@ class HearthMiner < Formula
   version "@VERSION@"
   license any_of: ["MIT", "Apache-2.0"]
 
+  # @IF aarch64-apple-darwin@
   on_macos do
-    # @IF aarch64-apple-darwin@
     on_arm do
       url "@URL@"
       sha256 "@SHA256@"
     end
-    # @END@
-    # @IF x86_64-apple-darwin@
+  end
+
+  # @END@
+  # @IF x86_64-apple-darwin@
+  on_macos do
     on_intel do
       url "@URL@"
       sha256 "@SHA256@"
     end
-    # @END@
   end
 
+  # @END@
+  # @IF aarch64-unknown-linux-gnu@
   on_linux do
-    # @IF aarch64-unknown-linux-gnu@
     on_arm do
       url "@URL@"
       sha256 "@SHA256@"
     end
-    # @END@
-    # @IF x86_64-unknown-linux-gnu@
+  end
+
+  # @END@
+  # @IF x86_64-unknown-linux-gnu@
+  on_linux do
     on_intel do
       url "@URL@"
       sha256 "@SHA256@"
     end
-    # @END@
   end
 
+  # @END@
   def install
     bin.install "bin/hearth"
     man1.install Dir["share/man/man1/*.1"]
