@@ -9,7 +9,7 @@ use crate::clock::Entropy;
 
 const DEV: &str = "bottom drive obey lake curtain smoke basket hold race lonely fit walk";
 const SEED: &str = "0x9f8e7d6c5b4a39281706f5e4d3c2b1a00f1e2d3c4b5a69788796a5b4c3d2e1f0";
-const VECTORS: &str = include_str!("../../../tests/vectors/key_uris.json");
+const VECTORS: &str = include_str!("../../../tests/wallet/key_uris.json");
 
 fn secret(text: &str) -> KeySecret {
     KeySecret::parse(text).unwrap()
