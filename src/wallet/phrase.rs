@@ -162,18 +162,25 @@ impl fmt::Debug for Phrase {
 pub fn nearest(wrong: &str) -> Vec<&'static str> {
     // Nobody mistypes a word into one much longer than the longest of the list (8 letters).
     let letters: Zeroizing<Vec<char>> = Zeroizing::new(wrong.chars().take(24).collect());
-    let mut judged: Vec<(usize, &'static str)> = Language::English
+    let mut judged: Vec<(usize, bool, &'static str)> = Language::English
         .word_list()
         .iter()
         .filter_map(|word| {
-            let begins_alike = letters.len() >= 4 && word.chars().take(4).eq(letters[..4].to_vec());
+            let begins_alike =
+                letters.len() >= 4 && word.chars().take(4).eq(letters[..4].iter().copied());
             let edits = distance(&letters, word);
-            let cost = 2 * edits - usize::from(begins_alike).min(edits);
-            (edits <= 2 && edits < letters.len() || begins_alike).then_some((cost, *word))
+            // Who wrote down the first four letters of each word wrote enough.
+            let cost = match begins_alike && word.chars().zip(&*letters).all(|(a, b)| a == *b) {
+                true => 0,
+                false => 2 * edits - usize::from(begins_alike).min(edits),
+            };
+            let alike = begins_alike || (edits <= 2 && edits < letters.len());
+            // Of equals the one with the same first letter.
+            alike.then_some((cost, word.chars().next() != letters.first().copied(), *word))
         })
         .collect();
     judged.sort_unstable();
-    judged.into_iter().take(PROPOSALS).map(|(_, word)| word).collect()
+    judged.into_iter().take(PROPOSALS).map(|(_, _, word)| word).collect()
 }
 
 /// How many letters must be added, dropped, changed, or swapped with their neighbour.
@@ -201,8 +208,7 @@ mod tests {
 
     use super::*;
 
-    const DEV: &str =
-        "bottom drive obey lake curtain smoke basket hold race lonely fit walk";
+    const DEV: &str = "bottom drive obey lake curtain smoke basket hold race lonely fit walk";
 
     fn refusal(text: &str) -> PhraseError {
         Phrase::parse(text).unwrap_err()

@@ -112,7 +112,8 @@ impl KeySecret {
 
     /// The key pair.
     pub fn pair(&self) -> Result<HotkeyPair, HotkeyError> {
-        HotkeyPair::from_secret(&self.expanded()?)
+        let secret = self.expanded()?;
+        HotkeyPair::from_secret(&secret)
     }
 
     /// The key of device `number`: below the same words (`//hearth//N`), or derived from the seed the
@@ -151,7 +152,7 @@ impl KeySecret {
 
     /// The secret as the bytes that key stores keep: JSON with a version.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let mut stored = Stored { version: u64::from(VERSION), ..Stored::default() };
+        let mut stored = Stored::default();
         match self {
             Self::Phrase { phrase, password, path } => {
                 stored.words = Some(phrase.text().to_string());
@@ -161,6 +162,7 @@ impl KeySecret {
             Self::Seed(seed) => stored.seed = Some(hex::encode(seed.as_slice())),
             Self::Expanded(secret) => stored.expanded = Some(hex::encode(secret.as_slice())),
         }
+        stored.version = u64::from(VERSION);
         // Room for all of it at once: a growing buffer would leave copies behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(stored.room()));
         // Writing plain texts into memory never fails.
@@ -298,9 +300,13 @@ fn fixed<const N: usize>(digits: &str) -> Result<Zeroizing<[u8; N]>, StoredSecre
 
 impl Drop for Stored {
     fn drop(&mut self) {
-        for text in
-            [&mut self.words, &mut self.password, &mut self.path, &mut self.seed, &mut self.expanded]
-        {
+        for text in [
+            &mut self.words,
+            &mut self.password,
+            &mut self.path,
+            &mut self.seed,
+            &mut self.expanded,
+        ] {
             text.zeroize();
         }
     }
