@@ -20,6 +20,11 @@ use crate::telemetry::{Event, Severity};
 /// So long a self-test may take when nobody asked for it.
 pub const TEST_LIMIT: Duration = Duration::from_secs(45);
 
+/// Code: a device computes wrong numbers, and is not used.
+pub const KERNEL_FAILED: &str = "kernel-failed";
+/// Code: a kernel runs in a slower form.
+pub const KERNEL_REPLACED: &str = "kernel-replaced";
+
 /// The backends on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Backend {
@@ -55,7 +60,7 @@ pub fn open(
         return Ok(processor(Vec::new()));
     }
     let mut findings = Vec::new();
-    let mut last = None;
+    let (mut last, mut code) = (None, Exit::NoDevice.code());
     for (place, report) in adapters().iter().enumerate() {
         let software = report.kind == DeviceKind::SoftwareGpu;
         if report.refusal.is_some() || (software && backend == Backend::Auto) {
@@ -66,6 +71,7 @@ pub fn open(
                 findings.extend(replacements(report, &verdict));
                 if let Some(why) = verdict.refusal {
                     findings.push(failed(report, &why, backend));
+                    code = KERNEL_FAILED;
                     last = Some(format!("{} cannot be used: {why}. {}", report.name, remedy()));
                     continue;
                 }
@@ -78,7 +84,7 @@ pub fn open(
         }
     }
     match (backend, last) {
-        (Backend::Wgpu, Some(why)) => Err(Failure::new(Exit::NoDevice, why)),
+        (Backend::Wgpu, Some(why)) => Err(Failure::new(Exit::NoDevice, why).coded(code)),
         (Backend::Wgpu, None) => WgpuDevice::open(&AdapterChoice::AllowSoftware)
             .map(|device| Opened { device: Arc::new(device), findings })
             .map_err(|error| Failure::new(Exit::NoDevice, error)),
@@ -161,7 +167,7 @@ pub fn replacements(report: &AdapterReport, verdict: &Verdict) -> Option<Event> 
         report.driver,
     );
     let fix = "Update the driver; Hearth tests the fast form again with another one.".to_owned();
-    Some(finding(Severity::Warning, "kernel-replaced", what, fix))
+    Some(finding(Severity::Warning, KERNEL_REPLACED, what, fix))
 }
 
 /// The finding for a device that may not be used.
@@ -172,7 +178,7 @@ fn failed(report: &AdapterReport, why: &str, backend: Backend) -> Event {
         (Severity::Error, "it is not used")
     };
     let what = format!("{} failed the self-test: {why}; {then}.", report.name);
-    finding(severity, "kernel-failed", what, remedy().to_owned())
+    finding(severity, KERNEL_FAILED, what, remedy().to_owned())
 }
 
 fn remedy() -> &'static str {

@@ -1,10 +1,12 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
 pub mod bench;
+pub mod completions;
 pub mod demo;
 pub mod device;
 pub mod devices;
 pub mod exit;
+pub mod man;
 pub mod print;
 pub mod run;
 pub mod signals;
@@ -41,6 +43,10 @@ pub enum Command {
     Bench(bench::BenchArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
+    /// A shell's completions, printed
+    Completions(completions::CompletionsArguments),
+    /// The manual pages, one per command
+    Man(man::ManArguments),
 }
 
 /// The threads that the network, timers and faces share.
@@ -60,5 +66,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }

@@ -18,7 +18,6 @@ use crate::clock::Clock;
 use crate::compute::{BuildError, Device, DeviceFault, DeviceKind, Form};
 use crate::config::folders::Folders;
 use crate::model::{PlanError, StageError};
-use crate::training::memory::available_host_memory;
 
 use items::{Scale, others, square};
 use measure::Effort;
@@ -96,9 +95,16 @@ pub enum BenchError {
     },
 }
 
+impl BenchError {
+    /// The stable word of an error that `hearth explain` says more about than about its exit code.
+    fn code(&self) -> Option<&'static str> {
+        matches!(self, Self::Wrong { .. }).then_some("results-wrong")
+    }
+}
+
 /// Runs the command.
 pub fn run(arguments: &BenchArguments) -> Result<Exit, Failure> {
-    let folders = Folders::find().map_err(|error| Failure::new(Exit::Disk, error))?;
+    let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let clock = Clock::system();
     let opened = device::open(arguments.backend, &folders, &clock, &mut |line| eprintln!("{line}"))?;
     let depth = if arguments.quick { Depth::Quick } else { Depth::Full };
@@ -115,9 +121,10 @@ pub fn run(arguments: &BenchArguments) -> Result<Exit, Failure> {
             BenchError::Build(_) | BenchError::Device(_) => Exit::NoDevice,
             _ => Exit::Failed,
         };
-        Failure::new(exit, error)
+        let code = error.code().unwrap_or(exit.code());
+        Failure::new(exit, error).coded(code)
     })?;
-    record::keep(&folders, &record).map_err(|error| Failure::new(Exit::Disk, error))?;
+    record::keep(&folders, &record).map_err(|error| Failure::of_folder(&error))?;
     match told.and_then(|()| printer.end(&record)) {
         // Who closed the pipe has read enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -274,7 +281,7 @@ impl Bench<'_> {
             _ => (0, stage + again + reference),
         };
         let lacks = |needed: u64, there: Option<u64>| there.is_some_and(|there| there < needed);
-        if lacks(on_device, info.memory) || lacks(on_host, available_host_memory()) {
+        if lacks(on_device, info.memory) || lacks(on_host, crate::host::memory::available()) {
             return Err("there is not enough free memory".to_owned());
         }
         Ok(())

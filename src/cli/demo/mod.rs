@@ -28,12 +28,12 @@ pub fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
     let style = face::style(arguments.headless, arguments.json);
     let log = face::start_log(style);
     let feed = open_feed(&plan)?;
-    let folders = Folders::find().map_err(|error| Failure::new(Exit::Disk, error))?;
+    let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let clock = Clock::system();
     let opened = device::open(arguments.backend, &folders, &clock, &mut face::notice)?;
     face::tell(style, &opened.findings, &clock)?;
     let folder = DemoFolder::make(&folders, &mut Entropy::system())
-        .map_err(|error| Failure::new(Exit::Disk, error))?;
+        .map_err(|error| Failure::of_folder(&error))?;
     let recorder = match &arguments.record {
         None => Recorder::off(),
         Some(path) => Recorder::to_file(path).map_err(|error| {
@@ -62,7 +62,7 @@ pub fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
 }
 
 fn open_feed(plan: &DemoPlan) -> Result<Arc<Feed>, Failure> {
-    let wrong = |error: FeedError| Failure::new(Exit::Configuration, error);
+    let wrong = |error: FeedError| Failure::new(Exit::Configuration, error).coded("text-unusable");
     let tokenizer = plan.tokenizer.load(&plan.source, plan.preset.vocab_size).map_err(wrong)?;
     let tokens = plan.preset.seq * plan.preset.batch;
     let feed = Feed::new(plan.source.clone(), Arc::new(tokenizer), tokens).map_err(wrong)?;

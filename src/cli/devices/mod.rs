@@ -37,7 +37,7 @@ pub struct DevicesArguments {
 
 /// Runs the command.
 pub fn run(arguments: &DevicesArguments) -> Result<Exit, Failure> {
-    let folders = Folders::find().map_err(|error| Failure::new(Exit::Disk, error))?;
+    let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     if arguments.test {
         test_all(&folders)?;
     }

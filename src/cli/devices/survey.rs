@@ -10,7 +10,6 @@ use crate::compute::cpu::CpuDevice;
 use crate::compute::wgpu::{AdapterReport, adapters};
 use crate::compute::{Device, DeviceInfo, DeviceKind};
 use crate::config::folders::Folders;
-use crate::training::memory::available_host_memory;
 
 /// An adapter.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,7 +95,7 @@ impl Survey {
 
 /// Looks at the machine. Without folders (no home directory) nothing that was kept is known.
 pub fn survey(folders: Option<&Folders>) -> Survey {
-    let free = available_host_memory();
+    let free = crate::host::memory::available();
     let reports = adapters();
     let gpus = if reports.is_empty() { SystemGpus::default() } else { SystemGpus::ask() };
     let facts = reports.iter().map(|report| facts(report, &gpus, free, folders)).collect();
