@@ -58,7 +58,11 @@ fn devices_are_listed_with_the_choice_and_its_reason() {
     assert_eq!(choice["bench_peak_gflops"], Value::Null);
     let text = hearth(home.path(), &["devices"]);
     let text = String::from_utf8(text.stdout).unwrap();
-    assert!(text.contains("Hearth takes") && text.contains("not measured yet") || text.contains("Not measured yet"), "{text}");
+    assert!(
+        text.contains("Hearth takes") && text.contains("not measured yet")
+            || text.contains("Not measured yet"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -114,7 +118,10 @@ fn the_self_test_runs_once_and_again_when_its_verdict_is_damaged() {
         said
     };
     let first = tested();
-    assert!(first[0].starts_with("Testing the kernels") && first[1].contains("passed"), "{first:?}");
+    assert!(
+        first[0].starts_with("Testing the kernels") && first[1].contains("passed"),
+        "{first:?}"
+    );
     assert!(tested().is_empty(), "the second start tested again");
     let listed = events(&hearth(home.path(), &["devices", "--json"]));
     let adapter = listed.iter().find(|e| e["event"] == "adapter").unwrap();

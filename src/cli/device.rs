@@ -17,8 +17,16 @@ use crate::compute::{Device, DeviceKind};
 use crate::config::folders::Folders;
 use crate::telemetry::{Event, Severity};
 
-/// So long a self-test may take when nobody asked for it.
-pub const TEST_LIMIT: Duration = Duration::from_secs(45);
+/// So long a self-test goes on when nobody asked for it, once every kernel has been run.
+pub const TEST_TIME: Duration = Duration::from_secs(10);
+/// So long it may take to run every kernel once, which compiles it.
+pub const TEST_LIMIT: Duration = Duration::from_secs(90);
+
+/// Whether a self-test that nobody asked for has taken long enough.
+pub fn patience(elapsed: Duration, progress: Progress) -> ControlFlow<()> {
+    let limit = if progress.covered { TEST_TIME } else { TEST_LIMIT };
+    if elapsed < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+}
 
 /// Code: a device computes wrong numbers, and is not used.
 pub const KERNEL_FAILED: &str = "kernel-failed";
@@ -89,7 +97,10 @@ pub fn open(
             .map(|device| Opened { device: Arc::new(device), findings })
             .map_err(|error| Failure::new(Exit::NoDevice, error)),
         (_, why) => {
-            tracing::info!("no GPU: {}; using the processor", why.as_deref().unwrap_or("none found"));
+            tracing::info!(
+                "no GPU: {}; using the processor",
+                why.as_deref().unwrap_or("none found")
+            );
             Ok(processor(findings))
         }
     }
@@ -116,12 +127,8 @@ fn open_tested(
         if report.driver.is_empty() { "unnamed" } else { &report.driver },
     ));
     let start = clock.now();
-    let verdict = test(&device, report, folders, clock, &mut |_| {
-        if clock.now().since(start) < TEST_LIMIT {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
+    let verdict = test(&device, report, folders, clock, &mut |progress| {
+        patience(clock.now().since(start), progress)
     });
     notice(&format!("{}: {} ({:.1} s).", report.name, verdict.words(), verdict.seconds));
     Ok((device.with_choice(verdict.choice()), verdict))

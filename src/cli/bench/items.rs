@@ -227,8 +227,8 @@ fn copy(numbers: usize) -> Item {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::check::check;
     use crate::compute::Program;
+    use crate::compute::check::check;
 
     #[test]
     fn every_item_is_a_program_that_devices_take() {

@@ -10,7 +10,9 @@ use crate::compute::conformance::REAL_LIMIT;
 use crate::compute::conformance::setup::Numbers;
 use crate::compute::cpu::CpuDevice;
 use crate::compute::op::View;
-use crate::compute::{Data, DataMut, Device, DeviceFault, Element, Executor, Form, Op, Program, SlotId};
+use crate::compute::{
+    Data, DataMut, Device, DeviceFault, Element, Executor, Form, Op, Program, SlotId,
+};
 
 /// Elements of a product that are worked out for comparison.
 const SAMPLES: usize = 48;
@@ -33,9 +35,7 @@ pub fn bench(
     executor.run(MEASURED)?;
     // Before anything is run a second time: some ops work in place.
     let check = match item.op {
-        Op::Gemm { form, a, b, c, .. } => {
-            products(executor.as_mut(), form, [a, b, c], &content)?
-        }
+        Op::Gemm { form, a, b, c, .. } => products(executor.as_mut(), form, [a, b, c], &content)?,
         _ => whole(item, executor.as_mut(), &content)?,
     };
     let seconds = measure(clock, effort, |runs| {
@@ -181,7 +181,8 @@ impl Comparison {
     /// The next pair.
     pub(super) fn add(&mut self, got: f64, want: f64) {
         // Signs that look random, so that the sum notices numbers in the wrong place.
-        let sign = if (self.count.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63) == 0 { 1.0 } else { -1.0 };
+        let sign =
+            if (self.count.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63) == 0 { 1.0 } else { -1.0 };
         self.count += 1;
         self.got += sign * got;
         self.want += sign * want;

@@ -106,7 +106,8 @@ impl BenchError {
 pub fn run(arguments: &BenchArguments) -> Result<Exit, Failure> {
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let clock = Clock::system();
-    let opened = device::open(arguments.backend, &folders, &clock, &mut |line| eprintln!("{line}"))?;
+    let opened =
+        device::open(arguments.backend, &folders, &clock, &mut |line| eprintln!("{line}"))?;
     let depth = if arguments.quick { Depth::Quick } else { Depth::Full };
     let mut printer = print::Printer::new(arguments.json, io::stdout());
     let told = opened.findings.iter().try_for_each(|finding| printer.finding(finding));
@@ -244,7 +245,9 @@ impl Bench<'_> {
         }
         let what = "a layer of the 1B model";
         match stages::live_layer(self.peak(), 4.0) {
-            None => (self.tell)(BenchStep::Skipped(what, "this device would take minutes for a step")),
+            None => {
+                (self.tell)(BenchStep::Skipped(what, "this device would take minutes for a step"))
+            }
             Some(item) => match self.room_for(&item) {
                 Ok(()) => match self.step(&item) {
                     Err(BenchError::Build(error @ BuildError::OutOfMemory { .. })) => {

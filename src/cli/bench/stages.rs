@@ -13,7 +13,9 @@ use crate::compute::conformance::setup::Numbers;
 use crate::compute::conformance::{BF16_LIMIT, REAL_LIMIT};
 use crate::compute::cpu::CpuDevice;
 use crate::model::presets::{LIVE_1B_PARAMS, PRESETS, Preset, live_1b};
-use crate::model::{OptimizerKind, Stage, StageError, StageGradient, StageInput, StageKind, StageSpec};
+use crate::model::{
+    OptimizerKind, Stage, StageError, StageGradient, StageInput, StageKind, StageSpec,
+};
 use crate::protocol::splits::{Split, balanced_splits};
 
 /// Seed of weights and samples: the same numbers on every machine.
@@ -222,7 +224,8 @@ fn step_check(
         if got == want { 0.0 } else { (got - want).abs() / want.abs() }
     };
     // What crosses the wire is rounded there, so that it may differ by more.
-    let rounded = wire(&got.sent, &want.sent).error().max(wire(&got.returned, &want.returned).error());
+    let rounded =
+        wire(&got.sent, &want.sent).error().max(wire(&got.returned, &want.returned).error());
     let error = relative(got.grad_norm, want.grad_norm)
         .max(relative(got.loss, want.loss))
         .max(rounded * STEP_LIMIT / BF16_LIMIT);

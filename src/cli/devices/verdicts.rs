@@ -167,7 +167,10 @@ pub fn read(folders: &Folders, key: &VerdictKey) -> Option<Verdict> {
     let file: File<'_> = serde_json::from_str(&text).ok()?;
     let sum = blake3::hash(file.verdict.get().as_bytes()).to_hex();
     if sum.as_str() != file.checksum {
-        tracing::warn!("the kept verdict on {} is damaged: the kernels are tested anew", key.adapter);
+        tracing::warn!(
+            "the kept verdict on {} is damaged: the kernels are tested anew",
+            key.adapter
+        );
         return None;
     }
     let verdict: Verdict = serde_json::from_str(file.verdict.get()).ok()?;

@@ -49,7 +49,13 @@ pub(super) fn embed(m: usize, vocabulary: usize, e: usize, place: Place, word: &
     s.case(Op::Embed { tokens, table, out })
 }
 
-pub(super) fn embed_backward(m: usize, vocabulary: usize, e: usize, place: Place, word: &str) -> Case {
+pub(super) fn embed_backward(
+    m: usize,
+    vocabulary: usize,
+    e: usize,
+    place: Place,
+    word: &str,
+) -> Case {
     let mut s = Setup::new(format!("embed_backward_m{m}_v{vocabulary}_e{e}{word}"));
     let tokens = tokens(&mut s, m, vocabulary);
     let grad = s.input("grad", m, e, place);

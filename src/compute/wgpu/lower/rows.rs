@@ -139,9 +139,8 @@ impl Lowering<'_> {
                     self.operand(out.rows(at, n))?,
                 ];
                 let params = params(&[n, out.cols, first, count], &operands);
-                let constants = vec![("FIRST", constant(first == 0))];
                 let size = Size { groups: n * out.cols.div_ceil(GROUP), cost: n * out.cols * 32 };
-                self.call(&kernels::EMBED, constants, &operands, params, size);
+                self.call(&kernels::EMBED, Vec::new(), &operands, params, size);
             }
         }
         Ok(())
@@ -203,9 +202,8 @@ impl Lowering<'_> {
                 self.operand(cut(targets))?,
                 self.operand(cut(losses))?,
             ];
-            let by_four = self.may_be_by_four()
-                && logits.cols.is_multiple_of(4)
-                && operands[0].is_by_four();
+            let by_four =
+                self.may_be_by_four() && logits.cols.is_multiple_of(4) && operands[0].is_by_four();
             let mut params = vec![word(n), word(logits.cols)];
             params.extend(operands[0].place(if by_four { 4 } else { 1 }));
             params.extend(operands[1..].iter().flat_map(|o| o.place(1)));

@@ -7,9 +7,9 @@ use super::device;
 use crate::compute::conformance::{Case, cases};
 use crate::compute::kind::OpKind;
 use crate::compute::selftest::{Outcome, TestReport, Thoroughness, run_cases};
+use crate::compute::wgpu::WgpuDevice;
 use crate::compute::wgpu::choice::KernelForm;
 use crate::compute::wgpu::kernels::Variant;
-use crate::compute::wgpu::WgpuDevice;
 
 const HOW: Thoroughness = Thoroughness { repeats: 2, drawn: 0, seed: 1 };
 

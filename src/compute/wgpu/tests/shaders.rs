@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
+use crate::compute::kind::OpKind;
 use crate::compute::layout::{Element, Layout, Role};
 use crate::compute::op::{AttentionShape, Form, Op, Rotation, View, Write};
-use crate::compute::kind::OpKind;
 use crate::compute::wgpu::choice::{KernelChoice, KernelForm};
 use crate::compute::wgpu::kernels::Variant;
 use crate::compute::wgpu::lower::{Bounds, Class, Lowering};
@@ -77,19 +77,21 @@ fn every_variant() -> BTreeMap<String, Variant> {
     for class in [Class::Gpu, Class::Processor] {
         for subgroup in [None, Some(8)] {
             for form in [KernelForm::Shared, KernelForm::Alone, KernelForm::Single] {
-            let choice =
-                OpKind::ALL.into_iter().fold(KernelChoice::default(), |c, kind| c.with(kind, form));
-            let (binding, align, cost) = (1 << 27, 256, u64::MAX);
-            let bounds = Bounds { binding, align, cost, class, subgroup, choice };
-            for (rows, cols, head_dim) in [(128, 128, 64), (7, 19, 6), (2048, 2048, 128)] {
-                let mut layout = Layout::default();
-                let ops = every_op(&mut layout, rows, cols, head_dim);
-                let mut lowering = Lowering::new(&layout, bounds);
-                for op in &ops {
-                    lowering.op(op).unwrap_or_else(|why| panic!("{op:?}: {why}"));
+                let choice = OpKind::ALL
+                    .into_iter()
+                    .fold(KernelChoice::default(), |c, kind| c.with(kind, form));
+                let (binding, align, cost) = (1 << 27, 256, u64::MAX);
+                let bounds = Bounds { binding, align, cost, class, subgroup, choice };
+                for (rows, cols, head_dim) in [(128, 128, 64), (7, 19, 6), (2048, 2048, 128)] {
+                    let mut layout = Layout::default();
+                    let ops = every_op(&mut layout, rows, cols, head_dim);
+                    let mut lowering = Lowering::new(&layout, bounds);
+                    for op in &ops {
+                        lowering.op(op).unwrap_or_else(|why| panic!("{op:?}: {why}"));
+                    }
+                    variants
+                        .extend(lowering.take().into_iter().map(|c| (c.variant.key(), c.variant)));
                 }
-                variants.extend(lowering.take().into_iter().map(|c| (c.variant.key(), c.variant)));
-            }
             }
         }
     }
