@@ -51,4 +51,10 @@ for tool in shellcheck zip; do
   fi
 done
 
+# Bittensor's wallet library is installed by the tests of wallet files, into a folder of the build.
+if [ "$(uname -s)" = Linux ] && ! python3 -c "import ensurepip, venv" >/dev/null 2>&1; then
+  install python3 python3-venv ||
+    echo "no Python that makes environments: $why; the tests against the wallet library are skipped"
+fi
+
 exec cargo test --release --no-fail-fast "$@"
