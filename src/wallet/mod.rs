@@ -2,7 +2,13 @@
 //! `network`, because keys outlive connections and come from places (files, stores) that the network
 //! must not know.
 
-pub mod file;
+pub mod address;
+pub mod bittensor;
+pub mod derivation;
+pub mod phrase;
+pub mod secret;
+
+pub use bittensor::file;
 
 use std::fmt;
 
