@@ -1,11 +1,13 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
+pub mod completions;
 pub mod config;
 pub mod demo;
 pub mod device;
 pub mod doctor;
 pub mod exit;
 pub mod explain;
+pub mod man;
 pub mod print;
 pub mod run;
 pub mod signals;
@@ -44,6 +46,10 @@ pub enum Command {
     Explain(explain::ExplainArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
+    /// A shell's completions, printed
+    Completions(completions::CompletionsArguments),
+    /// The manual pages, one per command
+    Man(man::ManArguments),
 }
 
 /// The threads that the network, timers and faces share.
@@ -64,5 +70,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Config(arguments) => config::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }

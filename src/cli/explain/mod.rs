@@ -179,7 +179,11 @@ mod tests {
             assert!(seen.insert(page.code), "{} has two pages", page.code);
             assert!(!page.title.ends_with('.') && page.title.len() < 60, "{}", page.code);
             for text in [page.what, page.why, page.now] {
-                assert!(text.ends_with('.') && text.len() >= "Nothing.".len(), "{}: {text}", page.code);
+                assert!(
+                    text.ends_with('.') && text.len() >= "Nothing.".len(),
+                    "{}: {text}",
+                    page.code
+                );
             }
         }
     }
