@@ -6,6 +6,7 @@ pub mod device;
 pub mod exit;
 pub mod man;
 pub mod print;
+pub mod reference;
 pub mod run;
 pub mod signals;
 
@@ -16,6 +17,7 @@ pub use exit::{Exit, Failure};
 /// Train a large language model together, at home.
 #[derive(Debug, Parser)]
 #[command(name = "hearth", version, about, long_about = LONG_ABOUT, arg_required_else_help = true)]
+#[command(after_long_help = reference::after_help())]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -37,9 +39,9 @@ pub enum Command {
     Run(run::RunArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
-    /// A shell's completions, printed
+    /// Print a shell's completions (the installer has put them in place)
     Completions(completions::CompletionsArguments),
-    /// The manual pages, one per command
+    /// Print the manual, or write its pages into a folder
     Man(man::ManArguments),
 }
 
