@@ -45,7 +45,7 @@ if [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ]; then
 fi
 
 # Read by the tests of the installers.
-for tool in shellcheck zip; do
+for tool in shellcheck zip busybox; do
   if [ "$(uname -s)" = Linux ] && ! command -v "$tool" >/dev/null 2>&1; then
     install "$tool" || echo "no $tool: $why; the tests that need it are skipped"
   fi
