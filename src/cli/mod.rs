@@ -2,12 +2,16 @@
 
 pub mod bench;
 pub mod completions;
+pub mod config;
 pub mod demo;
 pub mod device;
 pub mod devices;
+pub mod doctor;
 pub mod exit;
+pub mod explain;
 pub mod man;
 pub mod print;
+pub mod reference;
 pub mod run;
 pub mod signals;
 
@@ -18,6 +22,7 @@ pub use exit::{Exit, Failure};
 /// Train a large language model together, at home.
 #[derive(Debug, Parser)]
 #[command(name = "hearth", version, about, long_about = LONG_ABOUT, arg_required_else_help = true)]
+#[command(after_long_help = reference::after_help())]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -41,11 +46,17 @@ pub enum Command {
     Devices(devices::DevicesArguments),
     /// How fast this machine computes, with a checksum
     Bench(bench::BenchArguments),
+    /// Look for what is wrong here, and say what to do about it
+    Doctor(doctor::DoctorArguments),
+    /// The settings: what they are, where they come from, and changing them
+    Config(config::ConfigArguments),
+    /// What a code means: what, why, what now
+    Explain(explain::ExplainArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
-    /// A shell's completions, printed
+    /// Print a shell's completions (the installer has put them in place)
     Completions(completions::CompletionsArguments),
-    /// The manual pages, one per command
+    /// Print the manual, or write its pages into a folder
     Man(man::ManArguments),
 }
 
@@ -65,6 +76,9 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Config(arguments) => config::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),

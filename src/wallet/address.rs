@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use bip39::Language;
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
+use crate::protocol::ids::Hotkey;
 use crate::protocol::ss58::{self, Ss58Error};
 
 /// Letters of an SS58 address with prefix 42; no other length is possible.
@@ -18,12 +20,22 @@ const EXAMPLE: &str = "a right one has 48 letters and digits, such as 5FHneW46â€
 
 /// An address that may be paid. Its secret is never needed, and never here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PayoutAddress(String);
+pub struct PayoutAddress(Hotkey);
 
 impl PayoutAddress {
+    /// The address of a key.
+    pub fn of_key(key: &Hotkey) -> Self {
+        Self(key.clone())
+    }
+
+    /// The address as that of a key.
+    pub fn key(&self) -> &Hotkey {
+        &self.0
+    }
+
     /// The text of the address.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
@@ -31,14 +43,13 @@ impl FromStr for PayoutAddress {
     type Err = Ss58Error;
 
     fn from_str(text: &str) -> Result<Self, Ss58Error> {
-        let text = text.trim();
-        ss58::decode(text).map(|_| Self(text.to_owned()))
+        text.trim().parse().map(Self)
     }
 }
 
 impl fmt::Display for PayoutAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -180,13 +191,14 @@ fn is_secret(text: &str) -> bool {
         || ["secretPhrase", "secretSeed", "privateKey"].iter().any(|field| text.contains(field));
     // A path after the words or the seed makes it no less of a secret.
     let base = text.split('/').next().unwrap_or(text);
-    let mut words = base.split_whitespace().map(str::to_lowercase).take(24).peekable();
-    let known = |word: String| Language::English.find_word(&word).is_some();
-    let several = base.split_whitespace().nth(1).is_some();
-    // The last word may still be written.
-    let count = base.split_whitespace().take(24).count();
-    let mostly = words.by_ref().filter(|word| known(word.clone())).count();
-    let phrase = several && mostly >= 2 && 2 * mostly > count;
+    let words: Vec<&str> = base.split_whitespace().take(24).collect();
+    let known = |word: &&&str| {
+        let word = Zeroizing::new(word.to_lowercase());
+        Language::English.find_word(&word).is_some()
+    };
+    let count = words.iter().filter(known).count();
+    // Not all: one may be mistyped, and the last may still be written.
+    let phrase = count >= 2 && 2 * count > words.len();
     let digits = base.trim();
     let bare = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X"));
     let hex = bare.unwrap_or(digits).bytes().all(|letter| letter.is_ascii_hexdigit());

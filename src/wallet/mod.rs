@@ -3,10 +3,12 @@
 //! must not know.
 
 pub mod address;
+pub mod bittensor;
 pub mod derivation;
-pub mod file;
 pub mod phrase;
 pub mod secret;
+
+pub use bittensor::file;
 
 use std::fmt;
 

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod mine;
+mod practice;
 mod privacy;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
@@ -9,12 +10,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use arguments::{Consent, Relays, RunArguments, RunPlan};
+pub(super) use arguments::{hosts, relays};
+pub use mine::hub_of;
 pub use privacy::{PrivacyArguments, run as run_privacy};
 
 use super::demo::face;
 use super::{Exit, Failure, device};
 use crate::clock::Clock;
 use crate::config::folders::{Folders, RunLock, prepare};
+use crate::config::network::NetworkChoice;
 use crate::config::settings::Settings;
 use crate::miner::Joining;
 use crate::wallet::HotkeyPair;
@@ -26,7 +30,12 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let style = face::style(arguments.headless, arguments.json);
     let log = face::start_log(style);
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
-    let plan = RunPlan::new(&settings(arguments, &folders)?)?;
+    let settings = settings(arguments, &folders)?;
+    if arguments::network(&settings)? == NetworkChoice::Practice {
+        let backend = arguments::backend(&settings)?;
+        return practice::run(arguments, backend, &folders, style, log);
+    }
+    let plan = RunPlan::new(&settings)?;
     let hotkey = hotkey(&plan.hotkey_file)?;
     if plan.consent == Consent::Needed && !agrees(arguments)? {
         return Ok(Exit::Done);
