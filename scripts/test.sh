@@ -4,7 +4,8 @@
 # The kernels are also tested on a GPU adapter. Where there is none, Mesa's software Vulkan driver
 # is installed (Debian and Ubuntu, when this may be done without a question); where that cannot be
 # done, one line says so and those tests are skipped by name. The same goes for the tests of links
-# between homes, which need root, `ip` and `nft`. Arguments go to `cargo test`.
+# between homes, which need root, `ip` and `nft`, and for those of a real keyring, which need
+# gnome-keyring and `dbus-run-session`. Arguments go to `cargo test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -41,6 +42,13 @@ if [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ]; then
   if ! command -v ip >/dev/null 2>&1 || ! command -v nft >/dev/null 2>&1; then
     install iproute2 nftables ||
       echo "no ip or nft: $why; the tests of links between homes are skipped"
+  fi
+fi
+
+if [ "$(uname -s)" = Linux ]; then
+  if ! command -v dbus-run-session >/dev/null 2>&1 || ! command -v gnome-keyring-daemon >/dev/null 2>&1; then
+    install dbus gnome-keyring ||
+      echo "no gnome-keyring or dbus-run-session: $why; the tests of a real keyring are skipped"
   fi
 fi
 

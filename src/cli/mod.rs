@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod device;
 pub mod exit;
+pub mod keys;
 pub mod print;
 pub mod run;
 pub mod signals;
@@ -35,6 +36,8 @@ pub enum Command {
     Run(run::RunArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
+    /// Make, bring, keep, show and remove hotkeys
+    Keys(keys::KeysArguments),
 }
 
 /// The threads that the network, timers and faces share.
@@ -52,5 +55,6 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
     }
 }

@@ -3,6 +3,7 @@
 //! must not know.
 
 pub mod file;
+pub mod store;
 
 use std::fmt;
 
