@@ -160,7 +160,7 @@ fn of_wallet(desk: &Desk, folder: &Path, hotkey: Option<&str>) -> Result<KeySecr
                 .map_err(|error| Failure::new(Exit::Key, error))?;
             desk.note("Decrypting, which takes some seconds and 512 MiB.");
             let unlocked = unlock_hotkey(&found.path, &password);
-            unlocked.map_err(|error| Failure::new(Exit::Key, error))
+            unlocked.map(|(secret, _)| secret).map_err(|error| Failure::new(Exit::Key, error))
         }
         HotkeyState::Encrypted => Err(usage(
             "this hotkey's file is encrypted, and its password is asked for at a terminal: run this \

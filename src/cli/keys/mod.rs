@@ -56,12 +56,13 @@ struct Desk {
 
 impl Desk {
     fn open(common: &Common) -> Result<Self, Failure> {
-        let folders = Folders::find().map_err(|error| Failure::new(Exit::Disk, error))?;
+        let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
         let file = common.passphrase_file.as_ref().map(|path| path.display().to_string());
         let flags = vec![(Key::PassphraseFile, file)];
         let environment = |name: &str| std::env::var(name).ok();
-        let settings = Settings::read(common.config.as_deref(), &folders.config, environment, flags)
-            .map_err(|error| Failure::new(Exit::Configuration, error))?;
+        let settings =
+            Settings::read(common.config.as_deref(), &folders.config, environment, flags)
+                .map_err(|error| Failure::of_settings(&error))?;
         Ok(Self {
             stores: KeyStores::open(&folders.data, &Clock::system()),
             passphrases: Passphrases::new(&settings),

@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &NewArguments) -> Result<Exit, Failure> {
     drop(phrase);
     let file = settings_file(&desk, arguments);
     edit::set(&file, &[(Key::PayoutAddress, Some(address.to_string()))])
-        .map_err(|error| Failure::new(Exit::Configuration, error))?;
+        .map_err(|error| Failure::new(Exit::Configuration, &error).coded(error.code()))?;
     desk.print(&format!("payout_address  {address}"))?;
     desk.note(&format!("Saved in {}. The coldkey's secret is forgotten here.", file.display()));
     Ok(Exit::Done)

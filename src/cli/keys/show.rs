@@ -62,8 +62,8 @@ pub(super) fn chosen(
     settings: &Settings,
     named: Option<&KeyName>,
 ) -> Result<KeyRecord, Failure> {
-    let wrong = |error| Failure::new(Exit::Configuration, error);
-    let set = settings.get::<KeyName>(Key::Hotkey).map_err(wrong)?.map(|given| given.value);
+    let set = settings.get::<KeyName>(Key::Hotkey).map_err(|error| Failure::of_settings(&error))?;
+    let set = set.map(|given| given.value);
     stores.choose(named.or(set.as_ref())).map_err(refused)
 }
 
