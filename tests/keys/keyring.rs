@@ -164,3 +164,37 @@ fn without_a_daemon_or_a_bus_an_encrypted_file_is_used_and_that_is_said() {
     assert!(succeeded(&no_daemon).contains("encrypted file"));
     assert!(said.contains("no Secret Service"), "{said}");
 }
+
+#[test]
+fn an_unlocked_key_needs_no_passphrase_until_it_is_locked() {
+    if Command::new("keyctl").arg("--version").output().is_err() {
+        println!("skipped: needs keyctl, which gives a session a kernel keyring of its own");
+        return;
+    }
+    let home = Home::new();
+    home.import("default", ALICE_SEED);
+    let passphrase = home.passphrase();
+    let script = format!(
+        "set -e\n$HEARTH keys unlock --passphrase-file {passphrase}\n\
+         $HEARTH keys export default --to {to}\n\
+         $HEARTH keys lock\n\
+         exec $HEARTH run --headless --accept-unpaid",
+        to = home.path().join("out").display()
+    );
+    let mut command = Command::new("keyctl");
+    alone(&mut command);
+    command
+        .args(["session", "-", "sh", "-c", &script])
+        .env("HEARTH", env!("CARGO_BIN_EXE_hearth"))
+        .env("HEARTH_HOME", home.path());
+    let output = command.output().unwrap();
+    no_secret_in(&output);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if said.contains("keyctl_join_session_keyring") || said.contains("kernel's keyring cannot") {
+        println!("skipped: this machine allows no kernel keyring: {said}");
+        return;
+    }
+    let out = home.path().join("out").join("hearth").join("hotkeys").join("default");
+    assert!(out.exists(), "{said}");
+    refused(&output, 4, &["--passphrase-file"]);
+}

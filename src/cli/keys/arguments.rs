@@ -32,6 +32,10 @@ pub enum KeysCommand {
     Move(MoveArguments),
     /// Forget a key
     Remove(RemoveArguments),
+    /// Remember the secret of an encrypted file in the kernel's keyring until a restart (Linux)
+    Unlock(UnlockArguments),
+    /// Forget what unlock remembered
+    Lock(UnlockArguments),
     /// Check that the words you wrote down are those of a key
     Verify(VerifyArguments),
 }
@@ -202,6 +206,16 @@ pub struct RemoveArguments {
     /// Do not ask for the name again
     #[arg(long)]
     pub yes: bool,
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `hearth keys unlock` and `hearth keys lock`.
+#[derive(Clone, Debug, Args)]
+pub struct UnlockArguments {
+    /// Which key [default: the one that hearth run takes]
+    pub name: Option<KeyName>,
     /// What every command takes.
     #[command(flatten)]
     pub common: Common,

@@ -40,6 +40,8 @@ pub fn run(arguments: &KeysArguments) -> Result<Exit, Failure> {
         KeysCommand::Export(arguments) => bring::export(arguments),
         KeysCommand::Move(arguments) => move_remove::move_key(arguments),
         KeysCommand::Remove(arguments) => move_remove::remove(arguments),
+        KeysCommand::Unlock(arguments) => move_remove::unlock(arguments),
+        KeysCommand::Lock(arguments) => move_remove::lock(arguments),
         KeysCommand::Verify(arguments) => verify::run(arguments),
     }
 }

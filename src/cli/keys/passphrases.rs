@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::config::settings::{Key, Settings};
 use crate::wallet::secret::KeySecret;
 use crate::wallet::store::{
-    AskPassphrase, KeyName, KeyStoreError, KeyStores, Passphrase, PassphraseError, Purpose,
+    AskPassphrase, KeyName, KeyRecord, KeyStoreError, KeyStores, Passphrase, PassphraseError, Purpose,
 };
 
 /// So often a passphrase may be mistyped at the terminal.
@@ -37,10 +37,26 @@ impl Passphrases {
         stores: &KeyStores,
         name: &KeyName,
     ) -> Result<KeySecret, KeyStoreError> {
+        self.tried(|ask| stores.get(name, ask))
+    }
+
+    /// Remembers the secret of a key in the kernel's keyring; asks again like [`Self::open`].
+    pub(super) fn unlock(
+        &mut self,
+        stores: &KeyStores,
+        name: &KeyName,
+    ) -> Result<KeyRecord, KeyStoreError> {
+        self.tried(|ask| stores.unlock(name, ask))
+    }
+
+    fn tried<T>(
+        &mut self,
+        work: impl Fn(&mut dyn AskPassphrase) -> Result<T, KeyStoreError>,
+    ) -> Result<T, KeyStoreError> {
         let mut left = TRIES;
         loop {
             left -= 1;
-            match stores.get(name, self) {
+            match work(self) {
                 Err(error) if error.is_wrong_passphrase() && self.typed && left > 0 => {
                     eprintln!("That is not the passphrase.");
                 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::cache::CacheError;
 use super::index::IndexError;
 use super::keyring::KeyringError;
 use super::passphrase::PassphraseError;
@@ -91,6 +92,12 @@ pub enum KeyStoreError {
         /// The system's words.
         why: String,
     },
+    /// A file is in the way.
+    #[error(
+        "there is a file {0} already, which may be somebody's only copy of a key, so it is left as it \
+         is: move it away, or choose another name"
+    )]
+    FileThere(PathBuf),
     /// Others can read the key file.
     #[error(
         "others on this machine can read the key file {0}, so it is not used: take that right away \
@@ -132,6 +139,9 @@ pub enum KeyStoreError {
     /// No passphrase.
     #[error(transparent)]
     Passphrase(#[from] PassphraseError),
+    /// The kernel's keyring.
+    #[error("{0}: use a passphrase file (--passphrase-file) where nobody can be asked")]
+    Cache(#[from] CacheError),
     /// The disk.
     #[error(transparent)]
     Folder(#[from] FolderError),

@@ -2,6 +2,7 @@
 //! passphrase. One place, so that every face (command, wizard, miner) finds the same keys, and so that
 //! a key is never deleted anywhere before it was read back elsewhere.
 
+mod cache;
 mod error;
 mod index;
 mod keyring;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use cache::CacheError;
 pub use error::KeyStoreError;
 pub use index::{IndexError, KeyRecord};
 pub use keyring::{KeyringError, NAME as KEYRING_NAME};
@@ -183,9 +185,27 @@ impl KeyStores {
         }
     }
 
-    /// All keys, by name. No secret is touched.
+    /// All keys, by name. No secret is touched. A key file that somebody put into the folder (a copy
+    /// from another machine, or all that is left of a lost list) counts as well.
     pub fn list(&self) -> Result<Vec<KeyRecord>, KeyStoreError> {
-        Ok(self.index.read()?)
+        let mut keys = self.index.read()?;
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if let Some(found) = self.unlisted(&entry.path())
+                && keys.iter().all(|key| key.name != found.name)
+            {
+                keys.push(found);
+            }
+        }
+        keys.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(keys)
+    }
+
+    /// What a key file says of itself.
+    fn unlisted(&self, path: &Path) -> Option<KeyRecord> {
+        let name: KeyName = path.file_name()?.to_str()?.strip_suffix(".key")?.parse().ok()?;
+        let address = sealed::address(&fs::read(path).ok()?).ok()?;
+        let (store, made) = (StoreKind::EncryptedFile, "unknown".to_owned());
+        Some(KeyRecord { name, address, store, device: None, made })
     }
 
     /// The key of that name.
@@ -260,6 +280,9 @@ impl KeyStores {
         ask: &mut dyn AskPassphrase,
     ) -> Result<KeySecret, KeyStoreError> {
         let record = self.find(name)?;
+        if let Some(secret) = unlocked(&record) {
+            return Ok(secret);
+        }
         let bytes = match record.store {
             StoreKind::Keyring => self.of_keyring(&record)?,
             StoreKind::EncryptedFile => self.of_file(&record, ask)?,
@@ -274,10 +297,31 @@ impl KeyStores {
         Ok(secret)
     }
 
+    /// Keeps the secret of an encrypted file in the kernel's keyring as well, so that nobody is asked
+    /// for its passphrase until [`KeyStores::lock`], or until the machine restarts.
+    pub fn unlock(
+        &self,
+        name: &KeyName,
+        ask: &mut dyn AskPassphrase,
+    ) -> Result<KeyRecord, KeyStoreError> {
+        let record = self.find(name)?;
+        let secret = self.get(name, ask)?;
+        cache::write(record.address.as_str(), &secret.to_bytes())?;
+        Ok(record)
+    }
+
+    /// Takes a secret out of the kernel's keyring again.
+    pub fn lock(&self, name: &KeyName) -> Result<KeyRecord, KeyStoreError> {
+        let record = self.find(name)?;
+        cache::forget(record.address.as_str());
+        Ok(record)
+    }
+
     /// Deletes a key's secret, and the key from the list. There is no way back but its words or a
     /// copy.
     pub fn remove(&self, name: &KeyName) -> Result<KeyRecord, KeyStoreError> {
         let record = self.find(name)?;
+        cache::forget(record.address.as_str());
         self.delete(&record)?;
         self.index.change(|keys| keys.retain(|key| key.name != *name))?;
         Ok(record)
@@ -303,6 +347,7 @@ impl KeyStores {
             keys.retain(|key| key.name != *name);
             keys.push(record.clone());
         })?;
+        cache::forget(before.address.as_str());
         let left_behind = self.delete(&before).err().map(|error| error.to_string());
         Ok(Moved { record, left_behind })
     }
@@ -334,6 +379,9 @@ impl KeyStores {
             }
             StoreKind::EncryptedFile => {
                 let path = self.file_of(name);
+                if path.exists() {
+                    return Err(KeyStoreError::FileThere(path));
+                }
                 let passphrase = ask.ask(name, Purpose::Lock)?;
                 let file = sealed::seal(&bytes, &record.address, &passphrase, self.cost, entropy)
                     .map_err(|error| KeyStoreError::Sealed { path: path.clone(), error })?;
@@ -402,6 +450,17 @@ impl KeyStores {
             }
         }
     }
+}
+
+/// The secret in the kernel's keyring, if it was put there and is that key's.
+fn unlocked(record: &KeyRecord) -> Option<KeySecret> {
+    let bytes = match record.store {
+        StoreKind::EncryptedFile => cache::read(record.address.as_str())?,
+        StoreKind::Keyring => return None,
+    };
+    let secret = KeySecret::from_bytes(&bytes).ok()?;
+    let is_it = *secret.pair().ok()?.address() == record.address;
+    is_it.then_some(secret)
 }
 
 fn gone(record: &KeyRecord) -> KeyStoreError {

@@ -146,6 +146,11 @@ pub(super) fn check(file: &[u8]) -> Result<(), SealError> {
     parts(file).map(|_| ())
 }
 
+/// Whose key it is, as the file says.
+pub(super) fn address(file: &[u8]) -> Result<Hotkey, SealError> {
+    parts(file).map(|(_, header, _)| header.address)
+}
+
 /// The first line, read and as it stands, and the bytes of the second.
 fn parts(file: &[u8]) -> Result<(&[u8], Header, Zeroizing<Vec<u8>>), SealError> {
     let end = file.iter().position(|byte| *byte == b'\n').unwrap_or(file.len());

@@ -105,6 +105,22 @@ fn what_cannot_be_opened_is_named_without_asking_in_vain() {
 }
 
 #[test]
+fn key_files_without_a_list_are_found_and_no_file_is_written_over() {
+    let home = Home::new();
+    home.keep("a", &secret()).unwrap();
+    fs::remove_file(home.folder.path().join("keys").join("keys.json")).unwrap();
+    let found = home.stores.choose(None).unwrap();
+    assert_eq!((found.name, found.address), (name("a"), secret().pair().unwrap().address().clone()));
+    assert!(home.read("a", "four random words").is_ok());
+    assert!(matches!(home.keep("a", &other()), Err(KeyStoreError::NameTaken { .. })));
+    fs::write(home.path("b"), "somebody's notes").unwrap();
+    assert!(matches!(home.keep("b", &other()), Err(KeyStoreError::FileThere(_))));
+    assert_eq!(fs::read_to_string(home.path("b")).unwrap(), "somebody's notes");
+    home.stores.remove(&name("a")).unwrap();
+    assert!(home.stores.list().unwrap().is_empty());
+}
+
+#[test]
 fn a_file_of_another_key_in_its_place_is_noticed() {
     let home = Home::new();
     home.keep("a", &secret()).unwrap();
