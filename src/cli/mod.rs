@@ -1,9 +1,11 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
+pub mod completions;
 pub mod demo;
 pub mod device;
 pub mod exit;
 pub mod keys;
+pub mod man;
 pub mod print;
 pub mod run;
 pub mod signals;
@@ -38,6 +40,10 @@ pub enum Command {
     Privacy(run::PrivacyArguments),
     /// Make, bring, keep, show and remove hotkeys
     Keys(keys::KeysArguments),
+    /// A shell's completions, printed
+    Completions(completions::CompletionsArguments),
+    /// The manual pages, one per command
+    Man(man::ManArguments),
 }
 
 /// The threads that the network, timers and faces share.
@@ -56,5 +62,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }

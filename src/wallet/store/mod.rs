@@ -29,7 +29,7 @@ pub use passphrase::{
 };
 pub use sealed::{Cost, SealError};
 
-use super::file::{Exposure, exposure};
+use super::bittensor::file::{Exposure, exposure};
 use super::secret::KeySecret;
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::{prepare, write_privately};
