@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use super::arguments::{ExportArguments, ImportArguments};
-use super::passphrases::{hidden, twice};
+use super::passphrases::twice;
 use super::screen::somebody_is_there;
-use super::{Desk, refused, usage};
+use super::{Desk, ask_secret, refused, usage};
 use crate::cli::{Exit, Failure};
 use crate::wallet::bittensor::{
     self, ColdkeyFile, Exposure, FoundHotkey, FoundWallet, HotkeyState, export_hotkey, read_secret,
@@ -54,10 +54,7 @@ pub(super) fn export(arguments: &ExportArguments) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(Exit::Disk, error))?;
     let record = desk.stores.find(name).map_err(refused)?;
     desk.tell(&record)?;
-    desk.note(&format!(
-        "Written to {}, not encrypted, readable by you alone.",
-        path.display()
-    ));
+    desk.note(&format!("Written to {}, not encrypted, readable by you alone.", path.display()));
     Ok(Exit::Done)
 }
 
@@ -81,7 +78,8 @@ pub(super) fn write_coldkey(
     phrase: &Phrase,
 ) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, error);
-    let password = twice(&format!("the coldkey file of wallet {wallet}")).map_err(|e| failed(&e))?;
+    let password =
+        twice(&format!("the coldkey file of wallet {wallet}")).map_err(|e| failed(&e))?;
     desk.note("Encrypting as Bittensor's programs do, which takes some seconds and 512 MiB.");
     let file = ColdkeyFile::Encrypted { password: &password, entropy: &mut desk.entropy };
     let written = bittensor::write_coldkey(wallets, wallet.as_str(), phrase, file)
@@ -99,9 +97,8 @@ fn wanted(
     secret: &KeySecret,
     arguments: &ImportArguments,
 ) -> Result<Vec<Wanted>, Failure> {
-    let derived = |number: u32| {
-        secret.derive_device(number).map_err(|error| Failure::new(Exit::Key, error))
-    };
+    let derived =
+        |number: u32| secret.derive_device(number).map_err(|error| Failure::new(Exit::Key, error));
     if let Some(number) = arguments.device {
         return Ok(vec![(name.clone(), derived(number)?, Some(number))]);
     }
@@ -134,8 +131,8 @@ fn secret(desk: &Desk, arguments: &ImportArguments) -> Result<KeySecret, Failure
              name a file with --hotkey-file or --wallet-folder",
         ));
     }
-    let typed = hidden("The hotkey's words, or its 0x seed (not shown as you type; pasting works): ")
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let typed =
+        ask_secret("The hotkey's words, or its 0x seed (not shown as you type; pasting works): ")?;
     KeySecret::parse(&typed).map_err(|error| Failure::new(Exit::Key, error))
 }
 
@@ -156,8 +153,7 @@ fn of_wallet(desk: &Desk, folder: &Path, hotkey: Option<&str>) -> Result<KeySecr
     match &found.state {
         HotkeyState::Ready => of_file(desk, &found.path),
         HotkeyState::Encrypted if somebody_is_there() => {
-            let password = hidden(&format!("Password of hotkey {}: ", found.name))
-                .map_err(|error| Failure::new(Exit::Key, error))?;
+            let password = ask_secret(&format!("Password of hotkey {}: ", found.name))?;
             desk.note("Decrypting, which takes some seconds and 512 MiB.");
             let unlocked = unlock_hotkey(&found.path, &password);
             unlocked.map(|(secret, _)| secret).map_err(|error| Failure::new(Exit::Key, error))
@@ -171,7 +167,10 @@ fn of_wallet(desk: &Desk, folder: &Path, hotkey: Option<&str>) -> Result<KeySecr
 }
 
 /// The hotkey that is meant: the named one, or the only one.
-fn choose<'a>(wallets: &'a [FoundWallet], hotkey: Option<&str>) -> Result<&'a FoundHotkey, Failure> {
+fn choose<'a>(
+    wallets: &'a [FoundWallet],
+    hotkey: Option<&str>,
+) -> Result<&'a FoundHotkey, Failure> {
     let all: Vec<(String, &FoundHotkey)> = wallets
         .iter()
         .flat_map(|wallet| {
