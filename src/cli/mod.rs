@@ -1,12 +1,16 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
 pub mod completions;
+pub mod config;
 pub mod demo;
 pub mod device;
+pub mod doctor;
 pub mod exit;
+pub mod explain;
 pub mod keys;
 pub mod man;
 pub mod print;
+pub mod reference;
 pub mod run;
 pub mod signals;
 
@@ -17,6 +21,7 @@ pub use exit::{Exit, Failure};
 /// Train a large language model together, at home.
 #[derive(Debug, Parser)]
 #[command(name = "hearth", version, about, long_about = LONG_ABOUT, arg_required_else_help = true)]
+#[command(after_long_help = reference::after_help())]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -36,13 +41,19 @@ pub enum Command {
     Demo(demo::DemoArguments),
     /// Mine on a network with the saved settings
     Run(run::RunArguments),
+    /// Look for what is wrong here, and say what to do about it
+    Doctor(doctor::DoctorArguments),
+    /// The settings: what they are, where they come from, and changing them
+    Config(config::ConfigArguments),
+    /// What a code means: what, why, what now
+    Explain(explain::ExplainArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
     /// Make, bring, keep, show and remove hotkeys
     Keys(keys::KeysArguments),
-    /// A shell's completions, printed
+    /// Print a shell's completions (the installer has put them in place)
     Completions(completions::CompletionsArguments),
-    /// The manual pages, one per command
+    /// Print the manual, or write its pages into a folder
     Man(man::ManArguments),
 }
 
@@ -60,6 +71,9 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Config(arguments) => config::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
