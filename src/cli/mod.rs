@@ -7,8 +7,10 @@ pub mod device;
 pub mod doctor;
 pub mod exit;
 pub mod explain;
+pub mod keys;
 pub mod man;
 pub mod print;
+pub mod reference;
 pub mod run;
 pub mod signals;
 
@@ -19,6 +21,7 @@ pub use exit::{Exit, Failure};
 /// Train a large language model together, at home.
 #[derive(Debug, Parser)]
 #[command(name = "hearth", version, about, long_about = LONG_ABOUT, arg_required_else_help = true)]
+#[command(after_long_help = reference::after_help())]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -46,9 +49,11 @@ pub enum Command {
     Explain(explain::ExplainArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
-    /// A shell's completions, printed
+    /// Make, bring, keep, show and remove hotkeys
+    Keys(keys::KeysArguments),
+    /// Print a shell's completions (the installer has put them in place)
     Completions(completions::CompletionsArguments),
-    /// The manual pages, one per command
+    /// Print the manual, or write its pages into a folder
     Man(man::ManArguments),
 }
 
@@ -70,6 +75,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Config(arguments) => config::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

@@ -19,15 +19,15 @@ const MOST_MINERS: usize = 64;
 #[derive(Clone, Debug, Args)]
 pub struct DemoArguments {
     /// Size of the model: demo (2.2 million parameters) or nano (for tests)
-    #[arg(long, default_value = "demo")]
+    #[arg(long, value_name = "SIZE", default_value = "demo")]
     pub preset: String,
 
     /// Pipeline stages that the model is cut into
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3)]
     pub stages: usize,
 
     /// Miners that hold each stage
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2)]
     pub miners_per_stage: usize,
 
     /// Activations a miner may have under way at once
