@@ -48,6 +48,7 @@ fn real_sizes(all: &mut Vec<Case>) {
     all.push(optimizer::adam(64, 512, Place::Dense, "_real"));
     all.push(optimizer::sum_squares(1024, 1024, Place::Dense, "_real"));
     pointwise::add_shape(all, (64, 2048), Place::Dense, "_real");
+    pointwise::add_shape(all, (19, 96), Place::Aligned, "_aligned");
 }
 
 /// A size from 1 to `most`; half of them multiples of four, as real ones are.
