@@ -404,6 +404,7 @@ function Install-Hearth($Places, [string]$Work) {
     $completions = Join-Path $Places.Prefix 'share\powershell\hearth.ps1'
     Write-Output "For completions, add this line to your PowerShell profile: . '$($completions -replace "'", "''")'"
     $script = Join-Path $Places.Library 'install.ps1'
+    Write-Output "Start it: hearth"
     Write-Output "To remove it: powershell -ExecutionPolicy Bypass -File `"$script`" -Uninstall"
 }
 

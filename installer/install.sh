@@ -422,6 +422,7 @@ install_hearth() {
   esac
   tell_running "It goes on with the version it was started with until you start it again."
   offer_path
+  say "Start it:     hearth"
   say "To remove it: sh $(quoted_for_shell "$lib/install.sh") --uninstall"
 }
 
