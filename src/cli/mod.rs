@@ -7,6 +7,7 @@ pub mod device;
 pub mod doctor;
 pub mod exit;
 pub mod explain;
+pub mod keys;
 pub mod man;
 pub mod print;
 pub mod reference;
@@ -48,6 +49,8 @@ pub enum Command {
     Explain(explain::ExplainArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
+    /// Make, bring, keep, show and remove hotkeys
+    Keys(keys::KeysArguments),
     /// Print a shell's completions (the installer has put them in place)
     Completions(completions::CompletionsArguments),
     /// Print the manual, or write its pages into a folder
@@ -72,6 +75,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Config(arguments) => config::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }
