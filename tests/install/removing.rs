@@ -162,7 +162,7 @@ fn an_installation_that_was_killed_half_way_can_be_removed_or_repeated() {
         // Dies hard when the second file is placed, with no time to clean up.
         let count = world.path("count");
         let mv = format!(
-            "echo >>'{count}'\n[ $(wc -l <'{count}') -ne 3 ] || { kill -9 $PPID; exit 1; }\nexec /bin/mv \"$@\"",
+            "echo >>'{count}'\n[ $(wc -l <'{count}') -ne 3 ] || {{ kill -9 $PPID; exit 1; }}\nexec /bin/mv \"$@\"",
             count = count.display()
         );
         crate::world::script(&world.path("tools/mv"), &mv);
