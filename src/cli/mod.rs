@@ -1,9 +1,11 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
+pub mod bench;
 pub mod completions;
 pub mod config;
 pub mod demo;
 pub mod device;
+pub mod devices;
 pub mod doctor;
 pub mod exit;
 pub mod explain;
@@ -41,6 +43,10 @@ pub enum Command {
     Demo(demo::DemoArguments),
     /// Mine on a network with the saved settings
     Run(run::RunArguments),
+    /// What this machine can compute with: adapters, memory, self-test, what fits
+    Devices(devices::DevicesArguments),
+    /// How fast this machine computes, with a checksum
+    Bench(bench::BenchArguments),
     /// Look for what is wrong here, and say what to do about it
     Doctor(doctor::DoctorArguments),
     /// The settings: what they are, where they come from, and changing them
@@ -71,6 +77,8 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Devices(arguments) => devices::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
