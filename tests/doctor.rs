@@ -75,6 +75,16 @@ fn an_empty_home_is_looked_at_without_asking_anybody_and_left_as_it_was() {
 }
 
 #[test]
+fn nobody_is_asked_before_a_network_is_chosen() {
+    let home = tempfile::tempdir().unwrap();
+    let codes = findings(&hearth(home.path(), &["doctor", "--json"]));
+    has(&codes, "network-none", "info");
+    assert!(codes.iter().all(|(code, _)| code != "dns" && code != "dns-failed"), "{codes:?}");
+    let codes = findings(&hearth(home.path(), &["doctor", "--json", "--network", "practice"]));
+    has(&codes, "network", "info");
+}
+
+#[test]
 fn a_broken_file_is_named_with_its_line_and_never_overwritten() {
     let home = configured("network = \"testnet\"\njoin = \n");
     let codes = findings(&hearth(home.path(), &["doctor", "--offline", "--json"]));
