@@ -6,6 +6,7 @@ use std::path::Path;
 use tokio::sync::OnceCell;
 
 use super::network::{Target, Visit};
+use crate::cli::devices::Survey;
 use crate::clock::Clock;
 use crate::config::folders::{FolderError, Folders};
 use crate::config::settings::{Flags, Key, Settings, SettingsError};
@@ -42,6 +43,8 @@ pub struct Scope {
     pub clock: Clock,
     /// The one visit to the orchestrator, which several checks speak of.
     pub(super) visit: OnceCell<Visit>,
+    /// The one look at the devices, which several checks speak of.
+    pub(super) survey: OnceCell<Result<Survey, String>>,
 }
 
 impl Scope {
@@ -71,8 +74,8 @@ impl Scope {
             (Asking::Network, Ok(settings)) if chosen(settings) => Target::of(settings),
             _ => None,
         };
-        let (clock, visit) = (clock.clone(), OnceCell::new());
-        Self { folders, settings, target, asking, roots, variables, here, clock, visit }
+        let (clock, visit, survey) = (clock.clone(), OnceCell::new(), OnceCell::new());
+        Self { folders, settings, target, asking, roots, variables, here, clock, visit, survey }
     }
 
     /// Whether the user chose a network: nobody else's servers are asked.
