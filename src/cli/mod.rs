@@ -7,6 +7,7 @@ pub mod device;
 pub mod doctor;
 pub mod exit;
 pub mod explain;
+pub mod keys;
 pub mod man;
 pub mod print;
 pub mod run;
@@ -46,6 +47,8 @@ pub enum Command {
     Explain(explain::ExplainArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
+    /// Make, bring, keep, show and remove hotkeys
+    Keys(keys::KeysArguments),
     /// A shell's completions, printed
     Completions(completions::CompletionsArguments),
     /// The manual pages, one per command
@@ -70,6 +73,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Config(arguments) => config::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }
