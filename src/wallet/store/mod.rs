@@ -97,6 +97,12 @@ impl KeyStores {
         StoreKind::ALL.map(|store| Probe { store, state: self.probe_one(store) })
     }
 
+    /// Tries the keyring alone: nothing is written. Takes up to four seconds where it is locked or
+    /// hangs.
+    pub fn probe_keyring(&self) -> StoreState {
+        self.probe_one(StoreKind::Keyring)
+    }
+
     fn probe_one(&self, store: StoreKind) -> StoreState {
         let trouble = |why: &dyn fmt::Display, fix| Trouble { why: why.to_string(), fix };
         match store {
@@ -161,9 +167,7 @@ impl KeyStores {
             1 => Ok(keys.remove(0)),
             _ => match keys.iter().position(|key| key.name == usual) {
                 Some(at) => Ok(keys.remove(at)),
-                None => {
-                    Err(KeyStoreError::Several(keys.into_iter().map(|key| key.name).collect()))
-                }
+                None => Err(KeyStoreError::Several(keys.into_iter().map(|key| key.name).collect())),
             },
         }
     }
@@ -300,8 +304,7 @@ impl KeyStores {
         let name = &record.name;
         match record.store {
             StoreKind::Keyring => {
-                let refused =
-                    |error| KeyStoreError::KeyringRefused { name: name.clone(), error };
+                let refused = |error| KeyStoreError::KeyringRefused { name: name.clone(), error };
                 let user = record.address.as_str();
                 self.keyring.write(user, &bytes).map_err(refused)?;
                 let back = self.keyring.read(user).map_err(refused)?;
@@ -327,9 +330,10 @@ impl KeyStores {
     }
 
     fn of_keyring(&self, record: &KeyRecord) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
-        let found = self.keyring.read(record.address.as_str()).map_err(|error| {
-            KeyStoreError::KeyringClosed { name: record.name.clone(), error }
-        })?;
+        let found = self
+            .keyring
+            .read(record.address.as_str())
+            .map_err(|error| KeyStoreError::KeyringClosed { name: record.name.clone(), error })?;
         found.ok_or_else(|| gone(record))
     }
 
@@ -368,9 +372,10 @@ impl KeyStores {
 
     fn delete(&self, record: &KeyRecord) -> Result<(), KeyStoreError> {
         match record.store {
-            StoreKind::Keyring => self.keyring.delete(record.address.as_str()).map_err(|error| {
-                KeyStoreError::KeyringClosed { name: record.name.clone(), error }
-            }),
+            StoreKind::Keyring => self
+                .keyring
+                .delete(record.address.as_str())
+                .map_err(|error| KeyStoreError::KeyringClosed { name: record.name.clone(), error }),
             StoreKind::EncryptedFile => {
                 let path = self.file_of(&record.name);
                 match fs::remove_file(&path) {
