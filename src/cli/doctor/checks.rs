@@ -12,7 +12,7 @@ use super::scope::{Asking, Scope};
 use super::{graphics, keys, machine, network, settings, system};
 
 /// How long a check that asks nobody may take.
-const SHORT: Duration = Duration::from_secs(6);
+const SHORT: Duration = Duration::from_secs(8);
 /// How long one may take that asks somebody.
 const LONG: Duration = Duration::from_secs(14);
 
