@@ -12,6 +12,7 @@ pub mod explain;
 pub mod keys;
 pub mod man;
 pub mod print;
+pub mod reference;
 pub mod run;
 pub mod signals;
 
@@ -22,6 +23,7 @@ pub use exit::{Exit, Failure};
 /// Train a large language model together, at home.
 #[derive(Debug, Parser)]
 #[command(name = "hearth", version, about, long_about = LONG_ABOUT, arg_required_else_help = true)]
+#[command(after_long_help = reference::after_help())]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -41,23 +43,23 @@ pub enum Command {
     Demo(demo::DemoArguments),
     /// Mine on a network with the saved settings
     Run(run::RunArguments),
+    /// What this machine can compute with: adapters, memory, self-test, what fits
+    Devices(devices::DevicesArguments),
+    /// How fast this machine computes, with a checksum
+    Bench(bench::BenchArguments),
     /// Look for what is wrong here, and say what to do about it
     Doctor(doctor::DoctorArguments),
     /// The settings: what they are, where they come from, and changing them
     Config(config::ConfigArguments),
     /// What a code means: what, why, what now
     Explain(explain::ExplainArguments),
-    /// What this machine can compute with: adapters, memory, self-test, what fits
-    Devices(devices::DevicesArguments),
-    /// How fast this machine computes, with a checksum
-    Bench(bench::BenchArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
     /// Make, bring, keep, show and remove hotkeys
     Keys(keys::KeysArguments),
-    /// A shell's completions, printed
+    /// Print a shell's completions (the installer has put them in place)
     Completions(completions::CompletionsArguments),
-    /// The manual pages, one per command
+    /// Print the manual, or write its pages into a folder
     Man(man::ManArguments),
 }
 
@@ -75,11 +77,11 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Devices(arguments) => devices::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Devices(arguments) => devices::run(&arguments),
-        Command::Bench(arguments) => bench::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -9,7 +9,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::task::JoinHandle;
 use url::Url;
 
-use super::arguments::{DemoPlan, End};
+use super::arguments::DemoPlan;
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, Entropy};
 use crate::compute::Device;
@@ -29,11 +29,21 @@ use crate::training::record::Recorder;
 use crate::training::terms::LearningRateRule;
 use crate::wallet::HotkeyPair;
 
-/// How long miners may take to finish what they have in hand.
-const FAREWELL: Duration = Duration::from_secs(8);
+/// How long the first stage may wait for the gradients of what it handed out.
+const LAST_WORK: Duration = Duration::from_secs(4);
+/// How long all the others may take after that to finish what they have in hand.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Activations under way in a miner when nobody says otherwise.
 const IN_FLIGHT: usize = 2;
+
+/// The keys of the miners of a session, by their names: `m0` first.
+pub type Keys = Vec<(String, HotkeyPair)>;
+
+/// The names of the miners of a plan.
+pub fn names(plan: &DemoPlan) -> impl Iterator<Item = String> {
+    (0..plan.stages * plan.miners_per_stage).map(|i| format!("m{i}"))
+}
 
 /// What a session is made of.
 pub struct Ingredients<'a> {
@@ -45,6 +55,8 @@ pub struct Ingredients<'a> {
     pub port: u16,
     /// Where it keeps its files.
     pub folder: &'a Path,
+    /// The miners' keys, in the order of their names.
+    pub keys: Keys,
     /// What computes.
     pub device: Arc<dyn Device>,
     /// The text.
@@ -76,10 +88,7 @@ fn practice_config(from: &Ingredients<'_>, keys: &[(String, HotkeyPair)]) -> Pra
     PracticeConfig {
         stages: plan.stages,
         miners_per_stage: plan.miners_per_stage,
-        epochs: match plan.end {
-            End::Epochs(epochs) => Some(epochs),
-            End::Minutes(_) => None,
-        },
+        epochs: plan.end.epochs(),
         in_flight: plan.in_flight.unwrap_or(IN_FLIGHT),
         seed: from.seed,
         port: from.port,
@@ -91,10 +100,8 @@ fn practice_config(from: &Ingredients<'_>, keys: &[(String, HotkeyPair)]) -> Pra
 
 impl Session {
     /// Starts the swarm, then the miners one after the other, so that `m0` holds stage 0.
-    pub async fn start(from: Ingredients<'_>, clock: &Clock) -> Result<Self, Failure> {
-        let keys: Vec<(String, HotkeyPair)> = (0..from.plan.stages * from.plan.miners_per_stage)
-            .map(|i| (format!("m{i}"), HotkeyPair::generate(&mut Entropy::system())))
-            .collect();
+    pub async fn start(mut from: Ingredients<'_>, clock: &Clock) -> Result<Self, Failure> {
+        let keys = std::mem::take(&mut from.keys);
         let names: BTreeMap<String, String> = keys
             .iter()
             .map(|(name, key)| (key.address().as_str().to_owned(), name.clone()))
@@ -175,11 +182,26 @@ impl Session {
             .collect()
     }
 
-    /// Asks every miner to finish, and waits a while.
+    /// Asks every miner to finish, and waits a while. The first stage goes first: it hands out no more
+    /// work, and the others are still there to send its last gradients back.
     pub async fn stop(&self, ends: &mut Ends, clock: &Clock) {
-        for miner in &self.miners {
-            let _ = miner.commands.send(Command::Stop);
-        }
+        let (first, others): (Vec<_>, Vec<_>) =
+            self.miners.iter().partition(|miner| miner.snapshot.borrow().stage == Some(0));
+        let ask = |miners: &[&MinerHandle]| {
+            for miner in miners {
+                let _ = miner.commands.send(Command::Stop);
+            }
+        };
+        ask(&first);
+        let gone = first.iter().map(|miner| {
+            let mut snapshot = miner.snapshot.clone();
+            async move {
+                // A miner that is dropped tells nothing any more, and has ended.
+                let _ = snapshot.wait_for(has_ended).await;
+            }
+        });
+        let _ = clock.timeout(LAST_WORK, futures::future::join_all(gone)).await;
+        ask(&others);
         let all = async { while ends.next().await.is_some() {} };
         if clock.timeout(FAREWELL, all).await.is_err() {
             tracing::warn!("some miners did not finish in time; what they had in hand is dropped");

@@ -62,6 +62,51 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "`chmod 600 FILE`. If strangers use this machine, make a new key.",
     ),
     page(
+        "hotkey-twice",
+        "The hotkey works on two machines",
+        "The network's registry shows another peer under this miner's hotkey, again and again: \
+         both take each other's place, and both lose what they earn.",
+        "The same key file or words are in use on a second machine; or an old Hearth still runs \
+         somewhere. Rarely, a stranger writes to the registry, which anybody can.",
+        "Stop one of them. Give each machine its own hotkey: `hearth keys new --from NAME \
+         --device 2` makes one from the same words.",
+    ),
+    page(
+        "key-name",
+        "No key of that name, or two",
+        "A key's name is not known, is taken already, or cannot be a name.",
+        "A typing error, or a key that is there already.",
+        "`hearth keys list` shows the names; names have letters, digits, dots and dashes.",
+    ),
+    page(
+        "key-damaged",
+        "The key cannot be read back",
+        "What is kept under the key's name is not its secret.",
+        "The file was cut short, edited, or made by a newer version.",
+        "Use a copy, or make the key again from its words: `hearth keys import`.",
+    ),
+    page(
+        "key-files",
+        "The keys' folder cannot be used",
+        "The list of keys or a key's file cannot be read or written.",
+        "It belongs to another user, is damaged, or something of that name is there already.",
+        "Give this user permission; the line names the file.",
+    ),
+    page(
+        "passphrase-missing",
+        "The passphrase is not known",
+        "The key is in an encrypted file, and nobody gave its passphrase.",
+        "There is no terminal to ask at, and no passphrase file is set.",
+        "Start it at a terminal, or name a file with --passphrase-file; services take the systemd credential `hearth-passphrase`.",
+    ),
+    page(
+        "passphrase-wrong",
+        "The passphrase is wrong",
+        "The key's file does not open with this passphrase.",
+        "A typing error, another keyboard layout, or the passphrase of another key.",
+        "Try again. A forgotten passphrase cannot be recovered: make the key again from its words with `hearth keys import`.",
+    ),
+    page(
         "payout",
         "The payout address was looked at",
         "The check that somebody is paid for the work.",
