@@ -10,7 +10,9 @@ use crate::config::settings::Key;
 use crate::config::values::JoinWay;
 use crate::miner::joining::PayoutAddress;
 use crate::wallet::file::{Exposure, read_hotkey};
-use crate::wallet::store::{KEYRING_NAME, KeyStoreError, KeyStores, StoreKind, StoreState};
+use crate::wallet::store::{
+    KEYRING_NAME, KeyStoreError, KeyStores, StoreKind, StoreState, Trouble,
+};
 
 /// Whether the system's keyring can be used. It need not: a key may be kept in an encrypted file.
 pub(super) fn keyring(scope: &Scope) -> Judgement {
@@ -23,18 +25,21 @@ pub(super) fn keyring(scope: &Scope) -> Judgement {
 }
 
 fn judge_keyring(state: &StoreState, holds_keys: bool, ssh: bool) -> Judgement {
-    let (code, trouble) = match state {
-        StoreState::Works => return Judgement::fine(format!("The {KEYRING_NAME} can be used.")),
-        StoreState::Locked(trouble) => ("keyring-locked", trouble),
-        StoreState::Absent(trouble) => ("keyring-absent", trouble),
+    let judged: fn(&'static str, String, String) -> Judgement = match holds_keys {
+        true => |code, what, fix| Judgement::error(code, what, fix),
+        false => |code, what, fix| {
+            Judgement::note(code, what + " Keys are kept in encrypted files instead.", fix)
+        },
     };
-    let over_ssh =
-        if ssh { " Over SSH it is locked until somebody logs in at the desktop." } else { "" };
-    let what = sentence(&trouble.why) + over_ssh;
-    let fix = sentence(&trouble.fix);
-    match holds_keys {
-        true => Judgement::error(code, what, fix),
-        false => Judgement::note(code, what + " Keys are kept in encrypted files instead.", fix),
+    let what = |trouble: &Trouble| {
+        let over_ssh =
+            if ssh { " Over SSH it opens only after a login at the desktop." } else { "" };
+        sentence(&trouble.why) + over_ssh
+    };
+    match state {
+        StoreState::Works => Judgement::fine(format!("The {KEYRING_NAME} can be used.")),
+        StoreState::Locked(why) => judged("keyring-locked", what(why), sentence(&why.fix)),
+        StoreState::Absent(why) => judged("keyring-absent", what(why), sentence(&why.fix)),
     }
 }
 
@@ -121,7 +126,6 @@ pub(super) fn payout(scope: &Scope) -> Judgement {
 mod tests {
     use super::*;
     use crate::telemetry::Severity;
-    use crate::wallet::store::Trouble;
 
     #[test]
     fn a_keyring_matters_only_where_it_holds_the_key() {
