@@ -141,20 +141,6 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "`hearth devices --test` runs it now.",
     ),
     page(
-        "kernel-replaced",
-        "A slower kernel runs",
-        "The fast form of a kernel computes wrong numbers with this driver, so a slower form that is right is used.",
-        "A fault of the graphics driver.",
-        "Update the driver; `hearth devices --test` tests again.",
-    ),
-    page(
-        "kernel-failed",
-        "A kernel fails on this device",
-        "No form of a kernel computes right numbers with this driver, so the device is not used.",
-        "A fault of the graphics driver or of the card.",
-        "Update the driver; `hearth devices --test` tests again. Until then the processor computes.",
-    ),
-    page(
         "fit",
         "What fits was computed",
         "The check of which stages of a real run this machine has memory for.",

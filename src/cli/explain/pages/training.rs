@@ -92,13 +92,6 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Use each hotkey on one machine only.",
     ),
     page(
-        "hotkey-twice",
-        "The hotkey works on two machines",
-        "Another machine works with the same hotkey; both take each other's place, and both lose what they earn.",
-        "The key was copied, or a miner was left running elsewhere.",
-        "Stop one of them, and give each machine its own hotkey: `hearth keys new --device 2` makes one from the same words.",
-    ),
-    page(
         "queue-not-kept",
         "The ticket cannot be kept on disk",
         "The place in the queue is held, but a restart would lose it.",
