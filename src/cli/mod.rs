@@ -1,12 +1,15 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
+pub mod bench;
 pub mod completions;
 pub mod config;
 pub mod demo;
 pub mod device;
+pub mod devices;
 pub mod doctor;
 pub mod exit;
 pub mod explain;
+pub mod keys;
 pub mod man;
 pub mod print;
 pub mod reference;
@@ -40,6 +43,10 @@ pub enum Command {
     Demo(demo::DemoArguments),
     /// Mine on a network with the saved settings
     Run(run::RunArguments),
+    /// What this machine can compute with: adapters, memory, self-test, what fits
+    Devices(devices::DevicesArguments),
+    /// How fast this machine computes, with a checksum
+    Bench(bench::BenchArguments),
     /// Look for what is wrong here, and say what to do about it
     Doctor(doctor::DoctorArguments),
     /// The settings: what they are, where they come from, and changing them
@@ -48,6 +55,8 @@ pub enum Command {
     Explain(explain::ExplainArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
+    /// Make, bring, keep, show and remove hotkeys
+    Keys(keys::KeysArguments),
     /// Print a shell's completions (the installer has put them in place)
     Completions(completions::CompletionsArguments),
     /// Print the manual, or write its pages into a folder
@@ -68,10 +77,13 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Devices(arguments) => devices::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

@@ -7,6 +7,7 @@ pub mod bittensor;
 pub mod derivation;
 pub mod phrase;
 pub mod secret;
+pub mod store;
 
 pub use bittensor::file;
 

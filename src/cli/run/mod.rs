@@ -1,15 +1,15 @@
 //! `hearth run`: one miner on a network, with the saved settings.
 
 mod arguments;
+mod key;
 mod mine;
 mod practice;
 mod privacy;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::path::Path;
 use std::sync::Arc;
 
-pub use arguments::{Consent, Relays, RunArguments, RunPlan};
+pub use arguments::{Consent, HotkeySource, Relays, RunArguments, RunPlan};
 pub(super) use arguments::{hosts, relays};
 pub use mine::hub_of;
 pub use privacy::{PrivacyArguments, run as run_privacy};
@@ -21,8 +21,6 @@ use crate::config::folders::{Folders, RunLock, prepare};
 use crate::config::network::NetworkChoice;
 use crate::config::settings::Settings;
 use crate::miner::Joining;
-use crate::wallet::HotkeyPair;
-use crate::wallet::file::{Exposure, read_hotkey};
 use mine::Mine;
 
 /// Runs the command.
@@ -36,17 +34,21 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         return practice::run(arguments, backend, &folders, style, log);
     }
     let plan = RunPlan::new(&settings)?;
-    let hotkey = hotkey(&plan.hotkey_file)?;
+    let key = key::open(&plan.hotkey, &settings, &folders)?;
+    let hotkey = key.pair;
     if plan.consent == Consent::Needed && !agrees(arguments)? {
         return Ok(Exit::Done);
     }
     let lock = RunLock::take(&folders, hotkey.address())
         .map_err(|error| Failure::new(exit_of_lock(&error), error))?;
     prepare(&folders.data).map_err(|error| Failure::of_folder(&error))?;
-    let device = device::open(plan.backend)?;
+    let clock = Clock::system();
+    let opened = device::open(plan.backend, &folders, &clock, &mut face::notice)?;
+    face::tell(style, &opened.findings, &clock)?;
+    let device = opened.device;
     let runtime = super::runtime()?;
-    let mine = Mine { plan, folders, hotkey: Arc::new(hotkey), device, style, log };
-    let ended = runtime.block_on(mine.run(&Clock::system()));
+    let mine = Mine { plan, folders, hotkey: Arc::new(hotkey), kept: key.kept, device, style, log };
+    let ended = runtime.block_on(mine.run(&clock));
     // Whatever still sleeps or serves is of no use any more.
     runtime.shutdown_background();
     drop(lock);
@@ -58,17 +60,6 @@ fn settings(arguments: &RunArguments, folders: &Folders) -> Result<Settings, Fai
     let environment = |name: &str| std::env::var(name).ok();
     Settings::read(arguments.config.as_deref(), &folders.config, environment, arguments.flags())
         .map_err(|error| Failure::of_settings(&error))
-}
-
-fn hotkey(path: &Path) -> Result<HotkeyPair, Failure> {
-    let (hotkey, exposure) = read_hotkey(path).map_err(|error| Failure::new(Exit::Key, error))?;
-    if exposure == Exposure::Readable {
-        tracing::warn!(
-            "{} can be read by others on this machine: take that right away (chmod 600)",
-            path.display()
-        );
-    }
-    Ok(hotkey)
 }
 
 fn exit_of_lock(error: &crate::config::folders::LockError) -> Exit {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::arguments::RunArguments;
 use crate::cli::demo::arguments::{DemoPlan, End, preset};
 use crate::cli::demo::drive::Demo;
-use crate::cli::demo::{open_feed, session};
+use crate::cli::demo::{face, open_feed, session};
 use crate::cli::print::Style;
 use crate::cli::{Exit, Failure, device};
 use crate::clock::{Clock, Entropy};
@@ -60,7 +60,9 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     let kept = Kept::open(folders, arguments.preset.as_deref(), &mut Entropy::system())?;
     let plan = kept.plan()?;
-    let device = device::open(backend)?;
+    let clock = Clock::system();
+    let opened = device::open(backend, folders, &clock, &mut face::notice)?;
+    face::tell(style, &opened.findings, &clock)?;
     let demo = Demo {
         seed: kept.notes.seed,
         port: 0,
@@ -68,7 +70,7 @@ pub(super) fn run(
         keys: session::names(&plan)
             .map(|name| Ok((name.clone(), kept.key(&name, &mut Entropy::system())?)))
             .collect::<Result<_, Failure>>()?,
-        device,
+        device: opened.device,
         feed: open_feed(&plan)?,
         recorder: Recorder::off(),
         plan: &plan,
@@ -76,7 +78,7 @@ pub(super) fn run(
         log,
     };
     let runtime = crate::cli::runtime()?;
-    let ended = runtime.block_on(demo.run(&Clock::system()));
+    let ended = runtime.block_on(demo.run(&clock));
     // Whatever still sleeps or serves is of no use any more.
     runtime.shutdown_background();
     ended

@@ -9,12 +9,14 @@ use serde::Serialize;
 use super::arguments::{Consent, Relays, RunArguments, RunPlan, network};
 use super::{joining_words, settings};
 use crate::cli::{Exit, Failure};
+use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::network::NetworkChoice;
 use crate::config::settings::Key;
 use crate::miner::FleetTelemetry;
 use crate::network::attestation::Provider;
 use crate::network::disclosed::{ALL, Disclosed, HEADERS, Recipient, When};
+use crate::wallet::store::KeyStores;
 
 /// Everything that leaves this machine.
 #[derive(Clone, Debug, Default, Args)]
@@ -46,8 +48,12 @@ pub fn run(arguments: &PrivacyArguments) -> Result<Exit, Failure> {
             false => writeln!(out, "{NOTHING}"),
         });
     }
-    // The list is the same for every key, so none is needed.
-    settings.assume(Key::HotkeyFile, "(none)");
+    // The list is the same for every key, so none is needed; how one joins without a word about it
+    // depends on whether one is kept.
+    let kept = KeyStores::open(&folders.data, &Clock::system()).list();
+    if kept.is_ok_and(|keys| keys.is_empty()) && settings.text(Key::Hotkey).is_none() {
+        settings.assume(Key::HotkeyFile, "(none)");
+    }
     let plan = RunPlan::new(&settings)?;
     written(if arguments.run.json { print_json(&plan, &mut out) } else { print(&plan, &mut out) })
 }

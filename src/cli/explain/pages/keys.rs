@@ -81,4 +81,45 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Hearth has no such proof, and pretends nothing.",
         "Nothing. A run that insists on a proof refuses this miner, with a line that says so.",
     ),
+    page(
+        "key-name",
+        "The key's name does not fit",
+        "The command names a key that is not kept here, or one that is there already, or does not say \
+         which of several.",
+        "Each key has one name, and each is kept once.",
+        "`hearth keys list` shows them all; the setting `hotkey` says which one mines.",
+    ),
+    page(
+        "passphrase-wrong",
+        "The passphrase is wrong",
+        "The encrypted key file does not open with what was given.",
+        "It was mistyped, the passphrase file belongs to another key, or the key file was edited.",
+        "Try again. If it is lost, `hearth keys remove NAME` and `hearth keys import` with the key's \
+         words; nobody can open the file without it.",
+    ),
+    page(
+        "passphrase-missing",
+        "There is no passphrase",
+        "The key is in an encrypted file, and its passphrase was not given or cannot be used.",
+        "Nobody sits at a terminal to be asked, the two entries differ, or the passphrase file is \
+         missing or open to others.",
+        "Run the command at a terminal, or give `--passphrase-file FILE`, the setting \
+         `passphrase_file`, or the systemd credential `hearth-passphrase`. On Linux `hearth keys \
+         unlock` remembers the key until a restart.",
+    ),
+    page(
+        "key-damaged",
+        "A kept key is damaged or gone",
+        "What the store gives back is not the key that was put there.",
+        "The file was cut off, edited or exchanged, or the keyring was emptied or set up anew.",
+        "Put a copy of the file back; or `hearth keys remove NAME`, then `hearth keys import` with \
+         the key's words.",
+    ),
+    page(
+        "key-files",
+        "The files of the keys cannot be used",
+        "The list of keys or a key file in the data folder cannot be read or may not be written over.",
+        "Permissions, a damaged disk, an older or newer Hearth, or a file that somebody put there.",
+        "Do what the line says. `keys.json.old` beside the list is the list as it was before.",
+    ),
 ];
