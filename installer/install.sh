@@ -422,6 +422,7 @@ install_hearth() {
   esac
   tell_running "It goes on with the version it was started with until you start it again."
   offer_path
+  say "Start it:     hearth"
   say "To remove it: sh $(quoted_for_shell "$lib/install.sh") --uninstall"
 }
 
@@ -549,12 +550,21 @@ remove_files() {
   while IFS= read -r folder; do rmdir -- "$folder" 2>/dev/null || true; done <"$work/made"
 }
 
+# The names of the keys that are not in our folders; the list of them is.
+kept_in_keyring() {
+  [ -x "$bin/hearth" ] || return 0
+  { "$bin/hearth" keys list --json </dev/null 2>/dev/null || true; } |
+    sed -n '/"store":"keyring"/s/.*"name":"\([^"]*\)".*/\1/p' | tr '\n' ' '
+}
+
 ask_to_delete() {
   say "This deletes for ever:"
   sed 's/^/  /' "$work/data"
   if [ "$keep" = nothing ]; then
     say "with every key in it. Coins that were paid to a key whose words you do not have are lost."
-    if [ -x "$bin/hearth" ]; then "$bin/hearth" keys list </dev/null 2>/dev/null || true; fi
+    names=$(kept_in_keyring)
+    [ -z "$names" ] || say "These keys are in the system's keyring and stay there: $names
+To delete them as well, stop here and run: hearth keys remove NAME"
   else
     say "but not the keys in it."
   fi
@@ -578,8 +588,7 @@ delete_data() {
     fi
   done <"$work/data"
   say "Deleted the settings and data."
-  [ "$keep" = keys ] ||
-    say "Keys in the system's keyring and Bittensor's own wallet folders were not touched."
+  [ "$keep" = keys ] || say "Bittensor's own wallet folders were not touched."
 }
 
 uninstall_hearth() {
