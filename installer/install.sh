@@ -397,6 +397,9 @@ drop_stale() {
 }
 
 install_hearth() {
+  if [ -n "${SUDO_USER:-}" ] && [ "$(id -u)" = 0 ]; then
+    note "installing for $(id -un), with files that are root's; $SUDO_USER can run this without sudo"
+  fi
   if [ "$origin" = source ]; then build_release; fi
   check_origin
   find_targets
@@ -592,6 +595,9 @@ delete_data() {
 }
 
 uninstall_hearth() {
+  if [ -n "${SUDO_USER:-}" ] && [ "$(id -u)" = 0 ]; then
+    note "installing for $(id -un), with files that are root's; $SUDO_USER can run this without sudo"
+  fi
   data_folders | awk '!seen[$0]++' | while IFS= read -r one; do
     [ ! -d "$one" ] || say "$one"
   done >"$work/data"
