@@ -141,10 +141,10 @@ pub fn test(
     let seconds = clock.now().since(start).as_secs_f64();
     let verdict = Verdict::new(VerdictKey::of(report), &result, clock.iso8601(), seconds);
     // What was not even tried once is tried again at the next start.
-    if result.covered || verdict.refusal.is_some() {
-        if let Err(error) = verdicts::write(folders, &verdict) {
-            tracing::warn!("the kernels will be tested again at the next start: {error}");
-        }
+    if (result.covered || verdict.refusal.is_some())
+        && let Err(error) = verdicts::write(folders, &verdict)
+    {
+        tracing::warn!("the kernels will be tested again at the next start: {error}");
     }
     verdict
 }
