@@ -5,6 +5,7 @@ use std::io::{self, Stdout};
 use std::sync::Once;
 
 use crossterm::cursor::Show;
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::execute;
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
@@ -26,6 +27,8 @@ impl Screen {
             restore();
             return Err(error);
         }
+        // Old consoles cannot; there a paste arrives as keys.
+        let _ = execute!(io::stdout(), EnableBracketedPaste);
         let terminal =
             Terminal::new(CrosstermBackend::new(io::stdout())).inspect_err(|_| restore())?;
         Ok(Self { terminal })
@@ -42,6 +45,7 @@ impl Drop for Screen {
 pub(crate) fn restore() {
     // Nothing can be done about a terminal that is gone.
     let _ = disable_raw_mode();
+    let _ = execute!(io::stdout(), DisableBracketedPaste);
     let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
 }
 
