@@ -10,6 +10,7 @@
 //! | [`wallet`] | hotkeys |
 //! | [`network`] | orchestrator client, object storage, peers, bridge registry |
 //! | [`training`] | activation queue and cache, local steps, pseudo-gradients, merging, snapshots |
+//! | [`host`] | facts about this machine: memory, disk, power, sleep, surroundings |
 //! | [`miner`] | the life cycle: one state machine; commands in, events and snapshot out |
 //! | [`swarm`] | the other side: orchestrator, bridge, object store, data feed |
 //! | [`telemetry`] | events and logs |
@@ -26,6 +27,7 @@ pub mod clock;
 pub mod compute;
 pub mod config;
 pub mod control;
+pub mod host;
 pub mod miner;
 pub mod model;
 pub mod network;

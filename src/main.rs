@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             eprintln!("hearth: {failure}");
+            eprintln!("More: hearth explain {}", failure.code);
             failure.exit.into()
         }
     }

@@ -22,7 +22,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("wallet", vec!["protocol"]),
         ("network", vec!["protocol", "wallet"]),
         ("training", vec!["protocol", "compute", "model", "wallet", "network"]),
-        ("miner", vec!["protocol", "compute", "model", "wallet", "network", "training"]),
+        ("host", vec!["protocol"]),
+        ("miner", vec!["protocol", "compute", "model", "wallet", "network", "training", "host"]),
         ("swarm", vec!["protocol", "compute", "model", "wallet", "network"]),
         ("control", vec!["protocol", "miner", "swarm"]),
         ("tui", vec!["protocol", "miner", "swarm", "control"]),
@@ -30,7 +31,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             "cli",
             vec![
                 "protocol", "compute", "model", "wallet", "network", "training", "miner", "swarm",
-                "control", "tui",
+                "control", "tui", "host",
             ],
         ),
     ])

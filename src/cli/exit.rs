@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::config::folders::FolderError;
+use crate::config::settings::SettingsError;
 use crate::miner::MinerError;
 
 /// Exit codes. Stable.
@@ -32,6 +34,25 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+impl Exit {
+    /// The stable word of a failure of which nothing more is known.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Configuration => "configuration",
+            Self::Key => "key-unusable",
+            Self::Version => "version-refused",
+            Self::Refused => "refused",
+            Self::NoDevice => "no-device",
+            Self::Disk => "disk-unusable",
+            Self::AlreadyRunning => "already-running",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
@@ -46,13 +67,32 @@ pub struct Failure {
     pub line: String,
     /// How the process ends.
     pub exit: Exit,
+    /// Stable word that `hearth explain` knows.
+    pub code: &'static str,
 }
 
 impl Failure {
     /// From any error whose message is written for the person.
     pub fn new(exit: Exit, line: impl fmt::Display) -> Self {
         let line = line.to_string();
-        Self { line: line.split_whitespace().collect::<Vec<_>>().join(" "), exit }
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self { line, exit, code: exit.code() }
+    }
+
+    /// The same with a code that says more than the exit code does.
+    #[must_use]
+    pub fn coded(self, code: &'static str) -> Self {
+        Self { code, ..self }
+    }
+
+    /// Settings that cannot be used.
+    pub fn of_settings(error: &SettingsError) -> Self {
+        Self::new(Exit::Configuration, error).coded(error.code())
+    }
+
+    /// A folder that cannot be used.
+    pub fn of_folder(error: &FolderError) -> Self {
+        Self::new(Exit::Disk, error).coded(error.code())
     }
 }
 
@@ -74,7 +114,7 @@ pub fn miner_failure(name: &str, error: &MinerError) -> Failure {
         MinerError::Settings(_) => Exit::Configuration,
         _ => Exit::Failed,
     };
-    Failure::new(exit, format!("{name}: {error}"))
+    Failure::new(exit, format!("{name}: {error}")).coded(error.code())
 }
 
 #[cfg(test)]

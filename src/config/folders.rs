@@ -28,6 +28,16 @@ pub enum FolderError {
     },
 }
 
+impl FolderError {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoHome => "no-home",
+            Self::NotWritable { .. } => "folder-not-writable",
+        }
+    }
+}
+
 /// The folders of this user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folders {

@@ -2,9 +2,11 @@
 //! floor: everything but `protocol` and `compute` may read it, it reads nobody.
 
 pub mod constants;
+pub mod edit;
 pub mod folders;
 pub mod network;
 pub mod settings;
+pub mod values;
 
 pub use constants::{
     Constants, HttpConstants, PeerConstants, PublisherConstants, RegistryConstants,

@@ -105,7 +105,8 @@ impl Hosts {
     }
 }
 
-fn server(address: &str) -> Result<Url, NetworkError> {
+/// A server's address, checked.
+pub(super) fn server(address: &str) -> Result<Url, NetworkError> {
     let wrong = |why: &str| NetworkError::Address { url: address.to_owned(), why: why.to_owned() };
     let url = Url::parse(address).map_err(|error| wrong(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::constants::Constants;
+use super::values;
 
 /// Prefix of the environment variables.
 const ENV_PREFIX: &str = "HEARTH_";
@@ -116,7 +117,8 @@ impl Key {
         }
     }
 
-    fn of_name(name: &str) -> Option<Self> {
+    /// The setting of that name in the file.
+    pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|key| key.name() == name)
     }
 }
@@ -168,29 +170,45 @@ pub enum SettingsError {
         why: String,
     },
     /// A key that does not exist.
-    #[error("{path} has a setting {name:?} that does not exist{}", near(.nearest))]
+    #[error("{path}, line {line}, has a setting {name:?} that does not exist{}", near(.nearest))]
     UnknownKey {
         /// The file.
         path: PathBuf,
+        /// Where, counted from 1.
+        line: usize,
         /// As written.
         name: String,
         /// What was probably meant.
         nearest: Option<&'static str>,
     },
     /// A value that does not fit its key.
-    #[error("{name} is {value:?} (from the {origin}), but {why}: it may be {allowed}")]
+    #[error("{name} is {value:?} (from the {origin}{place}), but {why}: it may be {allowed}")]
     Value {
         /// The key.
         name: &'static str,
         /// As written.
         value: String,
-        /// Where it was written.
+        /// Who said it.
         origin: Origin,
+        /// Where exactly, as words that follow the origin.
+        place: String,
         /// What is wrong.
         why: String,
         /// What may be written.
         allowed: &'static str,
     },
+}
+
+impl SettingsError {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "config-missing",
+            Self::Unreadable { .. } => "config-unreadable",
+            Self::Syntax { .. } | Self::UnknownKey { .. } => "config-broken",
+            Self::Value { .. } => "config-value",
+        }
+    }
 }
 
 fn near(nearest: &Option<&'static str>) -> String {
@@ -213,6 +231,8 @@ pub struct Settings {
     constants: Option<toml::Table>,
     /// The file that was read.
     file: Option<PathBuf>,
+    /// On which line of it a setting is, counted from 1.
+    lines: BTreeMap<Key, usize>,
 }
 
 /// The values of the command line.
@@ -253,11 +273,21 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The settings that the text of a file makes, without environment and flags. `path` is for the
+    /// errors.
+    pub fn of_text(path: &Path, text: &str) -> Result<Self, SettingsError> {
+        let mut settings = Self::default();
+        settings.read_file(path, text)?;
+        Ok(settings)
+    }
+
     fn read_file(&mut self, path: &Path, text: &str) -> Result<(), SettingsError> {
         let syntax =
             |why: String| SettingsError::Syntax { path: path.to_owned(), why: one_line(&why) };
         let table: toml::Table =
             text.parse().map_err(|error: toml::de::Error| syntax(error.to_string()))?;
+        let lines = lines(text);
+        let line_of = |name: &str| lines.get(name).copied().unwrap_or(1);
         for (name, value) in table {
             if name == CONSTANTS {
                 let toml::Value::Table(overrides) = value else {
@@ -271,11 +301,14 @@ impl Settings {
                 continue;
             }
             let Some(key) = Key::of_name(&name) else {
-                let nearest = nearest(&name);
-                return Err(SettingsError::UnknownKey { path: path.to_owned(), name, nearest });
+                let (nearest, line) = (nearest(&name), line_of(&name));
+                let path = path.to_owned();
+                return Err(SettingsError::UnknownKey { path, line, name, nearest });
             };
+            let line = line_of(&name);
             let value = written(&value)
-                .ok_or_else(|| syntax(format!("{name} must be {}", key.allowed())))?;
+                .ok_or_else(|| syntax(format!("line {line}: {name} must be {}", key.allowed())))?;
+            self.lines.insert(key, line);
             self.values.insert(key, Valued { value, origin: Origin::File });
         }
         self.file = Some(path.to_owned());
@@ -302,30 +335,23 @@ impl Settings {
         let Some(written) = self.values.get(&key) else { return Ok(None) };
         match written.value.trim().parse() {
             Ok(value) => Ok(Some(Valued { value, origin: written.origin })),
-            Err(error) => Err(Self::wrong(key, written, format!("that cannot be read ({error})"))),
+            Err(error) => Err(self.wrong(key, written, format!("that cannot be read ({error})"))),
         }
     }
 
     /// A setting that is on or off; off unless somebody switched it on.
     pub fn is_on(&self, key: Key) -> Result<bool, SettingsError> {
         let Some(written) = self.values.get(&key) else { return Ok(false) };
-        match written.value.trim().to_lowercase().as_str() {
-            "true" | "yes" | "on" | "1" => Ok(true),
-            "false" | "no" | "off" | "0" => Ok(false),
-            _ => Err(Self::wrong(key, written, "it is on or off".to_owned())),
-        }
+        values::switch(&written.value)
+            .ok_or_else(|| self.wrong(key, written, "it is on or off".to_owned()))
     }
 
     /// A setting that is a list: a JSON list, or words with spaces between them.
     pub fn list(&self, key: Key) -> Result<Option<Vec<String>>, SettingsError> {
         let Some(written) = self.values.get(&key) else { return Ok(None) };
-        let text = written.value.trim();
-        if !text.starts_with('[') {
-            return Ok(Some(text.split_whitespace().map(str::to_owned).collect()));
-        }
-        serde_json::from_str(text)
+        values::list(&written.value)
             .map(Some)
-            .map_err(|_| Self::wrong(key, written, "it is not a list of texts".to_owned()))
+            .ok_or_else(|| self.wrong(key, written, "it is not a list of texts".to_owned()))
     }
 
     /// Whether the file, the environment or a flag says anything at all.
@@ -337,14 +363,44 @@ impl Settings {
     pub fn refuse(&self, key: Key, why: impl fmt::Display) -> SettingsError {
         let written = self.values.get(&key).cloned();
         let written = written.unwrap_or(Valued { value: String::new(), origin: Origin::Default });
-        Self::wrong(key, &written, why.to_string())
+        self.wrong(key, &written, why.to_string())
     }
 
-    fn wrong(key: Key, written: &Valued<String>, why: String) -> SettingsError {
+    /// Every value that does not fit its key, in the order of the keys.
+    pub fn check(&self) -> Vec<SettingsError> {
+        let wrong = |(key, written): (&Key, &Valued<String>)| match key.read(&written.value) {
+            Ok(_) => None,
+            Err(why) => Some(self.wrong(*key, written, why)),
+        };
+        self.values.iter().filter_map(wrong).collect()
+    }
+
+    /// The file that was read, if there was one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// On which line of the file a setting is, counted from 1.
+    pub fn line(&self, key: Key) -> Option<usize> {
+        self.lines.get(&key).copied()
+    }
+
+    fn place(&self, key: Key, origin: Origin) -> String {
+        match (origin, &self.file, self.lines.get(&key)) {
+            (Origin::Environment, ..) => format!(", {}", key.variable()),
+            (Origin::File, Some(path), Some(line)) => {
+                format!(" {}, line {line}", path.display())
+            }
+            _ => String::new(),
+        }
+    }
+
+    fn wrong(&self, key: Key, written: &Valued<String>, why: String) -> SettingsError {
         SettingsError::Value {
             name: key.name(),
-            value: written.value.clone(),
+            value: key.shown(&written.value),
             origin: written.origin,
+            place: self.place(key, written.origin),
             why,
             allowed: key.allowed(),
         }
@@ -389,12 +445,20 @@ fn written(value: &toml::Value) -> Option<String> {
     }
 }
 
+/// On which line each setting begins, counted from 1.
+fn lines(text: &str) -> BTreeMap<String, usize> {
+    let Ok(table) = toml::de::DeTable::parse(text) else { return BTreeMap::new() };
+    let line = |offset: usize| text[..offset].matches('\n').count() + 1;
+    let keys = table.get_ref().keys();
+    keys.map(|key| (key.get_ref().to_string(), line(key.span().start))).collect()
+}
+
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The key whose name differs in the fewest letters, if that is few.
-fn nearest(name: &str) -> Option<&'static str> {
+pub fn nearest(name: &str) -> Option<&'static str> {
     let names = Key::ALL.into_iter().map(Key::name).chain([CONSTANTS]);
     let (distance, best) =
         names.map(|known| (edits(name, known), known)).min_by_key(|(distance, _)| *distance)?;

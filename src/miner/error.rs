@@ -39,3 +39,21 @@ pub enum MinerError {
     #[error("the miner stopped unexpectedly ({0}; this is a bug in Hearth: please report it)")]
     Broken(String),
 }
+
+impl MinerError {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Peers(_) => "peers-blocked",
+            Self::PeerKey(_) => "peer-key",
+            Self::Http(_) => "http-setup",
+            Self::Version(_) => "version-refused",
+            Self::Refused(_) => "refused",
+            Self::Settings(_) => "configuration",
+            Self::Disk(_) => "snapshot-not-written",
+            Self::Device(_) => "stage-too-large",
+            Self::Failed(_) => "failed",
+            Self::Broken(_) => "fault-in-hearth",
+        }
+    }
+}

@@ -51,21 +51,6 @@ pub struct Disclosure {
     pub bandwidth: Option<Bandwidth>,
 }
 
-/// A link speed that cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("two numbers are needed, down and up in Mbit/s, such as 100/40")]
-pub struct LinkSpeedError;
-
-/// Reads `100/40`.
-pub fn link_speed(text: &str) -> Result<Bandwidth, LinkSpeedError> {
-    let (down, up) = text.split_once('/').ok_or(LinkSpeedError)?;
-    let number = |text: &str| match text.trim().parse::<f64>() {
-        Ok(mbps) if mbps.is_finite() && mbps >= 0.0 => Ok((mbps * 100.0).round() / 100.0),
-        _ => Err(LinkSpeedError),
-    };
-    Ok(Bandwidth { download_mbps: number(down)?, upload_mbps: number(up)? })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,15 +62,6 @@ mod tests {
         for text in ["", "creators", "default", "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQX"]
         {
             assert!(text.parse::<PayoutAddress>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn link_speeds_are_two_numbers() {
-        let speed = link_speed("100 / 39.999").unwrap();
-        assert_eq!((speed.download_mbps, speed.upload_mbps), (100.0, 40.0));
-        for text in ["", "100", "a/b", "1/NaN", "-1/2"] {
-            assert_eq!(link_speed(text), Err(LinkSpeedError), "{text}");
         }
     }
 }

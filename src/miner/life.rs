@@ -22,6 +22,7 @@ use super::view::show_wish;
 use crate::clock::{Clock, Entropy};
 use crate::compute::Device;
 use crate::config::Constants;
+use crate::host;
 use crate::model::Stage;
 use crate::model::tokenizer::Tokenizer;
 use crate::network::attestation::{Attestor, Provider};
@@ -39,7 +40,7 @@ use crate::training::door::Door;
 use crate::training::floor::Wish;
 use crate::training::load::Synced;
 use crate::training::local::LocalStage;
-use crate::training::memory::{HostMemory, Room, available_host_memory};
+use crate::training::memory::{HostMemory, Room};
 use crate::training::merge::MergeMemory;
 use crate::training::pseudo_gradient::HandInMemory;
 use crate::training::record::Recorder;
@@ -116,7 +117,7 @@ impl DeviceWorker {
     /// Starts the device's thread. Fails if the system gives no thread.
     pub fn start(device: Arc<dyn Device>) -> std::io::Result<Self> {
         let worker = Worker::start(device.info().backend)?;
-        Ok(Self { device, worker, host_memory: available_host_memory })
+        Ok(Self { device, worker, host_memory: host::memory::available })
     }
 
     /// The same, asking somebody else how much memory the host has left.

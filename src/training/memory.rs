@@ -185,27 +185,6 @@ pub struct Room {
 /// Asks the system how much memory of the host is free; none where it does not say.
 pub type HostMemory = fn() -> Option<u64>;
 
-/// The memory that programs may still take without others being pushed out of it: Linux tells. On
-/// other systems nobody is asked yet.
-#[cfg(target_os = "linux")]
-pub fn available_host_memory() -> Option<u64> {
-    mem_available(&std::fs::read_to_string("/proc/meminfo").ok()?)
-}
-
-/// The memory that programs may still take: not known on this system.
-#[cfg(not(target_os = "linux"))]
-pub fn available_host_memory() -> Option<u64> {
-    None
-}
-
-/// Bytes of `MemAvailable` in Linux's table.
-#[cfg(any(target_os = "linux", test))]
-fn mem_available(table: &str) -> Option<u64> {
-    let line = table.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kilobytes.checked_mul(1024)
-}
-
 /// A stage is larger than the memory there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

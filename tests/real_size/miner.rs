@@ -8,6 +8,7 @@ use std::sync::Arc;
 use hearth::clock::{Clock, Entropy};
 use hearth::compute::cpu::CpuDevice;
 use hearth::config::Constants;
+use hearth::host::memory::available;
 use hearth::miner::text_source::TokenizerSource;
 use hearth::miner::{
     Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerSettings, MinerSnapshot,
@@ -17,7 +18,6 @@ use hearth::network::Route;
 use hearth::network::attestation::Provider;
 use hearth::network::peers::{PeerIdentity, PeerReach};
 use hearth::telemetry::{Event, Events, Severity};
-use hearth::training::memory::available_host_memory;
 use hearth::training::record::Recorder;
 use hearth::training::terms::LearningRateRule;
 use hearth::wallet::HotkeyPair;
@@ -86,7 +86,7 @@ fn settings(server: &str, folder: &Path) -> MinerSettings {
 /// What the machine has, without what the test's own servers and its other users shall keep.
 fn host_memory() -> Option<u64> {
     let spare = std::env::var(SPARE).ok().and_then(|gib| gib.parse().ok()).unwrap_or(1);
-    available_host_memory().map(|bytes| bytes.saturating_sub(spare << 30))
+    available().map(|bytes| bytes.saturating_sub(spare << 30))
 }
 
 async fn live(server: &str, folder: &Path) {

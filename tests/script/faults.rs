@@ -131,7 +131,7 @@ async fn what_is_told_of_the_machine_is_what_the_user_typed_in() {
                 country: Some("Iceland".into()),
                 ..Default::default()
             }),
-            bandwidth: Some(hearth::miner::joining::link_speed("100/40").unwrap()),
+            bandwidth: Some(hearth::config::values::link_speed("100/40").unwrap()),
         },
         telemetry: FleetTelemetry::On,
         ..Choices::default()

@@ -79,7 +79,7 @@ async fn no_call_header_or_field_leaves_that_is_not_listed() {
         joining: Joining::Pool(None),
         disclosure: Disclosure {
             location: Some(Default::default()),
-            bandwidth: Some(hearth::miner::joining::link_speed("1/1").unwrap()),
+            bandwidth: Some(hearth::config::values::link_speed("1/1").unwrap()),
         },
         telemetry: FleetTelemetry::On,
         ..Choices::default()

@@ -29,9 +29,9 @@ pub fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
     let log = face::start_log(style);
     let feed = open_feed(&plan)?;
     let device = device::open(arguments.backend)?;
-    let folders = Folders::find().map_err(|error| Failure::new(Exit::Disk, error))?;
+    let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let folder = DemoFolder::make(&folders, &mut Entropy::system())
-        .map_err(|error| Failure::new(Exit::Disk, error))?;
+        .map_err(|error| Failure::of_folder(&error))?;
     let recorder = match &arguments.record {
         None => Recorder::off(),
         Some(path) => Recorder::to_file(path).map_err(|error| {
@@ -60,7 +60,7 @@ pub fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
 }
 
 fn open_feed(plan: &DemoPlan) -> Result<Arc<Feed>, Failure> {
-    let wrong = |error: FeedError| Failure::new(Exit::Configuration, error);
+    let wrong = |error: FeedError| Failure::new(Exit::Configuration, error).coded("text-unusable");
     let tokenizer = plan.tokenizer.load(&plan.source, plan.preset.vocab_size).map_err(wrong)?;
     let tokens = plan.preset.seq * plan.preset.batch;
     let feed = Feed::new(plan.source.clone(), Arc::new(tokenizer), tokens).map_err(wrong)?;

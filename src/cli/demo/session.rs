@@ -214,5 +214,5 @@ pub fn swarm_failure(error: &PracticeError) -> Failure {
         Trouble::Disk => Exit::Disk,
         _ => Exit::Failed,
     };
-    Failure::new(exit, error)
+    Failure::new(exit, error).coded("practice-swarm")
 }

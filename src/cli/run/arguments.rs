@@ -9,7 +9,8 @@ use crate::cli::{Exit, Failure};
 use crate::config::Constants;
 use crate::config::network::{Hosts, NetworkChoice};
 use crate::config::settings::{Flags, Key, Settings, SettingsError};
-use crate::miner::joining::{Disclosure, Joining, link_speed};
+use crate::config::values::{JoinWay, link_speed};
+use crate::miner::joining::{Disclosure, Joining};
 use crate::miner::{FleetTelemetry, PayoutAddress};
 use crate::network::attestation::Provider;
 use crate::network::peers::RelayServer;
@@ -126,7 +127,7 @@ pub struct RunPlan {
 }
 
 fn wrong(error: SettingsError) -> Failure {
-    Failure::new(Exit::Configuration, error)
+    Failure::of_settings(&error)
 }
 
 impl RunPlan {
@@ -202,10 +203,9 @@ fn hosts(network: &NetworkChoice, constants: &Constants) -> Result<Hosts, Failur
 fn joining(settings: &Settings) -> Result<Joining, Failure> {
     let payout = settings.get::<PayoutAddress>(Key::PayoutAddress).map_err(wrong)?;
     let payout = payout.map(|given| given.value);
-    match settings.text(Key::Join).map(|given| given.value.as_str()) {
-        Some("metagraph") => Ok(Joining::Metagraph),
-        Some("pool") => Ok(Joining::Pool(payout)),
-        Some(_) => Err(wrong(settings.refuse(Key::Join, "there are two ways to join"))),
+    match settings.get::<JoinWay>(Key::Join).map_err(wrong)?.map(|given| given.value) {
+        Some(JoinWay::Metagraph) => Ok(Joining::Metagraph),
+        Some(JoinWay::Pool) => Ok(Joining::Pool(payout)),
         None if payout.is_some() || settings.has_saved() => Ok(Joining::Pool(payout)),
         None => Ok(Joining::Metagraph),
     }

@@ -25,7 +25,7 @@ use mine::Mine;
 pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let style = face::style(arguments.headless, arguments.json);
     let log = face::start_log(style);
-    let folders = Folders::find().map_err(|error| Failure::new(Exit::Disk, error))?;
+    let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let plan = RunPlan::new(&settings(arguments, &folders)?)?;
     let hotkey = hotkey(&plan.hotkey_file)?;
     if plan.consent == Consent::Needed && !agrees(arguments)? {
@@ -33,7 +33,7 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     }
     let lock = RunLock::take(&folders, hotkey.address())
         .map_err(|error| Failure::new(exit_of_lock(&error), error))?;
-    prepare(&folders.data).map_err(|error| Failure::new(Exit::Disk, error))?;
+    prepare(&folders.data).map_err(|error| Failure::of_folder(&error))?;
     let device = device::open(plan.backend)?;
     let runtime = super::runtime()?;
     let mine = Mine { plan, folders, hotkey: Arc::new(hotkey), device, style, log };
@@ -48,7 +48,7 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
 fn settings(arguments: &RunArguments, folders: &Folders) -> Result<Settings, Failure> {
     let environment = |name: &str| std::env::var(name).ok();
     Settings::read(arguments.config.as_deref(), &folders.config, environment, arguments.flags())
-        .map_err(|error| Failure::new(Exit::Configuration, error))
+        .map_err(|error| Failure::of_settings(&error))
 }
 
 fn hotkey(path: &Path) -> Result<HotkeyPair, Failure> {
@@ -76,7 +76,9 @@ fn agrees(arguments: &RunArguments) -> Result<bool, Failure> {
     let by_hand = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if !by_hand || arguments.json {
         let what_now = "Set one with --payout-address, or agree with --accept-unpaid.";
-        return Err(Failure::new(Exit::Configuration, format!("{UNPAID} {what_now}")));
+        return Err(
+            Failure::new(Exit::Configuration, format!("{UNPAID} {what_now}")).coded("payout-unset")
+        );
     }
     let broken = |error| Failure::new(Exit::Failed, format!("the terminal: {error}"));
     eprint!("{UNPAID}\nWork unpaid? [y/N] ");

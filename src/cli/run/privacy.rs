@@ -35,7 +35,7 @@ struct Line<'a> {
 
 /// Prints the list.
 pub fn run(arguments: &PrivacyArguments) -> Result<Exit, Failure> {
-    let folders = Folders::find().map_err(|error| Failure::new(Exit::Disk, error))?;
+    let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let mut settings = settings(&arguments.run, &folders)?;
     // The list is the same for every key, so none is needed.
     settings.assume(Key::HotkeyFile, "(none)");
