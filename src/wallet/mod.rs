@@ -2,7 +2,11 @@
 //! `network`, because keys outlive connections and come from places (files, stores) that the network
 //! must not know.
 
+pub mod address;
+pub mod derivation;
 pub mod file;
+pub mod phrase;
+pub mod secret;
 
 use std::fmt;
 
