@@ -201,6 +201,8 @@ pub struct WalletKey {
     pub wallet: String,
     /// The hotkey's name.
     pub hotkey: String,
+    /// Its file.
+    pub file: String,
     /// Its address, or why it cannot be taken.
     pub address: Result<String, String>,
 }

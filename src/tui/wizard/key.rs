@@ -350,13 +350,9 @@ impl KeyScreen {
                 let (way, field) = (*way, field.clone());
                 self.import(way, &field)
             }
-            Step::Pick { folder, keys, selected } => match keys.get(*selected) {
-                Some(WalletKey { wallet, hotkey, address: Ok(_) }) => {
-                    let source = KeySource::Wallet {
-                        folder: folder.clone(),
-                        wallet: wallet.clone(),
-                        hotkey: hotkey.clone(),
-                    };
+            Step::Pick { keys, selected, .. } => match keys.get(*selected) {
+                Some(WalletKey { file, address: Ok(_), .. }) => {
+                    let source = KeySource::Wallet(file.clone());
                     self.busy(text::CHECKING_KEY, Request::CheckKey(source))
                 }
                 Some(WalletKey { address: Err(why), .. }) => {

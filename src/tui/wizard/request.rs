@@ -65,15 +65,8 @@ pub enum KeySource {
     Words(Secret),
     /// A seed in hex that the user had.
     Seed(Secret),
-    /// A hotkey of a Bittensor wallet folder.
-    Wallet {
-        /// The folder.
-        folder: String,
-        /// The wallet in it.
-        wallet: String,
-        /// The hotkey in that.
-        hotkey: String,
-    },
+    /// The file of a hotkey in a Bittensor wallet folder.
+    Wallet(String),
 }
 
 /// Who is paid.

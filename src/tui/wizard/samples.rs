@@ -168,6 +168,7 @@ pub(super) fn wallets() -> Answer {
     let key = |hotkey: &str, address: Result<&str, &str>| WalletKey {
         wallet: "mining".into(),
         hotkey: hotkey.into(),
+        file: format!("/home/you/.bittensor/wallets/mining/hotkeys/{hotkey}"),
         address: address.map(str::to_owned).map_err(str::to_owned),
     };
     Answer::Wallets {

@@ -339,10 +339,6 @@ pub fn keys(wizard: &Wizard) -> Vec<(&'static str, &'static str)> {
         ]),
         Screen::Ready => keys.extend([("Enter", "start"), ("Esc", "back")]),
     }
-    keys.push(if wizard.is_typing() {
-        ("Ctrl-C", "leave")
-    } else {
-        ("q", "leave")
-    });
+    keys.push(if wizard.is_typing() { ("Ctrl-C", "leave") } else { ("q", "leave") });
     keys
 }
