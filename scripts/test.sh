@@ -44,4 +44,11 @@ if [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ]; then
   fi
 fi
 
+# Read by the tests of the installers.
+for tool in shellcheck zip; do
+  if [ "$(uname -s)" = Linux ] && ! command -v "$tool" >/dev/null 2>&1; then
+    install "$tool" || echo "no $tool: $why; the tests that need it are skipped"
+  fi
+done
+
 exec cargo test --release --no-fail-fast "$@"

@@ -1,8 +1,10 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
+pub mod completions;
 pub mod demo;
 pub mod device;
 pub mod exit;
+pub mod man;
 pub mod print;
 pub mod run;
 pub mod signals;
@@ -35,6 +37,10 @@ pub enum Command {
     Run(run::RunArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
+    /// A shell's completions, printed
+    Completions(completions::CompletionsArguments),
+    /// The manual pages, one per command
+    Man(man::ManArguments),
 }
 
 /// The threads that the network, timers and faces share.
@@ -52,5 +58,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }
