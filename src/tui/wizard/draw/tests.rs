@@ -211,7 +211,7 @@ fn what_must_be_read_is_on_the_smallest_screen() {
     }
     for (name, wizard) in stories() {
         let text = shown(&wizard);
-        assert!(text.contains(" leave ") && text.contains("Ready"), "{name}: {text}");
+        assert!(text.contains(" leave") && text.contains("Ready"), "{name}: {text}");
     }
     let secret = shown(&key_stories().into_iter().find(|(n, _)| *n == "passphrase").unwrap().1);
     assert!(!secret.contains("hush"), "{secret}");
