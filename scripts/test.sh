@@ -4,7 +4,8 @@
 # The kernels are also tested on a GPU adapter. Where there is none, Mesa's software Vulkan driver
 # is installed (Debian and Ubuntu, when this may be done without a question); where that cannot be
 # done, one line says so and those tests are skipped by name. The same goes for the tests of links
-# between homes, which need root, `ip` and `nft`. Arguments go to `cargo test`.
+# between homes, which need root, `ip` and `nft`, and for those of a real keyring, which need
+# gnome-keyring and `dbus-run-session`. Arguments go to `cargo test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -50,5 +51,13 @@ for tool in shellcheck zip; do
     install "$tool" || echo "no $tool: $why; the tests that need it are skipped"
   fi
 done
+if [ "$(uname -s)" = Linux ]; then
+  for program in dbus-run-session gnome-keyring-daemon keyctl; do
+    command -v "$program" >/dev/null 2>&1 && continue
+    install dbus gnome-keyring keyutils ||
+      echo "no $program: $why; the tests of a real keyring are skipped"
+    break
+  done
+fi
 
 exec cargo test --release --no-fail-fast "$@"

@@ -2,6 +2,7 @@
 //! a run can be recorded and replayed and a test can say what the time is.
 
 use std::future::Future;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use rand::{Rng, SeedableRng, rngs::SysRng};
@@ -98,6 +99,16 @@ impl Clock {
         work: F,
     ) -> Result<F::Output, TimedOut> {
         tokio::time::timeout(limit, work).await.map_err(|_| TimedOut(limit))
+    }
+
+    /// Waits on this thread for what another sends, but not longer than `limit`. Only for threads that
+    /// are not tokio's.
+    pub fn receive<T>(
+        &self,
+        sent: &mpsc::Receiver<T>,
+        limit: Duration,
+    ) -> Result<T, mpsc::RecvTimeoutError> {
+        sent.recv_timeout(limit)
     }
 
     /// Blocks this thread for `time`. Only for threads that are not tokio's.

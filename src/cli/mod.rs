@@ -5,6 +5,7 @@ pub mod demo;
 pub mod device;
 pub mod exit;
 pub mod man;
+pub mod keys;
 pub mod print;
 pub mod run;
 pub mod signals;
@@ -41,6 +42,8 @@ pub enum Command {
     Completions(completions::CompletionsArguments),
     /// The manual pages, one per command
     Man(man::ManArguments),
+    /// Make, bring, keep, show and remove hotkeys
+    Keys(keys::KeysArguments),
 }
 
 /// The threads that the network, timers and faces share.
@@ -60,5 +63,6 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
     }
 }

@@ -29,8 +29,12 @@ pub enum Key {
     PayoutAddress,
     /// Whether to work without being paid.
     AcceptUnpaid,
-    /// The key that signs.
+    /// The key that signs, in a file.
     HotkeyFile,
+    /// The key that signs, by its name in the key stores.
+    Hotkey,
+    /// A file with the passphrase of encrypted key files.
+    PassphraseFile,
     /// What computes.
     Backend,
     /// A tokenizer file.
@@ -55,12 +59,14 @@ pub enum Key {
 
 impl Key {
     /// All keys, in the order in which they are explained.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Network,
         Self::Join,
         Self::PayoutAddress,
         Self::AcceptUnpaid,
         Self::HotkeyFile,
+        Self::Hotkey,
+        Self::PassphraseFile,
         Self::Backend,
         Self::Tokenizer,
         Self::TokenizerDownload,
@@ -81,6 +87,8 @@ impl Key {
             Self::PayoutAddress => "payout_address",
             Self::AcceptUnpaid => "accept_unpaid",
             Self::HotkeyFile => "hotkey_file",
+            Self::Hotkey => "hotkey",
+            Self::PassphraseFile => "passphrase_file",
             Self::Backend => "backend",
             Self::Tokenizer => "tokenizer",
             Self::TokenizerDownload => "tokenizer_download",
@@ -107,6 +115,8 @@ impl Key {
             Self::PayoutAddress => "an address that begins with 5",
             Self::AcceptUnpaid | Self::TokenizerDownload | Self::FleetTelemetry => "true or false",
             Self::HotkeyFile => "a file",
+            Self::Hotkey => "the name of a kept key (hearth keys list)",
+            Self::PassphraseFile => "a file whose one line is the passphrase",
             Self::Backend => "auto, wgpu or cpu",
             Self::Tokenizer => "a tokenizer.json",
             Self::AttestationCommand => "a program and its arguments, as a list",

@@ -115,12 +115,15 @@ impl Key {
             }
             Self::Relays => relays(trimmed),
             Self::LinkSpeed => link_speed(trimmed).map(|_| as_text()).map_err(|error| why(&error)),
-            Self::HotkeyFile | Self::Tokenizer | Self::LocationCountry | Self::LocationCity => {
-                match trimmed.is_empty() {
-                    true => Err("there is nothing in it".into()),
-                    false => Ok(as_text()),
-                }
-            }
+            Self::HotkeyFile
+            | Self::Hotkey
+            | Self::PassphraseFile
+            | Self::Tokenizer
+            | Self::LocationCountry
+            | Self::LocationCity => match trimmed.is_empty() {
+                true => Err("there is nothing in it".into()),
+                false => Ok(as_text()),
+            },
         }
     }
 

@@ -7,6 +7,7 @@ pub mod derivation;
 pub mod file;
 pub mod phrase;
 pub mod secret;
+pub mod store;
 
 use std::fmt;
 

@@ -15,6 +15,7 @@ use crate::miner::{FleetTelemetry, PayoutAddress};
 use crate::network::attestation::Provider;
 use crate::network::peers::RelayServer;
 use crate::protocol::messages::NodeLocation;
+use crate::wallet::store::KeyName;
 
 /// Mine with the saved settings; every flag beats them.
 #[derive(Clone, Debug, Default, Args)]
@@ -38,8 +39,14 @@ pub struct RunArguments {
     #[arg(long)]
     pub accept_unpaid: bool,
     /// The hotkey: a Bittensor hotkey file, or a file with its words or seed
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "hotkey")]
     pub hotkey_file: Option<PathBuf>,
+    /// The hotkey: the name of a kept key (see hearth keys list) [default: the only one, or default]
+    #[arg(long, value_name = "NAME")]
+    pub hotkey: Option<String>,
+    /// A file whose one line is the passphrase of the key, where that is in an encrypted file
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
     /// What computes: auto, wgpu or cpu [default: auto]
     #[arg(long, value_name = "BACKEND")]
     pub backend: Option<String>,
@@ -64,6 +71,8 @@ impl RunArguments {
             (Key::PayoutAddress, self.payout_address.clone()),
             (Key::AcceptUnpaid, self.accept_unpaid.then(|| "true".to_owned())),
             (Key::HotkeyFile, path(&self.hotkey_file)),
+            (Key::Hotkey, self.hotkey.clone()),
+            (Key::PassphraseFile, path(&self.passphrase_file)),
             (Key::Backend, self.backend.clone()),
             (Key::Tokenizer, path(&self.tokenizer)),
             (Key::PeerPort, self.peer_port.map(|port| port.to_string())),
@@ -93,6 +102,15 @@ pub enum Relays {
     These(Vec<RelayServer>),
 }
 
+/// Where the key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HotkeySource {
+    /// A file that the user names.
+    File(PathBuf),
+    /// The key stores: the named key, or the usual one.
+    Stored(Option<KeyName>),
+}
+
 /// Everything that a run goes by.
 #[derive(Clone, Debug)]
 pub struct RunPlan {
@@ -102,8 +120,8 @@ pub struct RunPlan {
     pub hosts: Hosts,
     /// Its numbers.
     pub constants: Constants,
-    /// The key's file.
-    pub hotkey_file: PathBuf,
+    /// Where the key comes from.
+    pub hotkey: HotkeySource,
     /// How it joins.
     pub joining: Joining,
     /// Whether unpaid work was agreed to.
@@ -137,14 +155,8 @@ impl RunPlan {
         let network = network.map_or(NetworkChoice::Mainnet, |given| given.value);
         let constants = settings.constants(Constants::live()).map_err(wrong)?;
         let hosts = hosts(&network, &constants)?;
-        let hotkey_file = settings.text(Key::HotkeyFile).ok_or_else(|| {
-            Failure::new(
-                Exit::Key,
-                "no hotkey is set: name its file with --hotkey-file (a Bittensor wallet keeps \
-                 hotkeys in wallets/NAME/hotkeys/)",
-            )
-        })?;
-        let joining = joining(settings)?;
+        let hotkey = hotkey(settings)?;
+        let joining = joining(settings, &hotkey)?;
         let consent = match &joining {
             Joining::Pool(None) if settings.is_on(Key::AcceptUnpaid).map_err(wrong)? => {
                 Consent::Given
@@ -156,7 +168,7 @@ impl RunPlan {
         Ok(Self {
             hosts,
             constants,
-            hotkey_file: PathBuf::from(&hotkey_file.value),
+            hotkey,
             joining,
             consent,
             backend: backend(settings)?,
@@ -198,16 +210,33 @@ fn hosts(network: &NetworkChoice, constants: &Constants) -> Result<Hosts, Failur
     }
 }
 
+/// The file or the name, whichever was said with more weight (a flag beats the environment, that beats
+/// the file); a hotkey file where both were said alike.
+fn hotkey(settings: &Settings) -> Result<HotkeySource, Failure> {
+    let name = settings.get::<KeyName>(Key::Hotkey).map_err(wrong)?;
+    let file = settings.text(Key::HotkeyFile);
+    Ok(match (file, name) {
+        (Some(file), Some(name)) if name.origin > file.origin => {
+            HotkeySource::Stored(Some(name.value))
+        }
+        (Some(file), _) => HotkeySource::File(PathBuf::from(&file.value)),
+        (None, name) => HotkeySource::Stored(name.map(|name| name.value)),
+    })
+}
+
 /// Metagraph where a key file is all that is known: its owner brings a hotkey that is registered.
 /// Saved settings say it themselves; without a word there, the pool, which needs no registration.
-fn joining(settings: &Settings) -> Result<Joining, Failure> {
+fn joining(settings: &Settings, hotkey: &HotkeySource) -> Result<Joining, Failure> {
     let payout = settings.get::<PayoutAddress>(Key::PayoutAddress).map_err(wrong)?;
     let payout = payout.map(|given| given.value);
     match settings.get::<JoinWay>(Key::Join).map_err(wrong)?.map(|given| given.value) {
         Some(JoinWay::Metagraph) => Ok(Joining::Metagraph),
         Some(JoinWay::Pool) => Ok(Joining::Pool(payout)),
         None if payout.is_some() || settings.has_saved() => Ok(Joining::Pool(payout)),
-        None => Ok(Joining::Metagraph),
+        None => Ok(match hotkey {
+            HotkeySource::File(_) => Joining::Metagraph,
+            HotkeySource::Stored(_) => Joining::Pool(None),
+        }),
     }
 }
 
@@ -308,8 +337,22 @@ mod tests {
     }
 
     #[test]
+    fn without_a_key_file_a_kept_key_is_taken_and_the_pool_joined() {
+        let alone = plan("", RunArguments::default()).unwrap();
+        assert_eq!(alone.hotkey, HotkeySource::Stored(None));
+        assert_eq!((alone.joining, alone.consent), (Joining::Pool(None), Consent::Needed));
+        let source = |file: &str, arguments| plan(file, arguments).unwrap().hotkey;
+        let rig = || HotkeySource::Stored(Some("rig".parse().unwrap()));
+        let named = || RunArguments { hotkey: Some("rig".into()), ..RunArguments::default() };
+        assert_eq!(source("hotkey = \"rig\"", RunArguments::default()), rig());
+        assert_eq!(source("hotkey_file = \"hot\"", named()), rig());
+        assert_eq!(source("hotkey = \"rig\"", with_key()), HotkeySource::File("hot".into()));
+        let wrong = RunArguments { hotkey: Some("../rig".into()), ..RunArguments::default() };
+        assert_eq!(plan("", wrong).unwrap_err().exit, Exit::Configuration);
+    }
+
+    #[test]
     fn what_is_wrong_has_its_exit_code() {
-        assert_eq!(plan("", RunArguments::default()).unwrap_err().exit, Exit::Key);
         let bad = |file: &str| plan(file, with_key()).unwrap_err();
         for file in [
             "network = \"moon\"",

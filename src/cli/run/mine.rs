@@ -37,6 +37,8 @@ pub(super) struct Mine {
     pub(super) plan: RunPlan,
     pub(super) folders: Folders,
     pub(super) hotkey: Arc<HotkeyPair>,
+    /// Where the key is kept, in words.
+    pub(super) kept: String,
     pub(super) device: Arc<dyn Device>,
     /// Lines, or a screen.
     pub(super) style: Option<Style>,
@@ -57,6 +59,11 @@ impl Mine {
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
         let mut face = self.face(&miner, watched, closed, clock)?;
+        if let Some(log) = &self.log {
+            log.push(&self.kept);
+        }
+        // A reader that is gone already is noticed by the first event.
+        let _ = face.note(&self.kept);
         let mut asked = false;
         let ended = loop {
             tokio::select! {

@@ -1,14 +1,14 @@
 //! `hearth run`: one miner on a network, with the saved settings.
 
 mod arguments;
+mod key;
 mod mine;
 mod privacy;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::path::Path;
 use std::sync::Arc;
 
-pub use arguments::{Consent, Relays, RunArguments, RunPlan};
+pub use arguments::{Consent, HotkeySource, Relays, RunArguments, RunPlan};
 pub use privacy::{PrivacyArguments, run as run_privacy};
 
 use super::demo::face;
@@ -17,8 +17,6 @@ use crate::clock::Clock;
 use crate::config::folders::{Folders, RunLock, prepare};
 use crate::config::settings::Settings;
 use crate::miner::Joining;
-use crate::wallet::HotkeyPair;
-use crate::wallet::file::{Exposure, read_hotkey};
 use mine::Mine;
 
 /// Runs the command.
@@ -26,8 +24,10 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let style = face::style(arguments.headless, arguments.json);
     let log = face::start_log(style);
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
-    let plan = RunPlan::new(&settings(arguments, &folders)?)?;
-    let hotkey = hotkey(&plan.hotkey_file)?;
+    let settings = settings(arguments, &folders)?;
+    let plan = RunPlan::new(&settings)?;
+    let key = key::open(&plan.hotkey, &settings, &folders)?;
+    let hotkey = key.pair;
     if plan.consent == Consent::Needed && !agrees(arguments)? {
         return Ok(Exit::Done);
     }
@@ -36,7 +36,8 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     prepare(&folders.data).map_err(|error| Failure::of_folder(&error))?;
     let device = device::open(plan.backend)?;
     let runtime = super::runtime()?;
-    let mine = Mine { plan, folders, hotkey: Arc::new(hotkey), device, style, log };
+    let mine =
+        Mine { plan, folders, hotkey: Arc::new(hotkey), kept: key.kept, device, style, log };
     let ended = runtime.block_on(mine.run(&Clock::system()));
     // Whatever still sleeps or serves is of no use any more.
     runtime.shutdown_background();
@@ -49,17 +50,6 @@ fn settings(arguments: &RunArguments, folders: &Folders) -> Result<Settings, Fai
     let environment = |name: &str| std::env::var(name).ok();
     Settings::read(arguments.config.as_deref(), &folders.config, environment, arguments.flags())
         .map_err(|error| Failure::of_settings(&error))
-}
-
-fn hotkey(path: &Path) -> Result<HotkeyPair, Failure> {
-    let (hotkey, exposure) = read_hotkey(path).map_err(|error| Failure::new(Exit::Key, error))?;
-    if exposure == Exposure::Readable {
-        tracing::warn!(
-            "{} can be read by others on this machine: take that right away (chmod 600)",
-            path.display()
-        );
-    }
-    Ok(hotkey)
 }
 
 fn exit_of_lock(error: &crate::config::folders::LockError) -> Exit {

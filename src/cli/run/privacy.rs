@@ -9,11 +9,13 @@ use serde::Serialize;
 use super::arguments::{Consent, Relays, RunArguments, RunPlan};
 use super::{joining_words, settings};
 use crate::cli::{Exit, Failure};
+use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::settings::Key;
 use crate::miner::FleetTelemetry;
 use crate::network::attestation::Provider;
 use crate::network::disclosed::{ALL, Disclosed, HEADERS, Recipient, When};
+use crate::wallet::store::KeyStores;
 
 /// Everything that leaves this machine.
 #[derive(Clone, Debug, Default, Args)]
@@ -37,8 +39,12 @@ struct Line<'a> {
 pub fn run(arguments: &PrivacyArguments) -> Result<Exit, Failure> {
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let mut settings = settings(&arguments.run, &folders)?;
-    // The list is the same for every key, so none is needed.
-    settings.assume(Key::HotkeyFile, "(none)");
+    // The list is the same for every key, so none is needed; how one joins without a word about it
+    // depends on whether one is kept.
+    let kept = KeyStores::open(&folders.data, &Clock::system()).list();
+    if kept.is_ok_and(|keys| keys.is_empty()) && settings.text(Key::Hotkey).is_none() {
+        settings.assume(Key::HotkeyFile, "(none)");
+    }
     let plan = RunPlan::new(&settings)?;
     let mut out = io::stdout().lock();
     let printed =
