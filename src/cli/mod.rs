@@ -4,10 +4,11 @@ pub mod completions;
 pub mod demo;
 pub mod device;
 pub mod exit;
-pub mod man;
 pub mod keys;
+pub mod man;
 pub mod print;
 pub mod run;
+pub mod setup;
 pub mod signals;
 
 use clap::{Parser, Subcommand};
@@ -16,17 +17,18 @@ pub use exit::{Exit, Failure};
 
 /// Train a large language model together, at home.
 #[derive(Debug, Parser)]
-#[command(name = "hearth", version, about, long_about = LONG_ABOUT, arg_required_else_help = true)]
+#[command(name = "hearth", version, about, long_about = LONG_ABOUT)]
 pub struct Arguments {
-    /// What to do.
+    /// What to do; alone, the wizard the first time and the dashboard after that.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 const LONG_ABOUT: &str = "\
 Hearth lets home machines train a large language model together. It is a miner for IOTA, \
 subnet 9 of Bittensor (not the coin of the same name), and independent of the network's operator.
 
+`hearth` alone sets this machine up the first time, and shows the dashboard after that. \
 `hearth demo` shows the whole thing on this machine alone: no network, no key, nothing to set up.";
 
 /// The commands.
@@ -34,6 +36,8 @@ subnet 9 of Bittensor (not the coin of the same name), and independent of the ne
 pub enum Command {
     /// The whole system on this machine: a practice swarm and your miner
     Demo(demo::DemoArguments),
+    /// Set this machine up: devices, a practice run, your key, your limits
+    Setup(setup::SetupArguments),
     /// Mine on a network with the saved settings
     Run(run::RunArguments),
     /// Everything that leaves this machine: to whom, what, how much
@@ -57,8 +61,10 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Runs the command and returns how the process ends.
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
-    match arguments.command {
+    let Some(command) = arguments.command else { return setup::start() };
+    match command {
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Setup(arguments) => setup::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -10,7 +10,10 @@ use super::{ALICE, ALICE_SEED, Home, PHRASE, PHRASE_ADDRESS, files_below, has_se
 fn a_key_goes_into_an_encrypted_file_and_out_again() {
     let home = Home::new();
     let told = home.import("rig", ALICE_SEED);
-    assert!(told.contains("rig") && told.contains(ALICE) && told.contains("encrypted file"), "{told}");
+    assert!(
+        told.contains("rig") && told.contains(ALICE) && told.contains("encrypted file"),
+        "{told}"
+    );
     let line: Value = serde_json::from_str(&home.done(&["keys", "list", "--json"])).unwrap();
     assert_eq!(line["event"], "key");
     assert_eq!((&line["name"], &line["address"]), (&"rig".into(), &ALICE.into()));
@@ -42,7 +45,11 @@ fn what_is_wrong_with_a_key_file_is_said_in_a_line_with_exit_code_4() {
     let right = home.passphrase();
     refused(&open(&home.file("wrong", "wrong horse battery")), 4, &["passphrase is wrong"]);
     refused(&open("/nowhere/passphrase"), 4, &["/nowhere/passphrase"]);
-    refused(&home.run(&["run", "--headless", "--accept-unpaid"]), 4, &["--passphrase-file", "systemd"]);
+    refused(
+        &home.run(&["run", "--headless", "--accept-unpaid"]),
+        4,
+        &["--passphrase-file", "systemd"],
+    );
     let damaged = [
         (whole[..whole.len() - 20].to_owned(), "cut off"),
         (whole[..40].to_owned(), "not a key file"),
@@ -102,8 +109,18 @@ fn a_phrase_brings_back_the_keys_of_all_its_devices() {
     assert_eq!(alone["address"], keys[2]["address"]);
     // From a kept key, further devices need no words.
     let next = [
-        "keys", "new", "--from", "default", "--device", "1", "--name", "again", "--store", "file",
-        "--passphrase-file", &passphrase,
+        "keys",
+        "new",
+        "--from",
+        "default",
+        "--device",
+        "1",
+        "--name",
+        "again",
+        "--store",
+        "file",
+        "--passphrase-file",
+        &passphrase,
     ];
     refused(&home.run(&next), 2, &["kept already, as default-1"]);
 }

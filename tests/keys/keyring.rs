@@ -77,7 +77,8 @@ fn a_key_goes_into_the_keyring_survives_the_session_and_is_deleted() {
         ),
     );
     assert!(!succeeded(&again).contains("\"event\""));
-    let exported = std::fs::read_to_string(to.join("hearth").join("hotkeys").join("default")).unwrap();
+    let exported =
+        std::fs::read_to_string(to.join("hearth").join("hotkeys").join("default")).unwrap();
     assert!(exported.contains(ALICE_SEED));
     // What is listed but not there any more is named as such.
     let (index, old) = ("keys.json", "keys.json.old");

@@ -76,15 +76,24 @@ impl Home {
     fn import(&self, name: &str, secret: &str) -> String {
         let (secret, passphrase) = (self.file("hot", secret), self.passphrase());
         self.done(&[
-            "keys", "import", "--name", name, "--hotkey-file", &secret, "--store", "file",
-            "--passphrase-file", &passphrase,
+            "keys",
+            "import",
+            "--name",
+            name,
+            "--hotkey-file",
+            &secret,
+            "--store",
+            "file",
+            "--passphrase-file",
+            &passphrase,
         ])
     }
 }
 
 /// Nothing of the machine's own session reaches the binary.
 fn alone(command: &mut Command) {
-    for name in ["DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "CREDENTIALS_DIRECTORY"] {
+    for name in ["DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "CREDENTIALS_DIRECTORY"]
+    {
         command.env_remove(name);
     }
     command.stdin(Stdio::null());
@@ -99,7 +108,9 @@ fn set_mode(path: &Path, mode: u32) {
 /// Whether a text holds a part of a secret of these tests.
 fn has_secret(text: &str) -> bool {
     let text = text.to_lowercase();
-    text.contains(&ALICE_SEED[2..20]) || text.contains("bottom drive") || text.contains("horse battery")
+    text.contains(&ALICE_SEED[2..20])
+        || text.contains("bottom drive")
+        || text.contains("horse battery")
 }
 
 #[track_caller]

@@ -110,7 +110,31 @@ pub struct DemoPlan {
     pub rules: Rules,
 }
 
+/// A year: longer than anybody looks.
+const UNTIL_STOPPED: f64 = 525_600.0;
+
 impl DemoArguments {
+    /// The usual swarm with a model of this size, which somebody else stops.
+    pub fn until_stopped(preset: &str) -> Self {
+        Self {
+            preset: preset.to_owned(),
+            stages: 3,
+            miners_per_stage: 2,
+            in_flight: None,
+            epochs: None,
+            minutes: Some(UNTIL_STOPPED),
+            backend: Backend::Auto,
+            corpus: None,
+            tokenizer: None,
+            port: 0,
+            seed: 1,
+            strict: false,
+            headless: false,
+            json: false,
+            record: None,
+        }
+    }
+
     /// Checks everything that can be checked before anything is started.
     pub fn check(&self) -> Result<DemoPlan, Failure> {
         let usage = |line: String| Failure::new(Exit::Usage, line);

@@ -4,9 +4,9 @@
 mod arguments;
 mod drive;
 pub mod face;
-mod folder;
+pub(in crate::cli) mod folder;
 mod newcomer;
-mod session;
+pub(in crate::cli) mod session;
 mod tally;
 
 use std::sync::Arc;
@@ -59,7 +59,8 @@ pub fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
     ended
 }
 
-fn open_feed(plan: &DemoPlan) -> Result<Arc<Feed>, Failure> {
+/// The text of a plan, with its tokenizer.
+pub(in crate::cli) fn open_feed(plan: &DemoPlan) -> Result<Arc<Feed>, Failure> {
     let wrong = |error: FeedError| Failure::new(Exit::Configuration, error).coded("text-unusable");
     let tokenizer = plan.tokenizer.load(&plan.source, plan.preset.vocab_size).map_err(wrong)?;
     let tokens = plan.preset.seq * plan.preset.batch;

@@ -54,10 +54,7 @@ pub(super) fn export(arguments: &ExportArguments) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(Exit::Disk, error))?;
     let record = desk.stores.find(name).map_err(refused)?;
     desk.tell(&record)?;
-    desk.note(&format!(
-        "Written to {}, not encrypted, readable by you alone.",
-        path.display()
-    ));
+    desk.note(&format!("Written to {}, not encrypted, readable by you alone.", path.display()));
     Ok(Exit::Done)
 }
 
@@ -81,7 +78,8 @@ pub(super) fn write_coldkey(
     phrase: &Phrase,
 ) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, error);
-    let password = twice(&format!("the coldkey file of wallet {wallet}")).map_err(|e| failed(&e))?;
+    let password =
+        twice(&format!("the coldkey file of wallet {wallet}")).map_err(|e| failed(&e))?;
     desk.note("Encrypting as Bittensor's programs do, which takes some seconds and 512 MiB.");
     let file = ColdkeyFile::Encrypted { password: &password, entropy: &mut desk.entropy };
     let written = bittensor::write_coldkey(wallets, wallet.as_str(), phrase, file)
@@ -99,9 +97,8 @@ fn wanted(
     secret: &KeySecret,
     arguments: &ImportArguments,
 ) -> Result<Vec<Wanted>, Failure> {
-    let derived = |number: u32| {
-        secret.derive_device(number).map_err(|error| Failure::new(Exit::Key, error))
-    };
+    let derived =
+        |number: u32| secret.derive_device(number).map_err(|error| Failure::new(Exit::Key, error));
     if let Some(number) = arguments.device {
         return Ok(vec![(name.clone(), derived(number)?, Some(number))]);
     }
@@ -134,8 +131,9 @@ fn secret(desk: &Desk, arguments: &ImportArguments) -> Result<KeySecret, Failure
              name a file with --hotkey-file or --wallet-folder",
         ));
     }
-    let typed = hidden("The hotkey's words, or its 0x seed (not shown as you type; pasting works): ")
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let typed =
+        hidden("The hotkey's words, or its 0x seed (not shown as you type; pasting works): ")
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
     KeySecret::parse(&typed).map_err(|error| Failure::new(Exit::Key, error))
 }
 
@@ -171,7 +169,10 @@ fn of_wallet(desk: &Desk, folder: &Path, hotkey: Option<&str>) -> Result<KeySecr
 }
 
 /// The hotkey that is meant: the named one, or the only one.
-fn choose<'a>(wallets: &'a [FoundWallet], hotkey: Option<&str>) -> Result<&'a FoundHotkey, Failure> {
+fn choose<'a>(
+    wallets: &'a [FoundWallet],
+    hotkey: Option<&str>,
+) -> Result<&'a FoundHotkey, Failure> {
     let all: Vec<(String, &FoundHotkey)> = wallets
         .iter()
         .flat_map(|wallet| {

@@ -30,7 +30,8 @@ pub(super) fn run(arguments: &NewArguments) -> Result<Exit, Failure> {
             "These words are the hotkey {name}. Write them down on paper, in this order, and keep them \
              where nobody else looks: they bring the key back when this machine is lost."
         );
-        let written = show_and_ask(&heading, &phrase, &mut desk.entropy).map_err(broken_terminal)?;
+        let written =
+            show_and_ask(&heading, &phrase, &mut desk.entropy).map_err(broken_terminal)?;
         if written == Written::Left {
             return Err(stopped());
         }

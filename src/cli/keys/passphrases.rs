@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 use crate::config::settings::{Key, Settings};
 use crate::wallet::secret::KeySecret;
 use crate::wallet::store::{
-    AskPassphrase, KeyName, KeyRecord, KeyStoreError, KeyStores, Passphrase, PassphraseError, Purpose,
+    AskPassphrase, KeyName, KeyRecord, KeyStoreError, KeyStores, Passphrase, PassphraseError,
+    Purpose,
 };
 
 /// So often a passphrase may be mistyped at the terminal.

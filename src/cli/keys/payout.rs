@@ -43,8 +43,7 @@ pub(super) fn run(arguments: &NewArguments) -> Result<Exit, Failure> {
     if written == Written::Left {
         return Err(stopped());
     }
-    let address =
-        coldkey_address(&phrase).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let address = coldkey_address(&phrase).map_err(|error| Failure::new(Exit::Failed, error))?;
     if let Some(folder) = &arguments.wallet_folder {
         super::bring::write_coldkey(&mut desk, folder, &name, &phrase)?;
     }

@@ -85,7 +85,8 @@ impl SecretScreen {
 impl Drop for SecretScreen {
     fn drop(&mut self) {
         // Nothing can be done about a terminal that is gone.
-        let _ = execute!(io::stdout(), Clear(ClearType::All), MoveTo(0, 0), LeaveAlternateScreen, Show);
+        let _ =
+            execute!(io::stdout(), Clear(ClearType::All), MoveTo(0, 0), LeaveAlternateScreen, Show);
         let _ = disable_raw_mode();
     }
 }

@@ -21,8 +21,11 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<Exit, Failure> {
     if !right {
         return Err(Failure::new(
             Exit::Failed,
-            format!("these are not the words of {}: look for the right ones while the key is still \
-                     here, or see them with hearth keys show {} --secret", record.name, record.name),
+            format!(
+                "these are not the words of {}: look for the right ones while the key is still \
+                     here, or see them with hearth keys show {} --secret",
+                record.name, record.name
+            ),
         ));
     }
     desk.tell(&record)?;
@@ -43,9 +46,7 @@ fn compare(record: &KeyRecord) -> Result<bool, Failure> {
         return Ok(true);
     }
     match record.device {
-        Some(number) => {
-            is_it(&secret.derive_device(number).map_err(|error| wrong(&error))?)
-        }
+        Some(number) => is_it(&secret.derive_device(number).map_err(|error| wrong(&error))?),
         None => Ok(false),
     }
 }

@@ -34,7 +34,10 @@ pub(super) fn open(
             let mut passphrases = Passphrases::new(settings);
             let secret = passphrases.open(&stores, &record.name).map_err(refused)?;
             let pair = secret.pair().map_err(|error| Failure::new(Exit::Key, error))?;
-            let kept = format!("Hotkey {} ({}), kept in the {}.", record.name, record.address, record.store);
+            let kept = format!(
+                "Hotkey {} ({}), kept in the {}.",
+                record.name, record.address, record.store
+            );
             Ok(RunKey { pair, kept })
         }
     }

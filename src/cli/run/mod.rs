@@ -36,8 +36,7 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     prepare(&folders.data).map_err(|error| Failure::of_folder(&error))?;
     let device = device::open(plan.backend)?;
     let runtime = super::runtime()?;
-    let mine =
-        Mine { plan, folders, hotkey: Arc::new(hotkey), kept: key.kept, device, style, log };
+    let mine = Mine { plan, folders, hotkey: Arc::new(hotkey), kept: key.kept, device, style, log };
     let ended = runtime.block_on(mine.run(&Clock::system()));
     // Whatever still sleeps or serves is of no use any more.
     runtime.shutdown_background();

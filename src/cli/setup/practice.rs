@@ -1,7 +1,6 @@
 //! The practice swarm of the second screen: the one of `hearth demo`, on a thread of its own, told to
 //! the wizard as pictures, and stopped in order.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -13,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::cli::demo::folder::DemoFolder;
 use crate::cli::demo::session::{Ingredients, Session, swarm_failure};
-use crate::cli::demo::{DemoArguments, DemoPlan, open_feed};
+use crate::cli::demo::{DemoArguments, open_feed};
 use crate::cli::device::{self, Backend};
 use crate::cli::exit::miner_failure;
 use crate::cli::{Exit, Failure};
@@ -89,14 +88,10 @@ impl PracticeSwarm {
     }
 }
 
-fn run(
-    recipe: &Recipe,
-    tell: &dyn Fn(Told),
-    stop: watch::Receiver<bool>,
-) -> Result<(), Failure> {
+fn run(recipe: &Recipe, tell: &dyn Fn(Told), stop: watch::Receiver<bool>) -> Result<(), Failure> {
     let starting = |what: &str| tell(Told::Starting(what.to_owned()));
     starting("Making up stories to train on …");
-    let plan = DemoArguments { preset: recipe.preset.clone(), ..DemoArguments::default() }.check()?;
+    let plan = DemoArguments::until_stopped(&recipe.preset).check()?;
     let feed = open_feed(&plan)?;
     starting("Opening the device …");
     let device = device::open(recipe.backend)?;

@@ -34,7 +34,9 @@ pub enum KeyStoreError {
     #[error("there are several keys ({}): say which with --hotkey NAME, or for good with the setting hotkey", names(.0))]
     Several(Vec<KeyName>),
     /// The name is taken.
-    #[error("there is a key {name} already ({address}): choose another name with --name, or remove that one first (hearth keys remove {name})")]
+    #[error(
+        "there is a key {name} already ({address}): choose another name with --name, or remove that one first (hearth keys remove {name})"
+    )]
     NameTaken {
         /// The name.
         name: KeyName,
@@ -105,7 +107,9 @@ pub enum KeyStoreError {
     )]
     Exposed(PathBuf),
     /// The secret is not where the list says.
-    #[error("the key {name} is not in the {store} any more: import it again (its words, or a copy), after hearth keys remove {name}")]
+    #[error(
+        "the key {name} is not in the {store} any more: import it again (its words, or a copy), after hearth keys remove {name}"
+    )]
     Gone {
         /// The key.
         name: KeyName,
@@ -121,7 +125,9 @@ pub enum KeyStoreError {
         error: StoredSecretError,
     },
     /// What is kept is another key.
-    #[error("what is kept as {name} is the key of {found}, not of {told}: restore it from its words or a copy")]
+    #[error(
+        "what is kept as {name} is the key of {found}, not of {told}: restore it from its words or a copy"
+    )]
     OtherKey {
         /// The key.
         name: KeyName,
@@ -131,7 +137,9 @@ pub enum KeyStoreError {
         found: Hotkey,
     },
     /// The store gave back something else than was put there.
-    #[error("the {0} did not give back what was written there, so the key is not kept there: use another store")]
+    #[error(
+        "the {0} did not give back what was written there, so the key is not kept there: use another store"
+    )]
     NotReadBack(StoreKind),
     /// The secret is no key.
     #[error(transparent)]

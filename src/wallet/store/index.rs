@@ -57,7 +57,9 @@ pub enum IndexError {
         old: PathBuf,
     },
     /// A newer program wrote it.
-    #[error("the list of keys {path} has form {version}, which this version does not know: use the Hearth that wrote it, or a newer one")]
+    #[error(
+        "the list of keys {path} has form {version}, which this version does not know: use the Hearth that wrote it, or a newer one"
+    )]
     Version {
         /// The file.
         path: PathBuf,

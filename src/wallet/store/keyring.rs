@@ -54,9 +54,11 @@ impl KeyringError {
     /// What the user can do to keep a key.
     pub fn fix_to_keep(&self) -> String {
         match self {
-            Self::Absent(_) => "keep the key in an encrypted file (--store file): without a desktop \
+            Self::Absent(_) => {
+                "keep the key in an encrypted file (--store file): without a desktop \
                                 session, as over SSH, in a service or in WSL, there is no keyring"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::Locked(_) | Self::Silent(_) => {
                 format!("{UNLOCK}, or keep the key in an encrypted file (--store file)")
             }
@@ -251,7 +253,9 @@ mod tests {
             platform("The name x was not provided by any .service files"),
             KeyringError::Absent(_)
         ));
-        assert!(matches!(platform("disk\n on  fire"), KeyringError::Broken(why) if why == "disk on fire"));
+        assert!(
+            matches!(platform("disk\n on  fire"), KeyringError::Broken(why) if why == "disk on fire")
+        );
         let prompt = failure(&Error::NoStorageAccess("prompt dismissed".into()));
         assert!(matches!(prompt, KeyringError::Locked(_)));
         let garbage = failure(&Error::BadEncoding(b"bottom drive".to_vec()));

@@ -229,9 +229,7 @@ impl KeyStores {
             1 => Ok(keys.remove(0)),
             _ => match keys.iter().position(|key| key.name == usual) {
                 Some(at) => Ok(keys.remove(at)),
-                None => {
-                    Err(KeyStoreError::Several(keys.into_iter().map(|key| key.name).collect()))
-                }
+                None => Err(KeyStoreError::Several(keys.into_iter().map(|key| key.name).collect())),
             },
         }
     }
@@ -368,8 +366,7 @@ impl KeyStores {
         let name = &record.name;
         match record.store {
             StoreKind::Keyring => {
-                let refused =
-                    |error| KeyStoreError::KeyringRefused { name: name.clone(), error };
+                let refused = |error| KeyStoreError::KeyringRefused { name: name.clone(), error };
                 let user = record.address.as_str();
                 self.keyring.write(user, &bytes).map_err(refused)?;
                 let back = self.keyring.read(user).map_err(refused)?;
@@ -395,9 +392,10 @@ impl KeyStores {
     }
 
     fn of_keyring(&self, record: &KeyRecord) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
-        let found = self.keyring.read(record.address.as_str()).map_err(|error| {
-            KeyStoreError::KeyringClosed { name: record.name.clone(), error }
-        })?;
+        let found = self
+            .keyring
+            .read(record.address.as_str())
+            .map_err(|error| KeyStoreError::KeyringClosed { name: record.name.clone(), error })?;
         found.ok_or_else(|| gone(record))
     }
 
@@ -436,9 +434,10 @@ impl KeyStores {
 
     fn delete(&self, record: &KeyRecord) -> Result<(), KeyStoreError> {
         match record.store {
-            StoreKind::Keyring => self.keyring.delete(record.address.as_str()).map_err(|error| {
-                KeyStoreError::KeyringClosed { name: record.name.clone(), error }
-            }),
+            StoreKind::Keyring => self
+                .keyring
+                .delete(record.address.as_str())
+                .map_err(|error| KeyStoreError::KeyringClosed { name: record.name.clone(), error }),
             StoreKind::EncryptedFile => {
                 let path = self.file_of(&record.name);
                 match fs::remove_file(&path) {

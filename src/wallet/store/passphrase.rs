@@ -40,13 +40,17 @@ pub enum PassphraseError {
     #[error("the two passphrases differ, so nothing was done: try again")]
     Differs,
     /// Too short for a new one.
-    #[error("a new passphrase has at least {SHORTEST} characters; four random words make a good one")]
+    #[error(
+        "a new passphrase has at least {SHORTEST} characters; four random words make a good one"
+    )]
     TooShort,
     /// Too long.
     #[error("a passphrase has at most {LONGEST} bytes: choose a shorter one")]
     TooLong,
     /// The file cannot be read.
-    #[error("the passphrase file {path} cannot be read ({why}): check the path and its permissions")]
+    #[error(
+        "the passphrase file {path} cannot be read ({why}): check the path and its permissions"
+    )]
     File {
         /// The file.
         path: PathBuf,
@@ -54,7 +58,9 @@ pub enum PassphraseError {
         why: String,
     },
     /// The file has no passphrase.
-    #[error("the passphrase file {0} is empty, or holds more than one line: its one line is the passphrase")]
+    #[error(
+        "the passphrase file {0} is empty, or holds more than one line: its one line is the passphrase"
+    )]
     NotOneLine(PathBuf),
     /// Others can read it.
     #[error(

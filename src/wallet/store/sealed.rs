@@ -55,19 +55,25 @@ pub enum SealError {
     #[error("it is not a key file of Hearth, or its first line is damaged: use a copy of it")]
     NotAKeyFile,
     /// Another version made it.
-    #[error("it has form {0}, which this version does not know: use the Hearth that wrote it, or a newer one")]
+    #[error(
+        "it has form {0}, which this version does not know: use the Hearth that wrote it, or a newer one"
+    )]
     Version(u64),
     /// It ends early.
     #[error("it is cut off or was edited: use a copy of it, or import the key's words again")]
     CutOff,
     /// Its cost is out of bounds.
-    #[error("it asks for more memory or time than a key file of Hearth does, or for less: it is damaged or was edited; use a copy of it")]
+    #[error(
+        "it asks for more memory or time than a key file of Hearth does, or for less: it is damaged or was edited; use a copy of it"
+    )]
     Cost,
     /// The passphrase does not open it.
     #[error("the passphrase is wrong, or the file was edited: try again")]
     WrongPassphrase,
     /// The machine cannot do it.
-    #[error("there is not enough free memory ({0} MiB) to work with it: close something and try again")]
+    #[error(
+        "there is not enough free memory ({0} MiB) to work with it: close something and try again"
+    )]
     Memory(u32),
     /// The cipher refused.
     #[error("it cannot be encrypted")]
@@ -169,7 +175,11 @@ fn parts(file: &[u8]) -> Result<(&[u8], Header, Zeroizing<Vec<u8>>), SealError> 
     Ok((line, header, sealed))
 }
 
-fn cipher(passphrase: &Passphrase, salt: &[u8], cost: Cost) -> Result<XChaCha20Poly1305, SealError> {
+fn cipher(
+    passphrase: &Passphrase,
+    salt: &[u8],
+    cost: Cost,
+) -> Result<XChaCha20Poly1305, SealError> {
     let mut key = Zeroizing::new([0_u8; 32]);
     let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(key.len()))
         .map_err(|_| SealError::Cost)?;

@@ -32,7 +32,12 @@ impl Home {
     fn keep(&self, key: &str, secret: &KeySecret) -> Result<KeyRecord, KeyStoreError> {
         let key = NewKey { name: name(key), secret, device: None };
         let mut entropy = Entropy::seeded(1, "keep");
-        self.stores.put(&key, StoreKind::EncryptedFile, &mut given("four random words"), &mut entropy)
+        self.stores.put(
+            &key,
+            StoreKind::EncryptedFile,
+            &mut given("four random words"),
+            &mut entropy,
+        )
     }
 
     fn path(&self, key: &str) -> PathBuf {
@@ -110,7 +115,10 @@ fn key_files_without_a_list_are_found_and_no_file_is_written_over() {
     home.keep("a", &secret()).unwrap();
     fs::remove_file(home.folder.path().join("keys").join("keys.json")).unwrap();
     let found = home.stores.choose(None).unwrap();
-    assert_eq!((found.name, found.address), (name("a"), secret().pair().unwrap().address().clone()));
+    assert_eq!(
+        (found.name, found.address),
+        (name("a"), secret().pair().unwrap().address().clone())
+    );
     assert!(home.read("a", "four random words").is_ok());
     assert!(matches!(home.keep("a", &other()), Err(KeyStoreError::NameTaken { .. })));
     fs::write(home.path("b"), "somebody's notes").unwrap();
