@@ -134,6 +134,7 @@ impl Announcer {
             peers.broadcast_status(&status, &stages).await;
             if !stages.is_empty() {
                 self.tell_reach(&peers.reachability(), board);
+                self.tell_rival(board);
             }
             show(peers, board, &status, &stages);
             board.update(|snapshot| {
@@ -164,6 +165,22 @@ impl Announcer {
         };
         let advice = now.advice.as_deref().unwrap_or("Nothing.");
         board.finding(severity, "reachability", now.sentence.clone(), advice);
+    }
+}
+
+impl Announcer {
+    /// Says once that the same hotkey works on another machine too.
+    fn tell_rival(&self, board: &Board) {
+        let rival = |place: &Place| place.registry.health().borrow().rival.clone();
+        let Some(rival) = self.lock().place.as_ref().and_then(rival) else { return };
+        let what = format!(
+            "Another machine works with this hotkey ({}, peer {rival}). Both take each other's place, \
+             and both lose what they earn.",
+            self.hotkey
+        );
+        let fix = "Stop one of them. Give each machine its own hotkey: hearth keys new --device 2 \
+                   makes one from the same words.";
+        board.finding_once(Severity::Error, "hotkey-twice", what, fix);
     }
 }
 

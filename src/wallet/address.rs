@@ -7,6 +7,7 @@ use std::str::FromStr;
 use bip39::Language;
 use sha2::{Digest as _, Sha256};
 
+use crate::protocol::ids::Hotkey;
 use crate::protocol::ss58::{self, Ss58Error};
 
 /// Letters of an SS58 address with prefix 42; no other length is possible.
@@ -18,12 +19,22 @@ const EXAMPLE: &str = "a right one has 48 letters and digits, such as 5FHneW46â€
 
 /// An address that may be paid. Its secret is never needed, and never here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PayoutAddress(String);
+pub struct PayoutAddress(Hotkey);
 
 impl PayoutAddress {
+    /// The address of a key.
+    pub fn of_key(key: &Hotkey) -> Self {
+        Self(key.clone())
+    }
+
+    /// The address as that of a key.
+    pub fn key(&self) -> &Hotkey {
+        &self.0
+    }
+
     /// The text of the address.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
@@ -31,14 +42,13 @@ impl FromStr for PayoutAddress {
     type Err = Ss58Error;
 
     fn from_str(text: &str) -> Result<Self, Ss58Error> {
-        let text = text.trim();
-        ss58::decode(text).map(|_| Self(text.to_owned()))
+        text.trim().parse().map(Self)
     }
 }
 
 impl fmt::Display for PayoutAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

@@ -3,11 +3,13 @@
 //! must not know.
 
 pub mod address;
+pub mod bittensor;
 pub mod derivation;
-pub mod file;
 pub mod phrase;
 pub mod secret;
 pub mod store;
+
+pub use bittensor::file;
 
 use std::fmt;
 

@@ -242,7 +242,7 @@ mod tests {
         }
         // Four letters are enough to know a word.
         assert_eq!(nearest("abst")[0], "abstract");
-        assert_eq!(nearest("curtains"), ["curtain"]);
+        assert_eq!(nearest("curtains")[0], "curtain");
         let far = refusal(&DEV.replace("obey", "0xffffffffffffffff"));
         assert!(far.to_string().contains("wrote down"), "{far}");
     }

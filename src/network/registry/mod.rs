@@ -54,6 +54,9 @@ pub struct RegistryHealth {
     pub address_changes: u64,
     /// How often somebody else had written to the own entry.
     pub tampered: u64,
+    /// Another node that keeps putting itself under the own hotkey: most likely the same hotkey mines
+    /// on a second machine. The last one seen; stays known.
+    pub rival: Option<NodeId>,
 }
 
 /// Membership in a run's registry. Ends when dropped; the entry is removed by the network when its
@@ -214,6 +217,9 @@ impl Work {
             self.health.send_modify(|health| health.address_changes += changed.len() as u64);
         }
 
+        if let Some(rival) = self.own.rival(&read) {
+            self.health.send_modify(|health| health.rival = Some(rival));
+        }
         let tampered = self.own.compare(&read);
         if tampered > 0 {
             tracing::warn!(tampered, "somebody wrote to the own registry entry; it is put right");

@@ -10,6 +10,7 @@ use super::bridge::{Bridge, BridgeError};
 use crate::clock::{Clock, Entropy};
 use crate::config::constants::doubling_pause;
 use crate::network::directory::NodeAddress;
+use crate::protocol::ids::NodeId;
 use crate::protocol::messages::PeerStatus;
 use crate::protocol::registry::{
     self, GetRequest, GetVariable, NodeEntry, SetRequest, SetResponse, SetUpdate,
@@ -31,7 +32,15 @@ pub(super) struct OwnEntry {
     slug: String,
     /// By variable name.
     known: BTreeMap<String, Known>,
+    /// How much speaks for another machine with the same hotkey.
+    rivalry: u32,
 }
+
+/// Each pull that shows another node under the own hotkey adds so much, each other one takes one
+/// away. Two machines take turns in the entry, so that each sees the other at least every other time.
+const RIVAL_SEEN: u32 = 2;
+/// From here on it is no single write of a stranger (anybody can write there).
+const RIVAL_SURE: u32 = 6;
 
 /// What a write left behind.
 #[derive(Default)]
@@ -45,7 +54,7 @@ struct Rest {
 impl OwnEntry {
     pub(super) fn new(entry: NodeEntry, run_prefix: String) -> Self {
         let slug = registry::slug(&entry.node_id);
-        Self { entry, run_prefix, slug, known: BTreeMap::new() }
+        Self { entry, run_prefix, slug, known: BTreeMap::new(), rivalry: 0 }
     }
 
     pub(super) fn hotkey(&self) -> &str {
@@ -105,6 +114,25 @@ impl OwnEntry {
         }
         self.known = found;
         tampered
+    }
+
+    /// The other node that keeps writing itself into this entry, judged once per pull: most likely
+    /// the same hotkey mines on a second machine.
+    pub(super) fn rival(&mut self, read: &[GetVariable]) -> Option<NodeId> {
+        let field = registry::var_id(&self.run_prefix, &self.slug, "p2p_node_ids");
+        let variable = read.iter().find(|variable| variable.var_id == field);
+        let ids = variable.and_then(|variable| variable.value.as_array());
+        let own = self.entry.peers();
+        let other = ids
+            .into_iter()
+            .flatten()
+            .filter_map(|id| id.as_str()?.parse().ok())
+            .find(|id| !own.contains(id));
+        self.rivalry = match other {
+            Some(_) => (self.rivalry + RIVAL_SEEN).min(2 * RIVAL_SURE),
+            None => self.rivalry.saturating_sub(1),
+        };
+        other.filter(|_| self.rivalry >= RIVAL_SURE)
     }
 
     /// Writes every leaf that differs from what the bridge has.

@@ -246,6 +246,33 @@ async fn an_entry_that_somebody_changed_is_put_right_and_reported() {
 }
 
 #[tokio::test]
+async fn two_machines_with_one_hotkey_notice_each_other() {
+    let store = Store::default();
+    let base = store.start().await;
+    let first = Registry::join(setup(&base, 1, 0)).await.unwrap();
+    let mut second = setup(&base, 1, 0);
+    second.address = watch::channel(address(2)).1;
+    let second = Registry::join(second).await.unwrap();
+    let (first, second) = (first.health(), second.health());
+    until(|| first.borrow().rival == Some(address(2).id)).await;
+    until(|| second.borrow().rival == Some(address(1).id)).await;
+}
+
+#[tokio::test]
+async fn a_strangers_single_writes_are_no_second_machine() {
+    let store = Store::default();
+    let registry = Registry::join(setup(&store.start().await, 1, 0)).await.unwrap();
+    let health = registry.health();
+    for write in 1..=3 {
+        store.overwrite(&leaf(1, "p2p_node_ids"), json!(["ab".repeat(32)]));
+        until(|| health.borrow().tampered >= write).await;
+        let pulls = health.borrow().pulls;
+        until(|| health.borrow().pulls >= pulls + 3).await;
+    }
+    assert_eq!(health.borrow().rival, None);
+}
+
+#[tokio::test]
 async fn an_entry_that_vanished_is_registered_again() {
     let store = Store::default();
     let registry = Registry::join(setup(&store.start().await, 1, 0)).await.unwrap();

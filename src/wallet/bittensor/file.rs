@@ -1,25 +1,24 @@
-//! Hotkey files: the ordinary Bittensor wallet's JSON (spec 3.5), so that a key made elsewhere works
-//! here. Only hotkeys are read: the secret of a coldkey has no place on a mining machine.
+//! One key file: the ordinary Bittensor wallet's JSON (spec 3.5), plain or encrypted, or a text file
+//! with the key's words or seed, so that a key made elsewhere works here. A coldkey is refused: its
+//! secret has no place on a mining machine.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
-use bip39::Mnemonic;
-use pbkdf2::pbkdf2_hmac;
-use serde::Deserialize;
-use sha2::Sha512;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::{HotkeyError, HotkeyPair};
+use super::key_json::{KeyJson, KeyJsonError};
+use super::sealed::{self, Protection, SealError};
 use crate::protocol::ids::Hotkey;
+use crate::wallet::HotkeyPair;
+use crate::wallet::secret::{KeySecret, SecretError};
 
 /// Larger files are no hotkeys.
 const LARGEST: u64 = 64 << 10;
-/// How an encrypted Bittensor key file begins.
-const ENCRYPTED: [&[u8]; 3] = [b"$NACL", b"$ANSIBLE_VAULT", b"gAAAAA"];
-/// The scheme that the network's signatures use.
-const SR25519: u64 = 1;
+/// The name of the file with a wallet's own secret, and of that with its address.
+pub(super) const COLDKEY: &str = "coldkey";
+pub(super) const COLDKEY_PUBLIC: &str = "coldkeypub.txt";
 
 /// Why a file is not a hotkey that can sign.
 #[derive(Debug, thiserror::Error)]
@@ -37,11 +36,24 @@ pub enum HotkeyFileError {
         /// The system's words.
         why: String,
     },
-    /// It is encrypted.
+    /// It is encrypted, and no password was given.
     #[error(
-        "{0} is an encrypted key file: Hearth needs the hotkey, which Bittensor keeps unencrypted in wallets/NAME/hotkeys/. Never give a mining machine your coldkey"
+        "{0} is an encrypted key file: Hearth needs the hotkey, which Bittensor keeps unencrypted in wallets/NAME/hotkeys/; a hotkey with a password is read by hearth keys import. Never give a mining machine your coldkey"
     )]
     Encrypted(PathBuf),
+    /// It is encrypted, and cannot be opened.
+    #[error("{path}: {why}")]
+    Sealed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: SealError,
+    },
+    /// It is a wallet's own key.
+    #[error(
+        "{0} is a coldkey, which owns what is earned: never give a mining machine its secret; give a hotkey from wallets/NAME/hotkeys/, and the coldkey's address to be paid at"
+    )]
+    Coldkey(PathBuf),
     /// It is something else.
     #[error(
         "{path} is not a hotkey file ({why}): give the JSON file from wallets/NAME/hotkeys/, or a file with the key's words or its 0x seed"
@@ -81,29 +93,6 @@ pub enum HotkeyFileError {
     },
 }
 
-/// The JSON of a hotkey file. Order and presence of the fields vary by the program that wrote it.
-#[derive(Deserialize)]
-struct Stored {
-    #[serde(rename = "secretPhrase")]
-    phrase: Option<String>,
-    #[serde(rename = "secretSeed")]
-    seed: Option<String>,
-    #[serde(rename = "privateKey")]
-    private: Option<String>,
-    #[serde(rename = "ss58Address")]
-    address: Option<String>,
-    #[serde(rename = "cryptoType")]
-    scheme: Option<u64>,
-}
-
-impl Drop for Stored {
-    fn drop(&mut self) {
-        self.phrase.zeroize();
-        self.seed.zeroize();
-        self.private.zeroize();
-    }
-}
-
 /// Whether others on this machine can read a file that holds a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exposure {
@@ -115,23 +104,101 @@ pub enum Exposure {
 
 /// Reads the hotkey of `path`.
 pub fn read_hotkey(path: &Path) -> Result<(HotkeyPair, Exposure), HotkeyFileError> {
-    let (content, exposure) = read(path)?;
-    let not_a_key = |why| HotkeyFileError::NotAHotkey { path: path.to_owned(), why };
-    if ENCRYPTED.iter().any(|start| content.starts_with(start)) {
-        return Err(HotkeyFileError::Encrypted(path.to_owned()));
-    }
-    let text = std::str::from_utf8(&content).map_err(|_| not_a_key("it is not text"))?.trim();
-    let pair = if text.starts_with('{') {
-        from_json(path, text)?
-    } else if text.contains(char::is_whitespace) {
-        from_phrase(text).map_err(not_a_key)?
-    } else {
-        from_seed(text).map_err(not_a_key)?
-    };
-    Ok((pair, exposure))
+    let (secret, exposure) = read_secret(path)?;
+    Ok((pair(path, &secret)?, exposure))
 }
 
-fn read(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Exposure), HotkeyFileError> {
+/// Reads the secret of the hotkey of `path`, to be kept in a key store.
+pub fn read_secret(path: &Path) -> Result<(KeySecret, Exposure), HotkeyFileError> {
+    let (content, exposure) = read(path)?;
+    match Protection::of(&content) {
+        Protection::None => {}
+        Protection::Nacl => return Err(HotkeyFileError::Encrypted(path.to_owned())),
+        Protection::Legacy => return Err(sealed_error(path, SealError::Legacy)),
+    }
+    Ok((judge(path, &content)?, exposure))
+}
+
+/// Reads the secret of an encrypted hotkey. Takes seconds and 512 MiB.
+pub fn unlock_hotkey(
+    path: &Path,
+    password: &str,
+) -> Result<(KeySecret, Exposure), HotkeyFileError> {
+    let (content, exposure) = read(path)?;
+    if names_coldkey(path) {
+        return Err(HotkeyFileError::Coldkey(path.to_owned()));
+    }
+    let plain = sealed::open(&content, password).map_err(|why| sealed_error(path, why))?;
+    Ok((judge(path, &plain)?, exposure))
+}
+
+fn sealed_error(path: &Path, why: SealError) -> HotkeyFileError {
+    HotkeyFileError::Sealed { path: path.to_owned(), why }
+}
+
+/// The secret in a file's content.
+fn judge(path: &Path, content: &[u8]) -> Result<KeySecret, HotkeyFileError> {
+    let not_a_key = |why| HotkeyFileError::NotAHotkey { path: path.to_owned(), why };
+    let text = std::str::from_utf8(content).map_err(|_| not_a_key("it is not text"))?.trim();
+    let secret = if text.starts_with('{') {
+        KeyJson::read(text)
+            .and_then(|json| json.secret())
+            .map_err(|error| from_json_error(path, error))?
+    } else {
+        KeySecret::parse(text).map_err(|error| not_a_key(words_error(&error)))?
+    };
+    let address = pair(path, &secret)?.address().clone();
+    if names_coldkey(path) || coldkeys_near(path).contains(&address) {
+        return Err(HotkeyFileError::Coldkey(path.to_owned()));
+    }
+    Ok(secret)
+}
+
+fn pair(path: &Path, secret: &KeySecret) -> Result<HotkeyPair, HotkeyFileError> {
+    let why = "its secret is not a valid key";
+    secret.pair().map_err(|_| HotkeyFileError::NotAHotkey { path: path.to_owned(), why })
+}
+
+fn from_json_error(path: &Path, error: KeyJsonError) -> HotkeyFileError {
+    let path = path.to_owned();
+    match error {
+        KeyJsonError::NotAKey(why) => HotkeyFileError::NotAHotkey { path, why },
+        KeyJsonError::PublicOnly => HotkeyFileError::PublicOnly(path),
+        KeyJsonError::Scheme(scheme) => HotkeyFileError::Scheme { path, scheme },
+        KeyJsonError::Mismatch { told, found } => HotkeyFileError::Mismatch { path, told, found },
+    }
+}
+
+/// What is wrong with words or a seed in a file; the error's own words could show some of it.
+fn words_error(error: &SecretError) -> &'static str {
+    match error {
+        SecretError::Phrase(_) | SecretError::NoWords => "its words are not a valid phrase",
+        SecretError::Path(_) => "the path after its words is not valid",
+        SecretError::SeedLength(_) | SecretError::SeedDigits | SecretError::SeedPassword => {
+            "its seed is not 32 bytes in hexadecimal"
+        }
+        SecretError::Hotkey(_) => "its seed is not a valid key",
+    }
+}
+
+/// Whether the file is named as a wallet's own key.
+fn names_coldkey(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == COLDKEY)
+}
+
+/// The addresses of the wallet that the file lies in, or beside.
+fn coldkeys_near(path: &Path) -> Vec<Hotkey> {
+    let folders = path.ancestors().skip(1).take(2);
+    folders.filter_map(|folder| public_address(&folder.join(COLDKEY_PUBLIC))).collect()
+}
+
+/// The address that a key file tells, without its secret; none when it is encrypted or no key file.
+pub(super) fn public_address(path: &Path) -> Option<Hotkey> {
+    let (content, _) = read(path).ok()?;
+    KeyJson::read(std::str::from_utf8(&content).ok()?).ok()?.address()
+}
+
+pub(super) fn read(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Exposure), HotkeyFileError> {
     let unreadable = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => HotkeyFileError::Missing(path.to_owned()),
         _ => HotkeyFileError::Unreadable { path: path.to_owned(), why: error.to_string() },
@@ -165,65 +232,6 @@ fn exposure(meta: &std::fs::Metadata) -> Exposure {
 fn exposure(_meta: &std::fs::Metadata) -> Exposure {
     // Access lists elsewhere are inherited from the user's own folder.
     Exposure::Private
-}
-
-/// Words before seed before private key, as the wallets themselves read it.
-fn from_json(path: &Path, text: &str) -> Result<HotkeyPair, HotkeyFileError> {
-    let not_a_key = |why| HotkeyFileError::NotAHotkey { path: path.to_owned(), why };
-    let stored: Stored =
-        serde_json::from_str(text).map_err(|_| not_a_key("its JSON is not that of a key"))?;
-    if let Some(scheme) = stored.scheme.filter(|scheme| *scheme != SR25519) {
-        return Err(HotkeyFileError::Scheme { path: path.to_owned(), scheme });
-    }
-    let pair = if let Some(phrase) = &stored.phrase {
-        from_phrase(phrase).map_err(not_a_key)?
-    } else if let Some(seed) = &stored.seed {
-        from_seed(seed).map_err(not_a_key)?
-    } else if let Some(private) = &stored.private {
-        from_private(private).map_err(not_a_key)?
-    } else if stored.address.is_some() {
-        return Err(HotkeyFileError::PublicOnly(path.to_owned()));
-    } else {
-        return Err(not_a_key("it has neither words nor a seed"));
-    };
-    match &stored.address {
-        Some(told) if told != pair.address().as_str() => Err(HotkeyFileError::Mismatch {
-            path: path.to_owned(),
-            told: told.clone(),
-            found: pair.address().clone(),
-        }),
-        _ => Ok(pair),
-    }
-}
-
-/// The key of a phrase: its entropy, not its words, goes through PBKDF2 (the Substrate way).
-fn from_phrase(phrase: &str) -> Result<HotkeyPair, &'static str> {
-    let mnemonic = Mnemonic::parse(phrase).map_err(|_| "its words are not a valid phrase")?;
-    let entropy = Zeroizing::new(mnemonic.to_entropy());
-    let mut seed = Zeroizing::new([0_u8; 64]);
-    pbkdf2_hmac::<Sha512>(&entropy, b"mnemonic", 2048, seed.as_mut());
-    let mut mini = Zeroizing::new([0_u8; 32]);
-    mini.copy_from_slice(&seed[..32]);
-    HotkeyPair::from_mini_secret(&mini).map_err(|_| "its words give no valid key")
-}
-
-fn from_seed(hex_text: &str) -> Result<HotkeyPair, &'static str> {
-    let mut seed = Zeroizing::new([0_u8; 32]);
-    hex::decode_to_slice(bare_hex(hex_text), seed.as_mut())
-        .map_err(|_| "its seed is not 32 bytes in hexadecimal")?;
-    HotkeyPair::from_mini_secret(&seed).map_err(|_| "its seed is not a valid key")
-}
-
-fn from_private(hex_text: &str) -> Result<HotkeyPair, &'static str> {
-    let mut secret = Zeroizing::new([0_u8; 64]);
-    hex::decode_to_slice(bare_hex(hex_text), secret.as_mut())
-        .map_err(|_| "its private key is not 64 bytes in hexadecimal")?;
-    HotkeyPair::from_secret(&secret)
-        .map_err(|HotkeyError::MiniSecret| "its private key is not a valid key")
-}
-
-fn bare_hex(text: &str) -> &str {
-    text.strip_prefix("0x").unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -290,6 +298,40 @@ mod tests {
         assert!(refusal(&"x".repeat(70_000)).contains("too large"));
         let missing = read_hotkey(Path::new("/nowhere/hot")).unwrap_err().to_string();
         assert!(missing.contains("/nowhere/hot"), "{missing}");
+    }
+
+    #[test]
+    fn a_coldkey_is_refused_wherever_it_lies() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("hotkeys");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(home.path().join(COLDKEY_PUBLIC), format!(r#"{{"ss58Address":"{ALICE}"}}"#))
+            .unwrap();
+        // By its name, as the owner of the wallet it lies in, and as that of the one beside it.
+        for (path, key) in [
+            (home.path().join(COLDKEY), PHRASE),
+            (folder.join("hot"), SEED),
+            (home.path().join("copy"), SEED),
+        ] {
+            std::fs::write(&path, key).unwrap();
+            let refused = read_secret(&path).unwrap_err();
+            assert!(matches!(refused, HotkeyFileError::Coldkey(_)), "{refused}");
+        }
+        std::fs::write(folder.join("hot"), PHRASE).unwrap();
+        assert!(read_secret(&folder.join("hot")).is_ok());
+    }
+
+    #[test]
+    fn encrypted_files_say_what_to_do() {
+        assert!(refusal("$ANSIBLE_VAULT;1.1;AES256").contains("older Bittensor programs"));
+        assert!(refusal("gAAAAABf").contains("older Bittensor programs"));
+        let (folder, path) = file("$NACL0123");
+        let refused = unlock_hotkey(&path, "pw").unwrap_err().to_string();
+        assert!(refused.contains("end is missing"), "{refused}");
+        let coldkey = folder.path().join(COLDKEY);
+        std::fs::copy(&path, &coldkey).unwrap();
+        let refused = unlock_hotkey(&coldkey, "pw").unwrap_err();
+        assert!(matches!(refused, HotkeyFileError::Coldkey(_)), "{refused}");
     }
 
     #[cfg(unix)]
