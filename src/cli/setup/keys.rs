@@ -13,7 +13,7 @@ use crate::tui::wizard::facts::{AddressVerdict, KeyFacts, PassphraseNeed, StoreF
 use crate::tui::wizard::quiz::QUESTIONS;
 use crate::tui::wizard::request::{KeySource, Purpose, Secret, WordCount};
 use crate::wallet::address::PayoutCheck;
-use crate::wallet::file::read_hotkey;
+use crate::wallet::bittensor::{self, ColdkeyFile, FoundHotkey, HotkeyState, read_hotkey};
 use crate::wallet::phrase::{Phrase, Words};
 use crate::wallet::secret::{KeySecret, seed_from_hex};
 use crate::wallet::store::{
@@ -181,13 +181,31 @@ impl Keys {
                 let seed = seed_from_hex(seed.reveal()).map_err(|error| error.to_string())?;
                 Ok(KeySecret::Seed(seed))
             }
-            KeySource::Wallet(_) => Err("later".into()),
+            KeySource::Wallet(file) => bittensor::read_secret(Path::new(file))
+                .map(|(secret, _)| secret)
+                .map_err(|error| error.to_string()),
         }
     }
 
     /// The hotkeys in a folder of wallets.
     pub(super) fn list_wallets(&self, folder: &str) -> Answer {
-        Answer::Refused(folder.into())
+        let folder = match folder {
+            "" => bittensor::default_folder(),
+            written => Some(under_home(written)),
+        };
+        let Some(folder) = folder else {
+            return Answer::Refused("No home directory is known here: type the folder.".into());
+        };
+        match bittensor::list(&folder) {
+            Ok(wallets) => {
+                let keys = wallets.into_iter().flat_map(|wallet| {
+                    let name = wallet.name;
+                    wallet.hotkeys.into_iter().map(move |hotkey| wallet_key(name.clone(), hotkey))
+                });
+                Answer::Wallets { keys: keys.collect(), folder: folder.display().to_string() }
+            }
+            Err(error) => Answer::Refused(sentence(&error.to_string())),
+        }
     }
 
     /// The address of a coldkey whose words the user has written down, and its wallet where a password
@@ -200,14 +218,30 @@ impl Keys {
     }
 }
 
+fn wallet_key(wallet: String, hotkey: FoundHotkey) -> WalletKey {
+    let address = match (hotkey.state, hotkey.address) {
+        (HotkeyState::Ready, address) => Ok(address.map_or_else(String::new, |a| a.to_string())),
+        (HotkeyState::Encrypted, _) => Err(ENCRYPTED.to_owned()),
+        (HotkeyState::Unusable(why), _) => Err(why),
+    };
+    WalletKey { wallet, hotkey: hotkey.name, file: hotkey.path.display().to_string(), address }
+}
+
 /// The wallet of a new coldkey, beside those that are there already.
 const COLDKEY_WALLET: &str = "hearth";
 
 fn coldkey(words: &Secret, password: Option<&Secret>) -> Result<(String, Option<String>), String> {
     let phrase = Phrase::parse(words.reveal()).map_err(|error| error.to_string())?;
-    let secret = KeySecret::from_phrase(phrase);
-    let _ = (password, free_wallet(Path::new("x")));
-    Ok((address_of(&secret)?, None))
+    let address = bittensor::export::coldkey_address(&phrase).map_err(|error| error.to_string())?;
+    let Some(password) = password else { return Ok((address.to_string(), None)) };
+    let folder = bittensor::default_folder()
+        .ok_or("no home directory is known here, so there is no place for the file; Esc, then Enter without a password")?;
+    let mut entropy = Entropy::system();
+    let file = ColdkeyFile::Encrypted { password: password.reveal(), entropy: &mut entropy };
+    let written = bittensor::write_coldkey(&folder, &free_wallet(&folder), &phrase, file)
+        .map_err(|error| error.to_string())?;
+    let file = written.encrypted.map(|path| path.display().to_string());
+    Ok((written.address.to_string(), file))
 }
 
 /// `hearth`, or `hearth-2`, .. where that is taken.

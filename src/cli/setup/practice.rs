@@ -17,7 +17,6 @@ use crate::cli::device::{self, Backend};
 use crate::cli::exit::miner_failure;
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, Entropy};
-use crate::compute::Device;
 use crate::config::folders::Folders;
 use crate::control::{Control, Progress};
 use crate::miner::Command;
