@@ -142,7 +142,7 @@ impl Desk {
     }
 
     /// Does work that may take long on a thread of its own.
-    fn later(&self, work: impl FnOnce(&World, &dyn Fn(Answer)) + Send + 'static) {
+    fn later(&self, work: impl FnOnce(&World, &(dyn Fn(Answer) + Sync)) + Send + 'static) {
         let (world, answers) = (self.world.clone(), self.answers.clone());
         let tell = move |answer| {
             let _ = answers.send(answer);

@@ -59,13 +59,15 @@ pub enum Topic {
     Disk,
     /// Whether the time of day is right.
     Clock,
+    /// Power, sleep, driver files: whatever else may be in the way.
+    Others,
     /// Whether the network's servers and other miners can be reached.
     Link,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 7] =
+    pub const ALL: [Self; 8] =
         [Self::Kernels, Self::Speed, Self::Fit, Self::Memory, Self::Disk, Self::Clock, Self::Link];
 }
 

@@ -46,6 +46,7 @@ pub fn topic(topic: Topic) -> &'static str {
         Topic::Memory => "memory",
         Topic::Disk => "disk",
         Topic::Clock => "clock",
+        Topic::Others => "other",
         Topic::Link => "link",
     }
 }
