@@ -38,8 +38,7 @@ impl Exit {
     /// The stable word of a failure of which nothing more is known.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Done => "done",
-            Self::Failed => "failed",
+            Self::Done | Self::Failed => "failed",
             Self::Usage => "usage",
             Self::Configuration => "configuration",
             Self::Key => "key-unusable",

@@ -1,9 +1,12 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
 pub mod completions;
+pub mod config;
 pub mod demo;
 pub mod device;
+pub mod doctor;
 pub mod exit;
+pub mod explain;
 pub mod keys;
 pub mod man;
 pub mod print;
@@ -40,6 +43,12 @@ pub enum Command {
     Setup(setup::SetupArguments),
     /// Mine on a network with the saved settings
     Run(run::RunArguments),
+    /// Look for what is wrong here, and say what to do about it
+    Doctor(doctor::DoctorArguments),
+    /// The settings: what they are, where they come from, and changing them
+    Config(config::ConfigArguments),
+    /// What a code means: what, why, what now
+    Explain(explain::ExplainArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
     /// A shell's completions, printed
@@ -66,6 +75,9 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Setup(arguments) => setup::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Config(arguments) => config::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),

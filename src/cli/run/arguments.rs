@@ -193,7 +193,11 @@ impl RunPlan {
     }
 }
 
-fn hosts(network: &NetworkChoice, constants: &Constants) -> Result<Hosts, Failure> {
+/// The servers of a network.
+pub(in crate::cli) fn hosts(
+    network: &NetworkChoice,
+    constants: &Constants,
+) -> Result<Hosts, Failure> {
     let of_table = |addresses: &crate::config::network::Addresses| {
         addresses
             .hosts()
@@ -247,7 +251,8 @@ fn backend(settings: &Settings) -> Result<Backend, Failure> {
         .map_err(|_| wrong(settings.refuse(Key::Backend, "there is no such backend")))
 }
 
-fn relays(settings: &Settings) -> Result<Relays, Failure> {
+/// The relays of the settings.
+pub(in crate::cli) fn relays(settings: &Settings) -> Result<Relays, Failure> {
     let Some(list) = settings.list(Key::Relays).map_err(wrong)? else { return Ok(Relays::Default) };
     Ok(match list.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] | ["default"] => Relays::Default,

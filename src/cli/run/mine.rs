@@ -1,7 +1,7 @@
 //! One miner from start to end: puts its settings together, shows what it does, and lets it finish.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -169,24 +169,33 @@ impl Mine {
         PeerReach::Internet { port: self.plan.peer_port, relays }
     }
 
-    /// The model hub by its own conventions: `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`.
     fn hub(&self) -> Hub {
-        let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-        let home = variable("HF_HOME").map(PathBuf::from).or_else(|| {
-            directories::BaseDirs::new()
-                .map(|dirs| dirs.home_dir().join(".cache").join("huggingface"))
-        });
-        let cache = variable("HF_HUB_CACHE").map(PathBuf::from);
-        let cache = cache.or_else(|| home.as_ref().map(|home| home.join("hub")));
-        let download = if self.plan.tokenizer_download {
-            let of_file = || std::fs::read_to_string(home?.join("token")).ok();
-            Download::Allowed(variable("HF_TOKEN").or_else(of_file).map(Zeroizing::new))
-        } else {
-            Download::Forbidden
-        };
-        let shelf = self.folders.cache.join("tokenizers");
-        Hub { cache, shelf, base: self.plan.constants.hub.clone(), download }
+        let variable = |name: &str| std::env::var(name).ok();
+        let base = self.plan.constants.hub.clone();
+        hub_of(&self.folders.cache, base, self.plan.tokenizer_download, variable)
     }
+}
+
+/// The model hub at `base` by its own conventions: `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`.
+pub fn hub_of(
+    own_cache: &Path,
+    base: String,
+    may_download: bool,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Hub {
+    let variable = |name: &str| variable(name).filter(|text| !text.is_empty());
+    let home = variable("HF_HOME").map(PathBuf::from).or_else(|| {
+        directories::BaseDirs::new().map(|dirs| dirs.home_dir().join(".cache").join("huggingface"))
+    });
+    let cache = variable("HF_HUB_CACHE").map(PathBuf::from);
+    let cache = cache.or_else(|| home.as_ref().map(|home| home.join("hub")));
+    let download = if may_download {
+        let of_file = || std::fs::read_to_string(home?.join("token")).ok();
+        Download::Allowed(variable("HF_TOKEN").or_else(of_file).map(Zeroizing::new))
+    } else {
+        Download::Forbidden
+    };
+    Hub { cache, shelf: own_cache.join("tokenizers"), base, download }
 }
 
 /// Seed of the first weights (spec 8.7).

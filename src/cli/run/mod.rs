@@ -9,6 +9,8 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 pub use arguments::{Consent, HotkeySource, Relays, RunArguments, RunPlan};
+pub(super) use arguments::{hosts, relays};
+pub use mine::hub_of;
 pub use privacy::{PrivacyArguments, run as run_privacy};
 
 use super::demo::face;

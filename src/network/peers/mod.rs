@@ -10,6 +10,7 @@ mod inbound;
 mod link;
 mod outbound;
 mod paths;
+pub mod probe;
 pub mod reach;
 pub mod reachability;
 mod served;

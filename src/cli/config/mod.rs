@@ -1,0 +1,242 @@
+//! `hearth config`: the settings with where each came from, and changing them one line at a time.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::{Exit, Failure};
+use crate::config::Constants;
+use crate::config::edit::{self, EditError};
+use crate::config::folders::Folders;
+use crate::config::settings::{FILE_NAME, Key, Origin, Settings, nearest};
+
+/// The settings: what they are, where they come from, and changing them.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigArguments {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub action: ConfigAction,
+    /// Settings file instead of the one in the configuration folder
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// One JSON object a line, nothing else on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do with the settings.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigAction {
+    /// Every setting with its value, where that came from, and what it may be
+    Show {
+        /// Only this one
+        #[arg(value_name = "KEY")]
+        key: Option<String>,
+    },
+    /// Where the settings file is
+    Path,
+    /// Write one setting into the file
+    Set {
+        /// Which
+        #[arg(value_name = "KEY")]
+        key: String,
+        /// What
+        #[arg(value_name = "VALUE", allow_hyphen_values = true)]
+        value: String,
+    },
+    /// Take one setting out of the file
+    Unset {
+        /// Which
+        #[arg(value_name = "KEY")]
+        key: String,
+    },
+    /// Look for mistakes in the file and the environment
+    Check,
+}
+
+/// Runs the command.
+pub fn run(arguments: &ConfigArguments) -> Result<Exit, Failure> {
+    let place = Place::find(arguments.config.as_deref())?;
+    let mut out = Out { json: arguments.json, out: io::stdout().lock() };
+    let printed = match &arguments.action {
+        ConfigAction::Show { key } => {
+            let key = key.as_deref().map(key_named).transpose()?;
+            show(&place.read()?, key, &mut out)
+        }
+        ConfigAction::Path => out.line("path", &place.file.display().to_string(), "path"),
+        ConfigAction::Set { key, value } => {
+            let key = key_named(key)?;
+            place.change(key, Some(value))?;
+            let said = format!(
+                "{} is {} now, in {}.",
+                key.name(),
+                key.shown(value.trim()),
+                place.file.display()
+            );
+            warn_if_overruled(&place, key);
+            out.line("changed", &said, "what")
+        }
+        ConfigAction::Unset { key } => {
+            let key = key_named(key)?;
+            place.change(key, None)?;
+            let said = format!("{} is no longer set in {}.", key.name(), place.file.display());
+            out.line("changed", &said, "what")
+        }
+        ConfigAction::Check => return check(&place, out),
+    };
+    written(printed)
+}
+
+/// Who closed the pipe has read enough.
+fn written(printed: io::Result<()>) -> Result<Exit, Failure> {
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")))
+        }
+        _ => Ok(Exit::Done),
+    }
+}
+
+/// The file in question.
+struct Place {
+    file: PathBuf,
+    named: bool,
+}
+
+impl Place {
+    fn find(named: Option<&Path>) -> Result<Self, Failure> {
+        if let Some(named) = named {
+            return Ok(Self { file: named.to_owned(), named: true });
+        }
+        let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
+        Ok(Self { file: folders.config.join(FILE_NAME), named: false })
+    }
+
+    fn read(&self) -> Result<Settings, Failure> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let folder = self.file.parent().unwrap_or(Path::new(""));
+        let named = self.named.then_some(self.file.as_path());
+        Settings::read(named, folder, environment, Vec::new())
+            .map_err(|error| Failure::of_settings(&error))
+    }
+
+    fn change(&self, key: Key, value: Option<&str>) -> Result<(), Failure> {
+        edit::set(&self.file, &[(key, value.map(str::to_owned))]).map_err(|error| {
+            let exit = match &error {
+                EditError::Folder(_) => Exit::Disk,
+                _ => Exit::Configuration,
+            };
+            Failure::new(exit, &error).coded(error.code())
+        })
+    }
+}
+
+fn key_named(name: &str) -> Result<Key, Failure> {
+    Key::of_name(name).ok_or_else(|| {
+        let near = match nearest(name).and_then(Key::of_name) {
+            Some(near) => format!("; did you mean {:?}?", near.name()),
+            None => ": `hearth config show` lists all".to_owned(),
+        };
+        let shown: String = name.chars().filter(|c| !c.is_control()).take(60).collect();
+        Failure::new(Exit::Usage, format!("there is no setting {shown:?}{near}"))
+    })
+}
+
+/// The file is not the last word: say so where it is overruled.
+fn warn_if_overruled(place: &Place, key: Key) {
+    let origin = place.read().ok().and_then(|settings| settings.text(key).map(|text| text.origin));
+    if origin == Some(Origin::Environment) {
+        eprintln!("hearth: the environment variable {} beats the file.", key.variable());
+    }
+}
+
+/// A setting, for scripts.
+#[derive(Serialize)]
+struct Line<'a> {
+    event: &'static str,
+    key: &'a str,
+    value: Option<String>,
+    origin: String,
+    line: Option<usize>,
+    variable: String,
+    allowed: &'a str,
+}
+
+fn show(settings: &Settings, only: Option<Key>, out: &mut Out<impl Write>) -> io::Result<()> {
+    for key in Key::ALL.into_iter().filter(|key| only.is_none_or(|only| only == *key)) {
+        let written = settings.text(key);
+        let origin = written.map_or(Origin::Default, |written| written.origin);
+        let value = written.map(|written| key.shown(&written.value));
+        let value = value
+            .or_else(|| Some(key.default_words().to_owned()).filter(|words| !words.is_empty()));
+        if out.json {
+            let line = settings.line(key).filter(|_| origin == Origin::File);
+            let (variable, allowed) = (key.variable(), key.allowed());
+            let origin = origin.to_string();
+            out.json(&Line {
+                event: "setting",
+                key: key.name(),
+                value,
+                origin,
+                line,
+                variable,
+                allowed,
+            })?;
+            continue;
+        }
+        let from = match (origin, settings.line(key)) {
+            (Origin::File, Some(line)) => format!("file, line {line}"),
+            (Origin::Environment, _) => key.variable(),
+            (origin, _) => origin.to_string(),
+        };
+        writeln!(out.out, "{:20} {}", key.name(), value.as_deref().unwrap_or("(not set)"))?;
+        writeln!(out.out, "{:20}   from: {from}; may be: {}", "", key.allowed())?;
+    }
+    if only.is_some() || out.json {
+        return Ok(());
+    }
+    match settings.file() {
+        Some(path) => writeln!(out.out, "\nThe file is {}.", path.display()),
+        None => writeln!(out.out, "\nThere is no settings file yet."),
+    }
+}
+
+/// Looks at everything; all mistakes are told, not only the first.
+fn check(place: &Place, mut out: Out<impl Write>) -> Result<Exit, Failure> {
+    let settings = place.read()?;
+    let constants = settings.constants(Constants::live()).err();
+    let wrong: Vec<_> = settings.check().into_iter().chain(constants).collect();
+    let Some((last, others)) = wrong.split_last() else {
+        let said = match settings.file() {
+            Some(path) => format!("{} is in order.", path.display()),
+            None => "There is no settings file; the defaults are in order.".to_owned(),
+        };
+        return written(out.line("checked", &said, "what"));
+    };
+    for error in others {
+        eprintln!("hearth: {}", Failure::of_settings(error));
+    }
+    Err(Failure::of_settings(last))
+}
+
+/// Where lines go.
+struct Out<W> {
+    json: bool,
+    out: W,
+}
+
+impl<W: Write> Out<W> {
+    fn json(&mut self, line: &impl Serialize) -> io::Result<()> {
+        writeln!(self.out, "{}", serde_json::to_string(line).map_err(io::Error::other)?)
+    }
+
+    /// A line for a person, or an event with the same text.
+    fn line(&mut self, event: &str, text: &str, field: &str) -> io::Result<()> {
+        if self.json {
+            return self.json(&serde_json::json!({ "event": event, field: text }));
+        }
+        writeln!(self.out, "{text}")
+    }
+}

@@ -1,0 +1,82 @@
+//! What the checks look at: the settings and folders as far as they can be had, the system's files,
+//! and the servers of the chosen network. All of it may be missing; the checks say so.
+
+use std::path::Path;
+
+use tokio::sync::OnceCell;
+
+use super::network::{Target, Visit};
+use crate::clock::Clock;
+use crate::config::folders::{FolderError, Folders};
+use crate::config::settings::{Flags, Settings, SettingsError};
+use crate::host::Roots;
+use crate::host::surroundings::{self, Surroundings, Variables};
+
+/// Whether anything outside this machine is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// The servers of the chosen network, and its relay.
+    Network,
+    /// Nobody.
+    Nobody,
+}
+
+/// What the checks look at.
+#[derive(Debug)]
+pub struct Scope {
+    /// Where Hearth keeps its files, or why nowhere.
+    pub folders: Result<Folders, FolderError>,
+    /// The settings, or why there are none.
+    pub settings: Result<Settings, SettingsError>,
+    /// Whom to ask; none where nobody is to be asked, or nothing says whom.
+    pub target: Option<Target>,
+    /// Whether anybody is asked.
+    pub asking: Asking,
+    /// The system's files.
+    pub roots: Roots,
+    /// The environment.
+    pub variables: Variables,
+    /// What this process runs in.
+    pub here: Surroundings,
+    /// The time.
+    pub clock: Clock,
+    /// The one visit to the orchestrator, which several checks speak of.
+    pub(super) visit: OnceCell<Visit>,
+}
+
+impl Scope {
+    /// Of this machine, this user, and these flags.
+    pub fn of_user(named: Option<&Path>, flags: Flags, asking: Asking, clock: &Clock) -> Self {
+        let folders = Folders::find();
+        let variables = surroundings::variables();
+        let environment = |name: &str| variables.get(name).cloned();
+        // Without a folder there is still the environment, and a file that was named.
+        let nowhere = Path::new("");
+        let folder = folders.as_ref().map_or(nowhere, |folders| folders.config.as_path());
+        let settings = Settings::read(named, folder, environment, flags);
+        Self::new(folders, settings, asking, Roots::system(), variables, clock)
+    }
+
+    /// Of parts.
+    pub fn new(
+        folders: Result<Folders, FolderError>,
+        settings: Result<Settings, SettingsError>,
+        asking: Asking,
+        roots: Roots,
+        variables: Variables,
+        clock: &Clock,
+    ) -> Self {
+        let here = Surroundings::look(&roots, &variables);
+        let target = match (asking, &settings) {
+            (Asking::Network, Ok(settings)) => Target::of(settings),
+            _ => None,
+        };
+        let (clock, visit) = (clock.clone(), OnceCell::new());
+        Self { folders, settings, target, asking, roots, variables, here, clock, visit }
+    }
+
+    /// The settings, or none where the file is broken.
+    pub(super) fn usable_settings(&self) -> Settings {
+        self.settings.as_ref().cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,108 @@
+//! How a command ends when it cannot do its work.
+
+use crate::cli::explain::{Page, page};
+
+/// The pages of this chapter.
+pub(in crate::cli::explain) const PAGES: &[Page] = &[
+    page(
+        "failed",
+        "Something failed",
+        "The command could not go on, and no more precise code fits.",
+        "The line above the code says what happened.",
+        "Do what the line says. If it happens again, look at the log with RUST_LOG=debug \
+         and report it.",
+    ),
+    page(
+        "usage",
+        "The command line makes no sense",
+        "A flag, a value or a command is not known, or two of them contradict each other \
+         (exit code 2).",
+        "A typing error, or a command of another version.",
+        "`hearth --help` and `hearth COMMAND --help` list what there is.",
+    ),
+    page(
+        "configuration",
+        "A setting is missing or wrong",
+        "The settings, a flag or a run's text cannot be used as they are (exit code 3).",
+        "The line above the code names the setting and what it may be.",
+        "`hearth config check` looks at all settings; `hearth config set KEY VALUE` changes \
+         one.",
+    ),
+    page(
+        "key-unusable",
+        "The key is missing or locked",
+        "The command needs a hotkey that can sign, and has none (exit code 4).",
+        "No key was made, the file is elsewhere, or the store is locked.",
+        "`hearth keys list` shows what there is; `hearth keys new` makes one; unlock the \
+         keyring or give the passphrase.",
+    ),
+    page(
+        "version-refused",
+        "The network wants another version",
+        "The server refuses this version of Hearth or of the protocol (exit code 5).",
+        "The network changed its rules, and this program is older, or newer, than they are.",
+        "Install the newest Hearth. If there is none yet, wait: nothing here is broken.",
+    ),
+    page(
+        "refused",
+        "The network refused this miner",
+        "The server will not take this miner, and no repetition changes that (exit code 6).",
+        "The hotkey is not registered, is banned, or the run wants something that this \
+         machine does not send.",
+        "Read the server's words in the line. Joining as one of the pool needs no \
+         registration.",
+    ),
+    page(
+        "no-device",
+        "No device can be used",
+        "There is no card or processor that can do the work asked for (exit code 7).",
+        "No driver, no permission, or a device that failed its self-test.",
+        "`hearth devices` says why each is refused; `hearth doctor` says what to do; \
+         `--backend cpu` uses the processor.",
+    ),
+    page(
+        "disk-unusable",
+        "The disk cannot be used",
+        "A file could not be written or read (exit code 8).",
+        "The disk is full, read-only, or belongs to another user.",
+        "Make room or give permission, or set HEARTH_HOME to another folder.",
+    ),
+    page(
+        "already-running",
+        "Another Hearth runs with this key",
+        "Two miners with one key would take each other's place, so the second does not \
+         start (exit code 9).",
+        "A miner of this user already holds the lock of this hotkey.",
+        "Stop the other one first, or use another hotkey for this one.",
+    ),
+    page(
+        "interrupted",
+        "Stopped at once",
+        "The second Ctrl-C ended the program without waiting (exit code 130).",
+        "The first asks for an orderly stop, which takes a moment.",
+        "Nothing: what was finished is on disk. One Ctrl-C hands the work in hand back.",
+    ),
+    page(
+        "fault-in-hearth",
+        "A fault in Hearth",
+        "A part of the program ended in a way that it never should.",
+        "This is a bug, not something you did.",
+        "Please report it with the line above. Starting again is safe: nothing on disk is \
+         lost.",
+    ),
+    page(
+        "text-unusable",
+        "The text to train on cannot be used",
+        "The practice swarm's text or tokenizer cannot be read, or is too short.",
+        "The file is missing, is not text, or does not fit the preset.",
+        "Name another file with --corpus or --tokenizer, or leave both out to use the \
+         built-in text.",
+    ),
+    page(
+        "practice-swarm",
+        "The practice swarm could not go on",
+        "The swarm inside this program stopped.",
+        "Its port or folder cannot be used, or one of its parts failed; the line says which.",
+        "Try again with --port 0 and room on the disk. If it happens again, report it.",
+    ),
+];

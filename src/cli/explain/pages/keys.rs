@@ -1,0 +1,74 @@
+//! Keys, and who is paid.
+
+use crate::cli::explain::{Page, page};
+
+/// The pages of this chapter.
+pub(in crate::cli::explain) const PAGES: &[Page] = &[
+    page(
+        "hotkey",
+        "The hotkey was looked at",
+        "The check that there is a key that can sign this miner's requests.",
+        "Without it no network knows who did the work.",
+        "Nothing: it is there.",
+    ),
+    page(
+        "no-hotkey",
+        "There is no hotkey",
+        "No key is set, so no network can be joined; the practice swarm needs none.",
+        "This is normal before the first setup.",
+        "`hearth setup`, or `hearth keys new`.",
+    ),
+    page(
+        "key-file",
+        "The hotkey file cannot be used",
+        "The file is missing, encrypted, damaged, or holds something else.",
+        "Often it is the coldkey's file, or the public half.",
+        "Name the file from wallets/NAME/hotkeys/, or make a new key with `hearth keys \
+         new`. Never give a mining machine your coldkey.",
+    ),
+    page(
+        "key-readable",
+        "Others can read the key",
+        "The file with the secret key is open to other users of this machine.",
+        "It was copied, or unpacked from an archive.",
+        "`chmod 600 FILE`. If strangers use this machine, make a new key.",
+    ),
+    page(
+        "payout",
+        "The payout address was looked at",
+        "The check that somebody is paid for the work.",
+        "The pool pays the address that was named while the work was done, and nobody for \
+         the time before.",
+        "Nothing: somebody is paid.",
+    ),
+    page(
+        "payout-unset",
+        "Nobody is paid",
+        "No payout address is set, and the miner is to join the pool.",
+        "The address was left for later, or forgotten.",
+        "`hearth config set payout_address ADDRESS`; `hearth keys new --payout` makes one; \
+         --accept-unpaid works without.",
+    ),
+    page(
+        "payout-not-told",
+        "The payout address could not be told",
+        "The network did not take the address of who is paid.",
+        "It did not answer when the place in the queue was used.",
+        "Start Hearth again once the network answers; it tells the address anew.",
+    ),
+    page(
+        "attestation-missing",
+        "The attestation program failed",
+        "The program of yours that proves what this machine is gave no answer that can be \
+         sent, so null is sent.",
+        "It failed, took too long, or wrote something else than JSON.",
+        "Nothing, if the network takes null; else run the program by hand and correct it.",
+    ),
+    page(
+        "attestation-null",
+        "No attestation is sent",
+        "Where the operator's own app sends a proof of the hardware, Hearth sends null.",
+        "Hearth has no such proof, and pretends nothing.",
+        "Nothing. A run that insists on a proof refuses this miner, with a line that says so.",
+    ),
+];

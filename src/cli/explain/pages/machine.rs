@@ -1,0 +1,152 @@
+//! Memory, disk, power and the card.
+
+use crate::cli::explain::{Page, page};
+
+/// The pages of this chapter.
+pub(in crate::cli::explain) const PAGES: &[Page] = &[
+    page(
+        "memory",
+        "Memory was looked at",
+        "The check of how much memory programs may still take.",
+        "A stage that does not fit is refused before it is built.",
+        "Nothing: there is some.",
+    ),
+    page(
+        "memory-low",
+        "Hardly any memory is free",
+        "Less than 2 GB are free: hardly any stage of a real run fits beside the system.",
+        "Other programs hold it, or the container has a limit.",
+        "Close browsers and games, or raise the container's limit.",
+    ),
+    page(
+        "memory-unknown",
+        "Free memory is not known",
+        "The system does not tell how much memory is free.",
+        "A restricted container or an unusual system.",
+        "Watch the system's own monitor; a stage that does not fit ends with a clear line.",
+    ),
+    page(
+        "disk",
+        "The disk was looked at",
+        "The check of the room for snapshots.",
+        "Two generations of a stage's weights and optimizer are kept, and a third is \
+         written beside them.",
+        "Nothing: there is room.",
+    ),
+    page(
+        "disk-low",
+        "The disk is nearly full",
+        "There is room now, but a large stage's snapshots may not fit.",
+        "A stage of a quarter of a billion weights keeps about 10 GB.",
+        "Make room, or set HEARTH_HOME to a folder on another disk.",
+    ),
+    page(
+        "disk-full",
+        "The disk is full",
+        "Less than half a gigabyte is free: nothing can be kept.",
+        "Other files, or old logs and snapshots.",
+        "Make room, or set HEARTH_HOME to a folder on another disk.",
+    ),
+    page(
+        "disk-unknown",
+        "Free disk space is not known",
+        "The system does not tell how much room is left.",
+        "A network disk or an unusual file system.",
+        "See to it that 10 GB are free.",
+    ),
+    page(
+        "power",
+        "The power was looked at",
+        "The check of whether the machine is plugged in.",
+        "Training takes all the power there is.",
+        "Nothing: it does not run on a battery.",
+    ),
+    page(
+        "on-battery",
+        "The machine runs on its battery",
+        "Training empties a battery within the hour and wears it out.",
+        "The machine is not plugged in.",
+        "Plug it in.",
+    ),
+    page(
+        "sleep",
+        "The sleep settings were looked at",
+        "The check of whether the machine falls asleep by itself.",
+        "A sleeping miner loses its epoch and its place.",
+        "Nothing: it stays awake.",
+    ),
+    page(
+        "machine-sleeps",
+        "The machine falls asleep by itself",
+        "After some minutes without a key the system suspends the machine, and the miner \
+         with it.",
+        "That is the usual setting of laptops and desktops.",
+        "Switch automatic suspend off for mains power, or start Hearth through the system's \
+         tool that keeps it awake; the finding names the command.",
+    ),
+    page(
+        "sleep-unknown",
+        "Whether the machine sleeps is not known",
+        "The system does not say whether it falls asleep by itself.",
+        "Each desktop keeps that setting in another place.",
+        "Look into the power settings, and switch automatic suspend off while it is to mine.",
+    ),
+    page(
+        "other-miners",
+        "Other programs were looked at",
+        "The check of whether another program that computes for hours runs here.",
+        "Two of them on one card are slower than one.",
+        "Nothing: none that is known.",
+    ),
+    page(
+        "other-miner",
+        "Another miner uses the machine",
+        "A program that takes a whole card runs beside Hearth.",
+        "It was started by you or as a service.",
+        "Stop one of the two. Hearth never touches other programs.",
+    ),
+    page(
+        "graphics-driver",
+        "The graphics driver was looked at",
+        "The check that the card's driver is there, may be used, and is found by Vulkan.",
+        "Most cards that are \"not found\" lack one file or one permission.",
+        "Nothing: it is in place.",
+    ),
+    page(
+        "render-group",
+        "This user may not use the card",
+        "The card's device belongs to a group that this user is not in.",
+        "New users of some Linux systems are not added to it.",
+        "`sudo usermod -aG render $USER` (with the group that is named), log out, and log \
+         in again.",
+    ),
+    page(
+        "driver-broken",
+        "The card's device does not answer",
+        "The device file is there, but opening it fails.",
+        "The driver was updated without a restart, or crashed.",
+        "Restart the machine. If that does not help, install the driver again.",
+    ),
+    page(
+        "container-graphics",
+        "The container lacks the driver's graphics part",
+        "NVIDIA's driver is in the container only for CUDA, so Vulkan finds no card.",
+        "The container was started without the graphics capability.",
+        "Start it with `--gpus all -e NVIDIA_DRIVER_CAPABILITIES=all`.",
+    ),
+    page(
+        "no-vulkan-driver",
+        "There is no Vulkan driver",
+        "A card is there, but nothing tells Vulkan how to use it.",
+        "The driver's Vulkan package is not installed.",
+        "Install Mesa's Vulkan drivers (AMD, Intel) or NVIDIA's own driver.",
+    ),
+    page(
+        "no-graphics-card",
+        "There is no graphics card",
+        "Only the processor can compute here.",
+        "A server or a virtual machine without a card, or one that is switched off in the \
+         firmware.",
+        "`hearth demo` runs all the same. To earn, use a machine with a card.",
+    ),
+];

@@ -1,0 +1,10 @@
+//! The pages, one file a chapter.
+
+pub(super) mod ends;
+pub(super) mod keys;
+pub(super) mod machine;
+pub(super) mod network;
+pub(super) mod reasons;
+pub(super) mod settings;
+pub(super) mod systems;
+pub(super) mod training;

@@ -1,0 +1,216 @@
+//! What each operating system is known for.
+
+use crate::cli::explain::{Page, page};
+
+/// The pages of this chapter.
+pub(in crate::cli::explain) const PAGES: &[Page] = &[
+    page(
+        "surroundings",
+        "The surroundings were looked at",
+        "The check of what this process runs in: a container, WSL, a session over SSH.",
+        "Each takes something away that a desktop has.",
+        "Nothing: it is an ordinary session.",
+    ),
+    page(
+        "wsl",
+        "This is WSL",
+        "Linux inside Windows reaches neither the card's own driver nor Windows' keyring, \
+         and sits behind a second router.",
+        "WSL is a virtual machine.",
+        "Use Hearth for Windows itself. What runs in WSL works, but slower.",
+    ),
+    page(
+        "wsl-no-adapter",
+        "WSL has no usable card",
+        "Vulkan finds no card in WSL, so only the processor computes.",
+        "WSL passes cards through for CUDA and Direct3D, hardly for Vulkan.",
+        "Use Hearth for Windows itself: it reaches the card directly.",
+    ),
+    page(
+        "wsl-network",
+        "WSL's network was looked at",
+        "The check of whether WSL sits behind a router of its own.",
+        "Two routers in a row let nearly no direct connection in.",
+        "Nothing: there is no second router.",
+    ),
+    page(
+        "wsl-double-nat",
+        "WSL is behind two routers",
+        "Other miners reach this one only through a relay.",
+        "WSL translates addresses, and so does the router at home.",
+        "Write `networkingMode=mirrored` under `[wsl2]` into %UserProfile%\\.wslconfig and \
+         run `wsl --shutdown`; or use Hearth for Windows.",
+    ),
+    page(
+        "container",
+        "This is a container",
+        "What is not on a volume is lost with the container.",
+        "Containers start from their image each time.",
+        "Keep HEARTH_HOME on a volume, and open the UDP port that `peer_port` names.",
+    ),
+    page(
+        "over-ssh",
+        "This is a session over SSH",
+        "What is started here ends with the session, and the desktop's keyring may be locked.",
+        "The keyring is unlocked by a login at the desktop.",
+        "Start Hearth within `tmux` or as a service; give the key's passphrase in a file.",
+    ),
+    page(
+        "terminal",
+        "The terminal was looked at",
+        "The check that the terminal can draw the screens.",
+        "Lines and curves need UTF-8 and braille.",
+        "Nothing: it can.",
+    ),
+    page(
+        "terminal-plain",
+        "The terminal has no braille",
+        "Curves are drawn of braille letters, which this terminal does not have.",
+        "It is the plain console of the system.",
+        "Use a terminal window or SSH from one, or `--headless`.",
+    ),
+    page(
+        "terminal-not-utf8",
+        "The terminal is not set to UTF-8",
+        "Lines and curves may be drawn as question marks.",
+        "The language settings (LANG) name no UTF-8.",
+        "Start it with `LANG=C.UTF-8 hearth`, or correct the system's language settings.",
+    ),
+    page(
+        "lingering",
+        "User services were looked at",
+        "The check of whether services of this user go on after logout.",
+        "systemd ends them with the last session otherwise.",
+        "Nothing: they go on, or there are none.",
+    ),
+    page(
+        "lingering-off",
+        "User services end at logout",
+        "A service of this user ends when the last session ends.",
+        "systemd keeps them only for users that linger.",
+        "`sudo loginctl enable-linger $USER`, if Hearth is to run as a service.",
+    ),
+    page(
+        "quarantine",
+        "The mark of a download was looked for",
+        "The check of whether the system holds this program back as a download.",
+        "Downloaded programs are marked by the browser.",
+        "Nothing: it is not held back.",
+    ),
+    page(
+        "quarantined",
+        "macOS holds the program back",
+        "macOS marks this program as a download and may refuse to start it.",
+        "It was downloaded with a browser and is not notarised.",
+        "Compare its checksum with the release's, then `xattr -d com.apple.quarantine FILE`.",
+    ),
+    page(
+        "smartscreen",
+        "Windows marks the program as a download",
+        "SmartScreen may stop the program at its start.",
+        "It was downloaded with a browser and few people have it.",
+        "Compare its checksum with the release's, then `Unblock-File` in PowerShell; or \
+         choose More info, Run anyway.",
+    ),
+    page(
+        "defender",
+        "Defender was looked at",
+        "The check of whether Windows Defender moved a file of Hearth away.",
+        "Virus scanners distrust programs that mine.",
+        "Nothing: it has not.",
+    ),
+    page(
+        "defender-quarantine",
+        "Defender took a file away",
+        "Windows Defender moved one of Hearth's files into quarantine.",
+        "Virus scanners distrust programs that mine; Hearth is open source and packs nothing.",
+        "Compare the checksum with the release's; restore the file under Protection \
+         history, and exclude Hearth's folder.",
+    ),
+    page(
+        "firewall",
+        "The firewall was looked at",
+        "The check of whether Windows' firewall lets other miners in.",
+        "Other miners come over UDP.",
+        "Nothing: they are let in.",
+    ),
+    page(
+        "firewall-asks",
+        "The firewall will ask",
+        "Windows asks at the first start whether Hearth may use the network.",
+        "There is no rule for this program yet.",
+        "Allow private networks.",
+    ),
+    page(
+        "firewall-blocks",
+        "The firewall keeps miners out",
+        "Windows' firewall has a rule against Hearth, so all traffic goes through a relay.",
+        "The question at the first start was answered with Cancel.",
+        "Windows Security, Firewall, Allow an app: tick Hearth for private networks.",
+    ),
+    page(
+        "console-font",
+        "The console's font has no braille",
+        "Curves are drawn of braille letters, which the old console's font does not have.",
+        "The old console uses Consolas or a raster font.",
+        "Use Windows Terminal, or choose the font Cascadia Mono.",
+    ),
+    page(
+        "service-account",
+        "The account was looked at",
+        "The check of whether this account can read the user's credentials.",
+        "A service account has a store of its own.",
+        "Nothing: it is a person's account.",
+    ),
+    page(
+        "service-credentials",
+        "A service cannot read your credentials",
+        "Hearth runs as a service account, whose keyring is not yours.",
+        "Windows keeps credentials for each account apart.",
+        "Let the service log on as your user, or `hearth keys move --to file`.",
+    ),
+    page(
+        "keychain-prompt",
+        "The signature was looked at",
+        "The check of whether the Keychain knows this program after an update.",
+        "It knows programs by their maker's signature, or else by their bits.",
+        "Nothing: it does.",
+    ),
+    page(
+        "keychain-asks",
+        "The Keychain asks after each update",
+        "This program is not signed by a maker, so each update is a new program to the \
+         Keychain.",
+        "A signature needs a paid account of the system's maker.",
+        "Answer \"Always Allow\" once after an update, or `hearth keys move --to file`.",
+    ),
+    page(
+        "app-nap",
+        "App Nap was looked at",
+        "macOS slows programs down whose window is hidden, terminals too.",
+        "It saves power for programs that nobody looks at.",
+        "`defaults write com.apple.Terminal NSAppSleepDisabled -bool YES`, or start it as \
+         `caffeinate -i hearth run`.",
+    ),
+    page(
+        "check-broke",
+        "A check itself failed",
+        "One of the doctor's checks ended in a way that it never should.",
+        "This is a bug, not something you did.",
+        "Please report it. The other checks count all the same.",
+    ),
+    page(
+        "check-timed-out",
+        "A check took too long",
+        "The answer did not come within the check's time.",
+        "The machine is busy, or a tool of the system hangs.",
+        "Run `hearth doctor` again.",
+    ),
+    page(
+        "not-checked",
+        "Something could not be checked",
+        "What this check needs was not there, so it says nothing.",
+        "Another finding names the cause.",
+        "Do what the other findings say, and run `hearth doctor` again.",
+    ),
+];
