@@ -3,9 +3,11 @@
 
 use std::io::{self, Stdout};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::arguments::SetupArguments;
 use super::{read_settings, save, settings_path};
+use crate::cli::doctor::{self, Asking, Scope};
 use crate::cli::keys::{Passphrases, refused};
 use crate::cli::print::{Printer, Style};
 use crate::cli::run::{Consent, HotkeySource, RunPlan};
@@ -15,10 +17,12 @@ use crate::config::edit::{self, EditError};
 use crate::config::folders::Folders;
 use crate::config::settings::{Key, Settings};
 use crate::telemetry::{Event, Severity, logs};
-use crate::wallet::file::read_hotkey;
+use crate::wallet::bittensor::read_hotkey;
 use crate::wallet::phrase::{Phrase, Words};
 use crate::wallet::secret::KeySecret;
-use crate::wallet::store::{KeyName, KeyRecord, KeyStoreError, KeyStores, NewKey, preferred};
+use crate::wallet::store::{
+    KeyName, KeyRecord, KeyStoreError, KeyStores, NewKey, preferred,
+};
 
 /// Runs it.
 pub(super) fn run(arguments: &SetupArguments) -> Result<Exit, Failure> {
@@ -34,12 +38,12 @@ pub(super) fn run(arguments: &SetupArguments) -> Result<Exit, Failure> {
                    --payout-address, or agree to work unpaid with --accept-unpaid";
         return Err(Failure::new(Exit::Configuration, why));
     }
+    examine(arguments, &mut lines, &clock)?;
     let quiet = Quiet { arguments, folders: &folders, settings: &settings, clock: &clock };
     let hotkey = quiet.hotkey(&plan.hotkey, &mut lines)?;
     let path = quiet.save(hotkey)?;
-    let saved =
-        format!("The answers are saved in {}. `hearth run` mines with them.", path.display());
-    lines.fine("setup-saved", saved)?;
+    let saved = format!("The answers are saved in {}. `hearth run` mines with them.", path.display());
+    lines.finding("setup-saved", saved)?;
     Ok(Exit::Done)
 }
 
@@ -52,10 +56,31 @@ impl Lines {
         self.0.event(event).map_err(gone)
     }
 
-    fn fine(&mut self, code: &str, what: String) -> Result<(), Failure> {
+    fn finding(&mut self, code: &str, what: String) -> Result<(), Failure> {
         let (code, fix) = (code.to_owned(), String::new());
         self.event(&Event::Finding { severity: Severity::Info, code, what, fix })
     }
+}
+
+/// The doctor's findings; of the network only when that was asked for.
+fn examine(
+    arguments: &SetupArguments,
+    lines: &mut Lines,
+    clock: &Clock,
+) -> Result<(), Failure> {
+    let asking = if arguments.test_link { Asking::Network } else { Asking::Nobody };
+    let named = arguments.config.as_deref().filter(|path| path.exists());
+    let scope = Arc::new(Scope::of_user(named, arguments.flags(), asking, clock));
+    let runtime = crate::cli::runtime()?;
+    let mut told = Ok(());
+    runtime.block_on(doctor::examine(&scope, |finding| {
+        // The key is looked at below, once it is there.
+        if told.is_ok() && finding.check != "hotkey" {
+            told = lines.event(&finding.event());
+        }
+    }));
+    runtime.shutdown_background();
+    told
 }
 
 /// What the rest works with.
@@ -75,7 +100,7 @@ impl Quiet<'_> {
                 let (pair, _) =
                     read_hotkey(path).map_err(|error| Failure::new(Exit::Key, error))?;
                 let what = format!("Hotkey {}, from the file {}.", pair.address(), path.display());
-                lines.fine("setup-hotkey", what)?;
+                lines.finding("setup-hotkey", what)?;
                 return Ok(None);
             }
             HotkeySource::Stored(name) => name,
@@ -83,19 +108,21 @@ impl Quiet<'_> {
         let stores = KeyStores::open(&self.folders.data, self.clock);
         let record = match stores.choose(name.as_ref()) {
             Ok(record) => record,
-            Err(KeyStoreError::NoKeys | KeyStoreError::Unknown { .. })
-                if self.arguments.new_key =>
-            {
+            Err(KeyStoreError::NoKeys | KeyStoreError::Unknown { .. }) if self.arguments.new_key => {
                 self.make(&stores, name.clone().unwrap_or_else(KeyName::usual))?
             }
             Err(error) => return Err(refused(error)),
         };
         let (name, address, store) = (record.name, record.address, record.store);
-        lines.fine("setup-hotkey", format!("Hotkey {name} ({address}), kept in the {store}."))?;
+        lines.finding("setup-hotkey", format!("Hotkey {name} ({address}), kept in the {store}."))?;
         Ok(Some(name))
     }
 
-    fn make(&self, stores: &KeyStores, name: KeyName) -> Result<KeyRecord, Failure> {
+    fn make(
+        &self,
+        stores: &KeyStores,
+        name: KeyName,
+    ) -> Result<KeyRecord, Failure> {
         let mut entropy = Entropy::system();
         let secret = KeySecret::from_phrase(Phrase::generate(Words::Twelve, &mut entropy));
         let key = NewKey { name, secret: &secret, device: None };
@@ -108,7 +135,8 @@ impl Quiet<'_> {
     /// Writes everything that flags and environment say, beside what the file says.
     fn save(&self, hotkey: Option<KeyName>) -> Result<PathBuf, Failure> {
         let path = settings_path(self.arguments, self.folders);
-        let choices = save::choices(self.settings).map_err(|error| Failure::of_settings(&error))?;
+        let choices =
+            save::choices(self.settings).map_err(|error| Failure::of_settings(&error))?;
         let refused = |error: EditError| {
             let exit = match &error {
                 EditError::Folder(_) => Exit::Disk,
