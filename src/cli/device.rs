@@ -1,13 +1,29 @@
-//! Opening the device a command works on: the best backend that is really there.
+//! Opening the device a command works on: the best backend that is really there, and whose kernels
+//! compute what they should.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::devices::verdicts::{self, Verdict, VerdictKey};
 use super::{Exit, Failure};
-use crate::compute::Device;
+use crate::clock::Clock;
 use crate::compute::cpu::CpuDevice;
-use crate::compute::wgpu::{AdapterChoice, WgpuDevice};
+use crate::compute::selftest::{self, Outcome, Progress, Thoroughness};
+use crate::compute::wgpu::{AdapterChoice, AdapterReport, OpenError, WgpuDevice, adapters};
+use crate::compute::{Device, DeviceKind};
+use crate::config::folders::Folders;
+use crate::telemetry::{Event, Severity};
+
+/// So long a self-test may take when nobody asked for it.
+pub const TEST_LIMIT: Duration = Duration::from_secs(45);
+
+/// Code: a device computes wrong numbers, and is not used.
+pub const KERNEL_FAILED: &str = "kernel-failed";
+/// Code: a kernel runs in a slower form.
+pub const KERNEL_REPLACED: &str = "kernel-replaced";
 
 /// The backends on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -20,20 +36,170 @@ pub enum Backend {
     Cpu,
 }
 
-/// Opens it.
-pub fn open(backend: Backend) -> Result<Arc<dyn Device>, Failure> {
-    let no_device = |error| Failure::new(Exit::NoDevice, error);
-    match backend {
-        Backend::Cpu => Ok(Arc::new(CpuDevice::new(None))),
-        Backend::Wgpu => WgpuDevice::open(&AdapterChoice::AllowSoftware)
-            .map(|device| Arc::new(device) as Arc<dyn Device>)
-            .map_err(no_device),
-        Backend::Auto => match WgpuDevice::open(&AdapterChoice::Best) {
-            Ok(device) => Ok(Arc::new(device)),
-            Err(error) => {
-                tracing::info!("no GPU: {error}; using the processor");
-                Ok(Arc::new(CpuDevice::new(None)))
-            }
-        },
+/// What is to compute, and how much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compute {
+    /// What.
+    pub backend: Backend,
+    /// Threads, where the processor does; all of them when there is none.
+    pub threads: Option<usize>,
+}
+
+impl From<Backend> for Compute {
+    fn from(backend: Backend) -> Self {
+        Self { backend, threads: None }
     }
+}
+
+/// An open device, and what the user should know about it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The device.
+    pub device: Arc<dyn Device>,
+    /// Findings of the self-test.
+    pub findings: Vec<Event>,
+}
+
+/// Opens a device. A GPU whose kernels have not been tested with this driver is tested first, which
+/// `notice` is told in words; the verdict is kept in the cache folder.
+///
+/// # Errors
+/// [`Failure`] if no device of the kind can be used.
+pub fn open(
+    compute: impl Into<Compute>,
+    folders: &Folders,
+    clock: &Clock,
+    notice: &mut dyn FnMut(&str),
+) -> Result<Opened, Failure> {
+    let Compute { backend, threads } = compute.into();
+    if backend == Backend::Cpu {
+        return Ok(processor(threads, Vec::new()));
+    }
+    let mut findings = Vec::new();
+    let (mut last, mut code) = (None, Exit::NoDevice.code());
+    for (place, report) in adapters().iter().enumerate() {
+        let software = report.kind == DeviceKind::SoftwareGpu;
+        if report.refusal.is_some() || (software && backend == Backend::Auto) {
+            continue;
+        }
+        match open_tested((place, report), folders, clock, notice) {
+            Ok((device, verdict)) => {
+                findings.extend(replacements(report, &verdict));
+                if let Some(why) = verdict.refusal {
+                    findings.push(failed(report, &why, backend));
+                    code = KERNEL_FAILED;
+                    last = Some(format!("{} cannot be used: {why}. {}", report.name, remedy()));
+                    continue;
+                }
+                return Ok(Opened { device: Arc::new(device), findings });
+            }
+            Err(error) => {
+                tracing::info!("{error}");
+                last = Some(error.to_string());
+            }
+        }
+    }
+    match (backend, last) {
+        (Backend::Wgpu, Some(why)) => Err(Failure::new(Exit::NoDevice, why).coded(code)),
+        (Backend::Wgpu, None) => WgpuDevice::open(&AdapterChoice::AllowSoftware)
+            .map(|device| Opened { device: Arc::new(device), findings })
+            .map_err(|error| Failure::new(Exit::NoDevice, error)),
+        (_, why) => {
+            tracing::info!(
+                "no GPU: {}; using the processor",
+                why.as_deref().unwrap_or("none found")
+            );
+            Ok(processor(threads, findings))
+        }
+    }
+}
+
+fn processor(threads: Option<usize>, findings: Vec<Event>) -> Opened {
+    Opened { device: Arc::new(CpuDevice::new(threads)), findings }
+}
+
+/// Opens an adapter with the kernels that its verdict allows; tests it if there is none yet.
+fn open_tested(
+    (place, report): (usize, &AdapterReport),
+    folders: &Folders,
+    clock: &Clock,
+    notice: &mut dyn FnMut(&str),
+) -> Result<(WgpuDevice, Verdict), OpenError> {
+    let device = WgpuDevice::open(&AdapterChoice::Place(place))?;
+    if let Some(verdict) = verdicts::read(folders, &VerdictKey::of(report)) {
+        return Ok((device.with_choice(verdict.choice()), verdict));
+    }
+    notice(&format!(
+        "Testing the kernels of {}, once for this driver ({}) ...",
+        report.name,
+        if report.driver.is_empty() { "unnamed" } else { &report.driver },
+    ));
+    let start = clock.now();
+    let verdict = test(&device, report, folders, clock, &mut |_| {
+        if clock.now().since(start) < TEST_LIMIT {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    });
+    notice(&format!("{}: {} ({:.1} s).", report.name, verdict.words(), verdict.seconds));
+    Ok((device.with_choice(verdict.choice()), verdict))
+}
+
+/// Tests an open adapter's kernels and keeps the verdict, if every kernel was run. `watch` may stop
+/// it after any case.
+pub fn test(
+    device: &WgpuDevice,
+    report: &AdapterReport,
+    folders: &Folders,
+    clock: &Clock,
+    watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Verdict {
+    let start = clock.now();
+    let result = selftest::run(device, Thoroughness::of(report.kind), watch);
+    let seconds = clock.now().since(start).as_secs_f64();
+    let verdict = Verdict::new(VerdictKey::of(report), &result, clock.iso8601(), seconds);
+    // What was not even tried once is tried again at the next start.
+    if result.covered || verdict.refusal.is_some() {
+        if let Err(error) = verdicts::write(folders, &verdict) {
+            tracing::warn!("the kernels will be tested again at the next start: {error}");
+        }
+    }
+    verdict
+}
+
+fn finding(severity: Severity, code: &str, what: String, fix: String) -> Event {
+    Event::Finding { severity, code: code.to_owned(), what, fix }
+}
+
+/// One finding for all kernels that run in a slower form.
+pub fn replacements(report: &AdapterReport, verdict: &Verdict) -> Option<Event> {
+    let replaced: Vec<&str> =
+        verdict.with_outcome(Outcome::Replaced).map(|kind| kind.kernel.as_str()).collect();
+    if replaced.is_empty() {
+        return None;
+    }
+    let what = format!(
+        "{}: the fast form of {} computes wrong numbers with its driver ({}); a slower form is used.",
+        report.name,
+        replaced.join(", "),
+        report.driver,
+    );
+    let fix = "Update the driver; Hearth tests the fast form again with another one.".to_owned();
+    Some(finding(Severity::Warning, KERNEL_REPLACED, what, fix))
+}
+
+/// The finding for a device that may not be used.
+fn failed(report: &AdapterReport, why: &str, backend: Backend) -> Event {
+    let (severity, then) = if backend == Backend::Auto {
+        (Severity::Warning, "the next device is used")
+    } else {
+        (Severity::Error, "it is not used")
+    };
+    let what = format!("{} failed the self-test: {why}; {then}.", report.name);
+    finding(severity, KERNEL_FAILED, what, remedy().to_owned())
+}
+
+fn remedy() -> &'static str {
+    "Update its driver, then run `hearth devices --test`; `--backend cpu` works without it."
 }

@@ -1,9 +1,11 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
+pub mod bench;
 pub mod completions;
 pub mod config;
 pub mod demo;
 pub mod device;
+pub mod devices;
 pub mod doctor;
 pub mod exit;
 pub mod explain;
@@ -49,6 +51,10 @@ pub enum Command {
     Config(config::ConfigArguments),
     /// What a code means: what, why, what now
     Explain(explain::ExplainArguments),
+    /// What this machine can compute with: adapters, memory, self-test, what fits
+    Devices(devices::DevicesArguments),
+    /// How fast this machine computes, with a checksum
+    Bench(bench::BenchArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
     /// A shell's completions, printed
@@ -78,6 +84,8 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Devices(arguments) => devices::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),

@@ -9,12 +9,15 @@ pub mod check;
 pub mod conformance;
 pub mod cpu;
 pub mod device;
+pub mod kind;
 pub mod layout;
 pub mod op;
+pub mod selftest;
 pub mod wgpu;
 
 pub use device::{
     BuildError, Data, DataMut, Device, DeviceFault, DeviceInfo, DeviceKind, Executor,
 };
+pub use kind::OpKind;
 pub use layout::{Element, Layout, Role, Slot, SlotId};
 pub use op::{AttentionShape, Form, Op, Program, Rotation, View, Write};

@@ -1,6 +1,6 @@
 //! The practice swarm's models, in one table.
 
-use super::config::LlamaConfig;
+use super::config::{LlamaConfig, RopeScaling};
 use super::parameters;
 use crate::protocol::splits::Split;
 
@@ -77,6 +77,32 @@ pub const PRESETS: [Preset; 2] = [
     },
 ];
 
+/// Parameters of the live network's 1B model, as its runs say (spec 8.1).
+pub const LIVE_1B_PARAMS: u64 = 1_500_055_552;
+
+/// The live network's 1B model (spec 8.1): what a machine is measured and planned against before any
+/// run tells its own.
+pub fn live_1b() -> LlamaConfig {
+    LlamaConfig {
+        vocab_size: 128_256,
+        context_length: 8192,
+        orig_context_length: 131_072,
+        emb_dim: 2048,
+        bottleneck_dim: Some(32),
+        n_heads: 32,
+        n_kv_groups: 8,
+        n_layers: 16,
+        hidden_dim: 8192,
+        rope_base: 500_000.0,
+        rope_scaling: Some(RopeScaling {
+            factor: 32.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_context_length: 8192,
+        }),
+    }
+}
+
 impl Preset {
     /// The preset with this name.
     pub fn named(name: &str) -> Option<&'static Preset> {
@@ -111,6 +137,15 @@ mod tests {
     use super::*;
     use crate::model::{OptimizerKind, StageSpec};
     use crate::protocol::splits::balanced_splits;
+
+    #[test]
+    fn the_live_models_stages_have_the_parameters_that_the_network_counts() {
+        let count = |start, end| {
+            parameters::count(&parameters::parameters(&live_1b(), Split { start, end }))
+        };
+        let stages = [count(None, Some(4)), count(Some(4), Some(12)), count(Some(12), None)];
+        assert_eq!(stages, [506_085_376, 486_768_640, 506_021_888]);
+    }
 
     #[test]
     fn every_preset_can_be_planned_in_three_stages() {

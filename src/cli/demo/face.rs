@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Stdout};
 use tokio::sync::oneshot;
 
 use crate::cli::print::{Printer, Style};
+use crate::cli::{Exit, Failure};
 use crate::clock::Clock;
 use crate::control::Control;
 use crate::telemetry::Event;
@@ -27,6 +28,28 @@ pub fn start_log(style: Option<Style>) -> Option<Ring> {
     }
     logs::to_stderr();
     None
+}
+
+/// A line for whoever waits, before there is a screen.
+pub fn notice(line: &str) {
+    eprintln!("{line}");
+}
+
+/// Says what was found out before the start: as events where there are lines, in the log of a screen.
+pub fn tell(style: Option<Style>, findings: &[Event], clock: &Clock) -> Result<(), Failure> {
+    let mut printer = style.map(|style| Printer::new(style, io::stdout(), clock.clone()));
+    for event in findings {
+        let told = match (&mut printer, event) {
+            (Some(printer), _) => printer.event(event),
+            (None, Event::Finding { what, fix, .. }) => {
+                tracing::warn!("{what} {fix}");
+                Ok(())
+            }
+            (None, _) => Ok(()),
+        };
+        told.map_err(|error| Failure::new(Exit::Failed, format!("cannot write: {error}")))?;
+    }
+    Ok(())
 }
 
 /// One of the two.

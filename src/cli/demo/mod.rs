@@ -28,8 +28,10 @@ pub fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
     let style = face::style(arguments.headless, arguments.json);
     let log = face::start_log(style);
     let feed = open_feed(&plan)?;
-    let device = device::open(arguments.backend)?;
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
+    let clock = Clock::system();
+    let opened = device::open(arguments.backend, &folders, &clock, &mut face::notice)?;
+    face::tell(style, &opened.findings, &clock)?;
     let folder = DemoFolder::make(&folders, &mut Entropy::system())
         .map_err(|error| Failure::of_folder(&error))?;
     let recorder = match &arguments.record {
@@ -47,13 +49,13 @@ pub fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
         seed: arguments.seed,
         port: arguments.port,
         folder: folder.path(),
-        device,
+        device: opened.device,
         feed,
         recorder,
         style,
         log,
     };
-    let ended = runtime.block_on(demo.run(&Clock::system()));
+    let ended = runtime.block_on(demo.run(&clock));
     // Whatever still sleeps or serves is of no use any more.
     runtime.shutdown_background();
     ended

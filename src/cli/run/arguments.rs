@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::device::Backend;
+use crate::cli::device::{Backend, Compute};
 use crate::cli::{Exit, Failure};
 use crate::config::Constants;
 use crate::config::network::{Hosts, NetworkChoice};
@@ -50,6 +50,9 @@ pub struct RunArguments {
     /// What computes: auto, wgpu or cpu [default: auto]
     #[arg(long, value_name = "BACKEND")]
     pub backend: Option<String>,
+    /// Threads of the processor that compute, where it does [default: all]
+    #[arg(long, value_name = "N")]
+    pub cpu_threads: Option<usize>,
     /// The run's tokenizer.json, where this machine does not have it
     #[arg(long, value_name = "FILE")]
     pub tokenizer: Option<PathBuf>,
@@ -74,6 +77,7 @@ impl RunArguments {
             (Key::Hotkey, self.hotkey.clone()),
             (Key::PassphraseFile, path(&self.passphrase_file)),
             (Key::Backend, self.backend.clone()),
+            (Key::CpuThreads, self.cpu_threads.map(|threads| threads.to_string())),
             (Key::Tokenizer, path(&self.tokenizer)),
             (Key::PeerPort, self.peer_port.map(|port| port.to_string())),
         ]
@@ -126,8 +130,8 @@ pub struct RunPlan {
     pub joining: Joining,
     /// Whether unpaid work was agreed to.
     pub consent: Consent,
-    /// What computes.
-    pub backend: Backend,
+    /// What computes, and how much of it.
+    pub compute: Compute,
     /// A tokenizer of the user's.
     pub tokenizer: Option<PathBuf>,
     /// Whether the model hub may be asked.
@@ -171,7 +175,7 @@ impl RunPlan {
             hotkey,
             joining,
             consent,
-            backend: backend(settings)?,
+            compute: compute(settings)?,
             tokenizer: settings.text(Key::Tokenizer).map(|path| PathBuf::from(&path.value)),
             tokenizer_download: settings.is_on(Key::TokenizerDownload).map_err(wrong)?,
             attestation: provider
@@ -242,6 +246,12 @@ fn joining(settings: &Settings, hotkey: &HotkeySource) -> Result<Joining, Failur
             HotkeySource::Stored(_) => Joining::Pool(None),
         }),
     }
+}
+
+/// What computes.
+pub(in crate::cli) fn compute(settings: &Settings) -> Result<Compute, Failure> {
+    let threads = settings.get::<usize>(Key::CpuThreads).map_err(wrong)?;
+    Ok(Compute { backend: backend(settings)?, threads: threads.map(|given| given.value) })
 }
 
 fn backend(settings: &Settings) -> Result<Backend, Failure> {

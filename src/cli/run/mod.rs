@@ -9,7 +9,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 pub use arguments::{Consent, HotkeySource, Relays, RunArguments, RunPlan};
-pub(super) use arguments::{hosts, relays};
+pub(super) use arguments::{compute, hosts, relays};
 pub use mine::hub_of;
 pub use privacy::{PrivacyArguments, run as run_privacy};
 
@@ -36,10 +36,13 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let lock = RunLock::take(&folders, hotkey.address())
         .map_err(|error| Failure::new(exit_of_lock(&error), error))?;
     prepare(&folders.data).map_err(|error| Failure::of_folder(&error))?;
-    let device = device::open(plan.backend)?;
+    let clock = Clock::system();
+    let opened = device::open(plan.compute, &folders, &clock, &mut face::notice)?;
+    face::tell(style, &opened.findings, &clock)?;
+    let device = opened.device;
     let runtime = super::runtime()?;
     let mine = Mine { plan, folders, hotkey: Arc::new(hotkey), kept: key.kept, device, style, log };
-    let ended = runtime.block_on(mine.run(&Clock::system()));
+    let ended = runtime.block_on(mine.run(&clock));
     // Whatever still sleeps or serves is of no use any more.
     runtime.shutdown_background();
     drop(lock);

@@ -7,7 +7,7 @@ use super::kept::Unfinished;
 use super::keys::{Keys, address_verdict};
 use super::practice::{PracticeSwarm, Recipe};
 use super::{machine, save};
-use crate::cli::device::Backend;
+use crate::cli::device::Compute;
 use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::network::NetworkChoice;
@@ -23,7 +23,7 @@ pub(super) struct World {
     /// The settings file.
     pub(super) settings: std::path::PathBuf,
     /// What computes in the practice swarm.
-    pub(super) backend: Backend,
+    pub(super) compute: Compute,
     /// Size of the practice swarm's model.
     pub(super) preset: String,
     /// What is logged.
@@ -126,7 +126,7 @@ impl Desk {
         let world = &self.world;
         let recipe = Recipe {
             preset: world.preset.clone(),
-            backend: world.backend,
+            compute: world.compute,
             folders: world.folders.clone(),
             log: world.log.clone(),
             clock: world.clock.clone(),

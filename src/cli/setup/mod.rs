@@ -14,11 +14,8 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::mpsc;
 
-use clap::ValueEnum as _;
-
 pub use arguments::SetupArguments;
 
-use super::device::Backend;
 use super::run::RunArguments;
 use super::{Exit, Failure, signals};
 use crate::clock::Clock;
@@ -131,17 +128,10 @@ fn world(
     folders: &Folders,
     settings: &Settings,
 ) -> Result<World, Failure> {
-    let backend = match settings.text(Key::Backend) {
-        None => Backend::Auto,
-        Some(given) => Backend::from_str(&given.value, true).map_err(|_| {
-            let wrong = settings.refuse(Key::Backend, "there is no such backend");
-            Failure::of_settings(&wrong)
-        })?,
-    };
     Ok(World {
         folders: folders.clone(),
         settings: settings_path(arguments, folders),
-        backend,
+        compute: super::run::compute(settings)?,
         preset: arguments.practice_preset.clone(),
         log: logs::to_ring(),
         clock: Clock::system(),

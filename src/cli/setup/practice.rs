@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::cli::demo::folder::DemoFolder;
 use crate::cli::demo::session::{Ingredients, Session, swarm_failure};
 use crate::cli::demo::{DemoArguments, open_feed};
-use crate::cli::device::{self, Backend};
+use crate::cli::device::{self, Compute};
 use crate::cli::exit::miner_failure;
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, Entropy};
@@ -36,7 +36,7 @@ pub(super) struct Recipe {
     /// Size of the model.
     pub(super) preset: String,
     /// What computes.
-    pub(super) backend: Backend,
+    pub(super) compute: Compute,
     /// Where it keeps its files while it runs.
     pub(super) folders: Folders,
     /// What is logged.
@@ -93,7 +93,8 @@ fn run(recipe: &Recipe, tell: &dyn Fn(Told), stop: watch::Receiver<bool>) -> Res
     let plan = DemoArguments::until_stopped(&recipe.preset).check()?;
     let feed = open_feed(&plan)?;
     starting("Opening the device …");
-    let device = device::open(recipe.backend)?;
+    let mut notice = |what: &str| starting(what);
+    let device = device::open(recipe.compute, &recipe.folders, &recipe.clock, &mut notice)?.device;
     let folder = DemoFolder::make(&recipe.folders, &mut Entropy::system())
         .map_err(|error| Failure::new(Exit::Disk, error))?;
     starting("Starting an orchestrator, a store and six miners …");

@@ -20,9 +20,7 @@ use crate::telemetry::{Event, Severity, logs};
 use crate::wallet::bittensor::read_hotkey;
 use crate::wallet::phrase::{Phrase, Words};
 use crate::wallet::secret::KeySecret;
-use crate::wallet::store::{
-    KeyName, KeyRecord, KeyStoreError, KeyStores, NewKey, preferred,
-};
+use crate::wallet::store::{KeyName, KeyRecord, KeyStoreError, KeyStores, NewKey, preferred};
 
 /// Runs it.
 pub(super) fn run(arguments: &SetupArguments) -> Result<Exit, Failure> {
@@ -42,7 +40,8 @@ pub(super) fn run(arguments: &SetupArguments) -> Result<Exit, Failure> {
     let quiet = Quiet { arguments, folders: &folders, settings: &settings, clock: &clock };
     let hotkey = quiet.hotkey(&plan.hotkey, &mut lines)?;
     let path = quiet.save(hotkey)?;
-    let saved = format!("The answers are saved in {}. `hearth run` mines with them.", path.display());
+    let saved =
+        format!("The answers are saved in {}. `hearth run` mines with them.", path.display());
     lines.finding("setup-saved", saved)?;
     Ok(Exit::Done)
 }
@@ -63,11 +62,7 @@ impl Lines {
 }
 
 /// The doctor's findings; of the network only when that was asked for.
-fn examine(
-    arguments: &SetupArguments,
-    lines: &mut Lines,
-    clock: &Clock,
-) -> Result<(), Failure> {
+fn examine(arguments: &SetupArguments, lines: &mut Lines, clock: &Clock) -> Result<(), Failure> {
     let asking = if arguments.test_link { Asking::Network } else { Asking::Nobody };
     let named = arguments.config.as_deref().filter(|path| path.exists());
     let scope = Arc::new(Scope::of_user(named, arguments.flags(), asking, clock));
@@ -108,21 +103,20 @@ impl Quiet<'_> {
         let stores = KeyStores::open(&self.folders.data, self.clock);
         let record = match stores.choose(name.as_ref()) {
             Ok(record) => record,
-            Err(KeyStoreError::NoKeys | KeyStoreError::Unknown { .. }) if self.arguments.new_key => {
+            Err(KeyStoreError::NoKeys | KeyStoreError::Unknown { .. })
+                if self.arguments.new_key =>
+            {
                 self.make(&stores, name.clone().unwrap_or_else(KeyName::usual))?
             }
             Err(error) => return Err(refused(error)),
         };
         let (name, address, store) = (record.name, record.address, record.store);
-        lines.finding("setup-hotkey", format!("Hotkey {name} ({address}), kept in the {store}."))?;
+        lines
+            .finding("setup-hotkey", format!("Hotkey {name} ({address}), kept in the {store}."))?;
         Ok(Some(name))
     }
 
-    fn make(
-        &self,
-        stores: &KeyStores,
-        name: KeyName,
-    ) -> Result<KeyRecord, Failure> {
+    fn make(&self, stores: &KeyStores, name: KeyName) -> Result<KeyRecord, Failure> {
         let mut entropy = Entropy::system();
         let secret = KeySecret::from_phrase(Phrase::generate(Words::Twelve, &mut entropy));
         let key = NewKey { name, secret: &secret, device: None };
@@ -135,8 +129,7 @@ impl Quiet<'_> {
     /// Writes everything that flags and environment say, beside what the file says.
     fn save(&self, hotkey: Option<KeyName>) -> Result<PathBuf, Failure> {
         let path = settings_path(self.arguments, self.folders);
-        let choices =
-            save::choices(self.settings).map_err(|error| Failure::of_settings(&error))?;
+        let choices = save::choices(self.settings).map_err(|error| Failure::of_settings(&error))?;
         let refused = |error: EditError| {
             let exit = match &error {
                 EditError::Folder(_) => Exit::Disk,

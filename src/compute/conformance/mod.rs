@@ -14,11 +14,12 @@ use half::bf16;
 
 use super::check::{Access, Operand, operands};
 use super::cpu::CpuDevice;
-use super::device::{BuildError, Data, DataMut, Device, DeviceFault, DeviceKind};
+use super::device::{BuildError, Data, DataMut, Device, DeviceFault, DeviceKind, Executor};
+use super::kind::OpKind;
 use super::layout::{Element, Layout, SlotId};
 use super::op::{Program, View};
 
-pub use cases::cases;
+pub use cases::{cases, drawn};
 
 /// Largest relative error (in the L2 norm) of a device's real numbers against the oracle.
 pub const REAL_LIMIT: f64 = 1e-5;
@@ -49,6 +50,23 @@ pub struct Case {
     program: Program,
     /// One per slot.
     content: Vec<Values>,
+}
+
+impl Case {
+    /// The kind of op that it tests; none for a case without an op.
+    pub fn kind(&self) -> Option<OpKind> {
+        self.program.ops.first().map(OpKind::of)
+    }
+
+    /// Its memory.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Its program.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
 }
 
 /// A device passed a case.
@@ -122,12 +140,26 @@ pub fn run(case: &Case, device: &dyn Device) -> Result<Verdict, Failure> {
     let got = execute(case, device)?;
     let verdict = compare(case, &got, &want, device.info().kind)?;
     let again = execute(case, device)?;
-    for output in outputs(case) {
-        let slot = output.view.slot.0 as usize;
-        let same = got[slot].iter().zip(&again[slot]).all(|(a, b)| a.to_bits() == b.to_bits());
-        if !same && output.access != Access::Scratch {
-            return Err(Failure::NotRepeatable { output: output.name });
-        }
+    same_bits(case, &got, &again)?;
+    Ok(verdict)
+}
+
+/// Builds a case once on a device, runs it `times` times on the same numbers, and compares: the first
+/// run with the oracle, every other with the first, bit by bit. What differs is a race.
+///
+/// # Errors
+/// [`Failure`] says what the device did wrong.
+pub fn run_often(
+    case: &Case,
+    device: &dyn Device,
+    oracle: &CpuDevice,
+    times: usize,
+) -> Result<Verdict, Failure> {
+    let mut executor = device.build(&case.layout, std::slice::from_ref(&case.program))?;
+    let first = pass(case, executor.as_mut())?;
+    let verdict = compare(case, &first, &execute(case, oracle)?, device.info().kind)?;
+    for _ in 1..times {
+        same_bits(case, &first, &pass(case, executor.as_mut())?)?;
     }
     Ok(verdict)
 }
@@ -147,7 +179,23 @@ pub fn check_oracle(case: &Case) -> Result<Verdict, Failure> {
 /// All slots after the program, as f64; indices too.
 fn execute(case: &Case, device: &dyn Device) -> Result<Vec<Vec<f64>>, Failure> {
     let programs = std::slice::from_ref(&case.program);
-    let mut executor = device.build(&case.layout, programs)?;
+    pass(case, device.build(&case.layout, programs)?.as_mut())
+}
+
+/// Whether two runs gave the same outputs.
+fn same_bits(case: &Case, one: &[Vec<f64>], other: &[Vec<f64>]) -> Result<(), Failure> {
+    for output in outputs(case) {
+        let slot = output.view.slot.0 as usize;
+        let same = one[slot].iter().zip(&other[slot]).all(|(a, b)| a.to_bits() == b.to_bits());
+        if !same && output.access != Access::Scratch {
+            return Err(Failure::NotRepeatable { output: output.name });
+        }
+    }
+    Ok(())
+}
+
+/// One run from the case's numbers: all slots afterwards, as f64.
+fn pass(case: &Case, executor: &mut dyn Executor) -> Result<Vec<Vec<f64>>, Failure> {
     for (slot, values) in (0..).map(SlotId).zip(&case.content) {
         let data = match values {
             Values::Real(x) => Data::Real(x),

@@ -26,7 +26,7 @@ use super::op::Program;
 use executor::CpuExecutor;
 
 /// The processor's cores as one device.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CpuDevice {
     info: DeviceInfo,
     threads: usize,

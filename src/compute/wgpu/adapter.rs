@@ -11,6 +11,8 @@ pub enum AdapterChoice {
     AllowSoftware,
     /// The first usable adapter whose name contains this, in any case; software adapters too.
     Named(String),
+    /// The one at this place of [`adapters`], whatever it is.
+    Place(usize),
 }
 
 /// Why an adapter cannot be used.
@@ -31,6 +33,51 @@ pub enum Unusable {
     },
 }
 
+/// What sort of GPU an adapter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GpuClass {
+    /// A card with memory of its own.
+    Discrete,
+    /// Part of the processor; it shares the machine's memory.
+    Integrated,
+    /// A GPU that a virtual machine was given.
+    Virtual,
+    /// A processor that plays a GPU.
+    Software,
+    /// The driver does not say.
+    Unknown,
+}
+
+impl GpuClass {
+    /// Whether its buffers lie in the machine's own memory.
+    pub fn shares_memory(self) -> bool {
+        matches!(self, Self::Integrated | Self::Software)
+    }
+
+    /// Its word in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Discrete => "discrete",
+            Self::Integrated => "integrated",
+            Self::Virtual => "virtual",
+            Self::Software => "software",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl From<::wgpu::DeviceType> for GpuClass {
+    fn from(kind: ::wgpu::DeviceType) -> Self {
+        match kind {
+            ::wgpu::DeviceType::DiscreteGpu => Self::Discrete,
+            ::wgpu::DeviceType::IntegratedGpu => Self::Integrated,
+            ::wgpu::DeviceType::VirtualGpu => Self::Virtual,
+            ::wgpu::DeviceType::Cpu => Self::Software,
+            ::wgpu::DeviceType::Other => Self::Unknown,
+        }
+    }
+}
+
 /// One adapter of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdapterReport {
@@ -42,6 +89,13 @@ pub struct AdapterReport {
     pub driver: String,
     /// A GPU, or a processor that plays one.
     pub kind: DeviceKind,
+    /// What sort of GPU.
+    pub class: GpuClass,
+    /// Its place on the PCI bus, as in `0000:01:00.0`, where the driver says.
+    pub pci: Option<String>,
+    /// Memory that its buffers may take in all, where the driver says: its own, or for one without
+    /// memory of its own the machine's.
+    pub memory: Option<u64>,
     /// Why it cannot be used, if it cannot.
     pub refusal: Option<Unusable>,
 }
@@ -96,10 +150,11 @@ pub fn adapters() -> Vec<AdapterReport> {
 pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
     let instance = instance();
     let all = list(&instance);
-    let fits = |adapter: &&::wgpu::Adapter| {
+    let fits = |(place, adapter): &(usize, &::wgpu::Adapter)| {
         let report = report(adapter);
         report.refusal.is_none()
             && match choice {
+                AdapterChoice::Place(wanted) => place == wanted,
                 AdapterChoice::Best => report.kind == DeviceKind::Gpu,
                 AdapterChoice::AllowSoftware => true,
                 AdapterChoice::Named(name) => {
@@ -107,7 +162,7 @@ pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
                 }
             }
     };
-    let Some(adapter) = all.iter().find(fits) else {
+    let Some((_, adapter)) = all.iter().enumerate().find(fits) else {
         return Err(no_adapter(choice, &all.iter().map(report).collect::<Vec<_>>()));
     };
     let report = report(adapter);
@@ -133,7 +188,7 @@ pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
         backend: "wgpu",
         name: report.name,
         driver: report.driver,
-        memory: None,
+        memory: report.memory,
     };
     Ok(Opened { instance, device, queue, info, subgroup })
 }
@@ -177,7 +232,17 @@ fn report(adapter: &::wgpu::Adapter) -> AdapterReport {
     } else {
         Some(Unusable::NoCompute)
     };
-    AdapterReport { name: info.name, interface: info.backend.to_str(), driver, kind, refusal }
+    let class = GpuClass::from(info.device_type);
+    AdapterReport {
+        name: info.name,
+        interface: info.backend.to_str(),
+        driver,
+        kind,
+        class,
+        pci: Some(info.device_pci_bus_id).filter(|id| !id.is_empty()),
+        memory: super::memory::of(adapter, class),
+        refusal,
+    }
 }
 
 /// The first limit that the kernels cannot live with.
@@ -203,6 +268,7 @@ fn no_adapter(choice: &AdapterChoice, all: &[AdapterReport]) -> OpenError {
     let looked_for = match choice {
         AdapterChoice::Best => format!("a GPU with {interface}"),
         AdapterChoice::AllowSoftware => format!("any adapter with {interface}"),
+        AdapterChoice::Place(place) => format!("adapter {place} of the list with {interface}"),
         AdapterChoice::Named(name) => format!("an adapter named `{name}` with {interface}"),
     };
     let words: Vec<String> = all
@@ -239,6 +305,9 @@ mod tests {
             interface: "vulkan",
             driver: String::new(),
             kind: DeviceKind::SoftwareGpu,
+            class: GpuClass::Software,
+            pci: None,
+            memory: None,
             refusal: None,
         };
         let text = no_adapter(&AdapterChoice::Best, &[soft]).to_string();

@@ -309,9 +309,13 @@ impl Executor for WgpuExecutor {
 }
 
 /// Dispatches of every program, and bytes of each scratch.
-type Lowered = (Vec<Vec<Call>>, [u64; 3]);
+pub(super) type Lowered = (Vec<Vec<Call>>, [u64; 3]);
 
-fn lower(shared: &Shared, layout: &Layout, programs: &[Program]) -> Result<Lowered, BuildError> {
+pub(super) fn lower(
+    shared: &Shared,
+    layout: &Layout,
+    programs: &[Program],
+) -> Result<Lowered, BuildError> {
     let mut lowering = Lowering::new(layout, shared.bounds);
     let mut all = Vec::new();
     for program in programs {

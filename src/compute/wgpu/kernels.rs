@@ -59,6 +59,42 @@ const ATTENTION_FILE: &str = include_str!("../../../shaders/attention.wgsl");
 const LANES_FILE: &str = include_str!("../../../shaders/gemm_lanes.wgsl");
 const TILES_FILE: &str = include_str!("../../../shaders/gemm_tiles.wgsl");
 
+/// BLAKE3 of everything that kernels are made of, and of this version of Hearth, which turns ops into
+/// them: a self-test's verdict holds for one of these.
+pub fn source_hash() -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+    for source in FILES {
+        hasher.update(&(source.len() as u64).to_le_bytes());
+        hasher.update(source.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// Every file of `shaders/`, and what decides which kernel an op becomes.
+const FILES: [&str; 20] = [
+    EACH,
+    ROWS,
+    ELEMENTWISE,
+    ADAM_FILE,
+    RMSNORM_FILE,
+    REDUCE,
+    ENTROPY,
+    ROPE_FILE,
+    EMBED_FILE,
+    BF16,
+    ATTENTION_FILE,
+    LANES_FILE,
+    TILES_FILE,
+    include_str!("kernels.rs"),
+    include_str!("template.rs"),
+    include_str!("lower/mod.rs"),
+    include_str!("lower/attention.rs"),
+    include_str!("lower/elementwise.rs"),
+    include_str!("lower/gemm.rs"),
+    include_str!("lower/rows.rs"),
+];
+
 use Access::{Read as R, Write as W};
 
 macro_rules! kernels {

@@ -5,19 +5,24 @@
 //! only replays them. [`adapter`] finds the hardware and says why it cannot be used.
 
 pub mod adapter;
+pub mod choice;
 mod executor;
 mod fault;
 mod kernels;
 mod lower;
+mod memory;
 mod pipeline;
 mod template;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use adapter::{AdapterChoice, AdapterReport, OpenError, Unusable, adapters};
+pub use adapter::{AdapterChoice, AdapterReport, GpuClass, OpenError, Unusable, adapters};
+pub use choice::{KernelChoice, KernelForm};
+pub use kernels::source_hash;
 
 use self::executor::WgpuExecutor;
 use self::fault::FaultCell;
@@ -32,11 +37,11 @@ use super::op::Program;
 const GPU_COST: u64 = 100_000_000_000;
 
 /// What every executor of a device shares.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Shared {
     device: ::wgpu::Device,
     queue: ::wgpu::Queue,
-    pipelines: Pipelines,
+    pipelines: Arc<Pipelines>,
     faults: FaultCell,
     info: DeviceInfo,
     bounds: Bounds,
@@ -64,12 +69,13 @@ impl WgpuDevice {
             cost: GPU_COST,
             class: if software { Class::Processor } else { Class::Gpu },
             subgroup: opened.subgroup,
+            choice: KernelChoice::default(),
         };
         let faults = FaultCell::default();
         faults.listen(&opened.device);
         Ok(Self {
             shared: Arc::new(Shared {
-                pipelines: Pipelines::new(&opened.device),
+                pipelines: Arc::new(Pipelines::new(&opened.device)),
                 device: opened.device,
                 queue: opened.queue,
                 faults,
@@ -79,6 +85,32 @@ impl WgpuDevice {
                 _instance: opened.instance,
             }),
         })
+    }
+
+    /// The same device, with its kernels in other forms.
+    #[must_use]
+    pub fn with_choice(&self, choice: KernelChoice) -> Self {
+        let bounds = Bounds { choice, ..self.shared.bounds };
+        Self { shared: Arc::new(Shared { bounds, ..Shared::clone(&self.shared) }) }
+    }
+
+    /// The forms that its kernels are in.
+    pub fn choice(&self) -> KernelChoice {
+        self.shared.bounds.choice
+    }
+
+    /// Names of the compiled kernels that these programs would run, without building anything: the
+    /// same name stands for the same code.
+    ///
+    /// # Errors
+    /// [`BuildError::BadOp`] for an op that this device cannot carry out.
+    pub fn variants(
+        &self,
+        layout: &Layout,
+        programs: &[Program],
+    ) -> Result<BTreeSet<String>, BuildError> {
+        let (calls, _) = executor::lower(&self.shared, layout, programs)?;
+        Ok(calls.iter().flatten().map(|call| call.variant.key()).collect())
     }
 }
 

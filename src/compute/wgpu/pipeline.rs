@@ -23,17 +23,29 @@ pub(super) struct Rejected {
     pub(super) why: Option<String>,
 }
 
+/// Changes the code of a kernel.
+#[cfg(test)]
+pub(super) type Spoil = fn(&Variant, String) -> String;
+
 /// All pipelines of one device by the key of their variant.
 #[derive(Debug)]
 pub(super) struct Pipelines {
     device: ::wgpu::Device,
     ready: Mutex<HashMap<String, Ready>>,
+    /// Tests put faults into kernels here.
+    #[cfg(test)]
+    pub(super) spoil: Option<Spoil>,
 }
 
 impl Pipelines {
     /// None yet.
     pub(super) fn new(device: &::wgpu::Device) -> Self {
-        Self { device: device.clone(), ready: Mutex::default() }
+        Self {
+            device: device.clone(),
+            ready: Mutex::default(),
+            #[cfg(test)]
+            spoil: None,
+        }
     }
 
     /// The compiled kernel, from before or now.
@@ -45,6 +57,8 @@ impl Pipelines {
         }
         let reject = |why| Rejected { kernel: key.clone(), why };
         let source = variant.wgsl().map_err(|error| reject(Some(error.to_string())))?;
+        #[cfg(test)]
+        let source = self.spoil.map_or(source.clone(), |spoil| spoil(variant, source));
         let made = caught(&self.device, || self.compile(variant, source)).map_err(|error| {
             reject(match error {
                 Caught::OutOfMemory => None,

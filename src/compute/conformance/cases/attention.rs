@@ -34,7 +34,7 @@ pub fn add_to(all: &mut Vec<Case>) {
     all.push(backward_of_fused_projections());
 }
 
-fn shaped([batch, seq, heads, groups, head_dim]: [usize; 5]) -> AttentionShape {
+pub(super) fn shaped([batch, seq, heads, groups, head_dim]: [usize; 5]) -> AttentionShape {
     AttentionShape { batch, seq, heads, groups, head_dim }
 }
 
@@ -56,7 +56,7 @@ fn projections(s: &mut Setup, shape: AttentionShape, size: f32, place: Place) ->
     [q, k, s.input("v", rows, narrow, place)]
 }
 
-fn forward(shape: AttentionShape, size: f32, place: Place, word: &str) -> Case {
+pub(super) fn forward(shape: AttentionShape, size: f32, place: Place, word: &str) -> Case {
     let mut s = Setup::new(name("attention", shape, word));
     let (rows, wide, _) = sizes(shape);
     let [q, k, v] = projections(&mut s, shape, size, place);
@@ -67,7 +67,7 @@ fn forward(shape: AttentionShape, size: f32, place: Place, word: &str) -> Case {
 
 /// out and lse are not those of a forward: each op is held to its formula for any input. lse is
 /// large enough for weights to stay near or below one.
-fn backward(shape: AttentionShape, size: f32, place: Place, word: &str) -> Case {
+pub(super) fn backward(shape: AttentionShape, size: f32, place: Place, word: &str) -> Case {
     let mut s = Setup::new(name("attention_backward", shape, word));
     let (rows, wide, narrow) = sizes(shape);
     let [q, k, v] = projections(&mut s, shape, size, place);

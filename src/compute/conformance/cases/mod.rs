@@ -2,13 +2,16 @@
 //! sizes just off the tiles of 4 to 64, margins, repeated and absent tokens, large numbers, zeros.
 
 mod attention;
+mod drawn;
 mod optimizer;
 mod pointwise;
 mod products;
 mod rows;
 
 use super::Case;
-use super::setup::{Place, Setup};
+use super::setup::{Numbers, Place, Setup};
+
+pub use drawn::drawn;
 
 /// Every case.
 pub fn cases() -> Vec<Case> {

@@ -24,14 +24,14 @@ pub fn add_to(all: &mut Vec<Case>) {
     all.push(adam_with_a_broken_gradient());
 }
 
-fn sum(rows: usize, cols: usize, place: Place, word: &str) -> Case {
+pub(super) fn sum(rows: usize, cols: usize, place: Place, word: &str) -> Case {
     let mut s = Setup::new(format!("sum_{rows}x{cols}{word}"));
     let src = s.input_of("src", rows, cols, place, |n| n.between(0.0, 12.0));
     let dst = s.output("dst", 1, 1, place);
     s.case(Op::Sum { src, dst, scale: 0.75 })
 }
 
-fn sum_squares(rows: usize, cols: usize, place: Place, word: &str) -> Case {
+pub(super) fn sum_squares(rows: usize, cols: usize, place: Place, word: &str) -> Case {
     let mut s = Setup::new(format!("sum_squares_{rows}x{cols}{word}"));
     let src = s.input("src", rows, cols, place);
     let dst = s.output("dst", 1, 1, place);
@@ -63,7 +63,7 @@ fn step(name: String, (rows, cols): (usize, usize), place: Place, scalars: [f32;
     s.case(Op::Adam { param, grad, m, v, clip, scalars })
 }
 
-fn adam(rows: usize, cols: usize, place: Place, word: &str) -> Case {
+pub(super) fn adam(rows: usize, cols: usize, place: Place, word: &str) -> Case {
     step(format!("adam_{rows}x{cols}{word}"), (rows, cols), place, NADAM)
 }
 

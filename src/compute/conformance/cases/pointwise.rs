@@ -9,16 +9,26 @@ const SHAPES: [(usize, usize); 4] = [(1, 1), (7, 33), (1, 1000), (65, 129)];
 pub fn add_to(all: &mut Vec<Case>) {
     for (place, word) in PLACES {
         for (rows, cols) in SHAPES {
-            let name = |op: &str| Setup::new(format!("{op}_{rows}x{cols}{word}"));
-            simple(all, &name, (rows, cols, place));
-            gated(all, &name, (rows, cols, place));
-            wire(all, &name, (rows, cols, place));
+            add_shape(all, (rows, cols), place, word);
         }
     }
     all.push(columns_of_a_wider_matrix());
     all.push(gates_side_by_side());
     all.push(saturated_gates());
     all.push(pack_ties_and_specials());
+}
+
+/// Every op of this file on one shape.
+pub(super) fn add_shape(
+    all: &mut Vec<Case>,
+    (rows, cols): (usize, usize),
+    place: Place,
+    word: &str,
+) {
+    let name = |op: &str| Setup::new(format!("{op}_{rows}x{cols}{word}"));
+    simple(all, &name, (rows, cols, place));
+    gated(all, &name, (rows, cols, place));
+    wire(all, &name, (rows, cols, place));
 }
 
 type Shape = (usize, usize, Place);

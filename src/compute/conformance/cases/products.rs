@@ -4,7 +4,7 @@ use super::{Case, Place, Setup};
 use crate::compute::op::{Form, Op, View, Write};
 
 /// m, k, n.
-type Sizes = (usize, usize, usize);
+pub(super) type Sizes = (usize, usize, usize);
 
 const SIZES: [Sizes; 10] = [
     (1, 1, 1),
@@ -33,7 +33,7 @@ pub fn add_to(all: &mut Vec<Case>) {
     all.push(shared_slot());
 }
 
-fn product(form: Form, (m, k, n): Sizes, write: Write, place: Place) -> Case {
+pub(super) fn product(form: Form, (m, k, n): Sizes, write: Write, place: Place) -> Case {
     let word = format!("{form:?}").to_lowercase();
     let add = if write == Write::Add { "_add" } else { "" };
     let strided = if place == Place::Strided { "_strided" } else { "" };

@@ -41,7 +41,7 @@ fn tokens(s: &mut Setup, m: usize, vocabulary: usize) -> crate::compute::op::Vie
     })
 }
 
-fn embed(m: usize, vocabulary: usize, e: usize, place: Place, word: &str) -> Case {
+pub(super) fn embed(m: usize, vocabulary: usize, e: usize, place: Place, word: &str) -> Case {
     let mut s = Setup::new(format!("embed_m{m}_v{vocabulary}_e{e}{word}"));
     let tokens = tokens(&mut s, m, vocabulary);
     let table = s.input("table", vocabulary, e, place);
@@ -49,7 +49,13 @@ fn embed(m: usize, vocabulary: usize, e: usize, place: Place, word: &str) -> Cas
     s.case(Op::Embed { tokens, table, out })
 }
 
-fn embed_backward(m: usize, vocabulary: usize, e: usize, place: Place, word: &str) -> Case {
+pub(super) fn embed_backward(
+    m: usize,
+    vocabulary: usize,
+    e: usize,
+    place: Place,
+    word: &str,
+) -> Case {
     let mut s = Setup::new(format!("embed_backward_m{m}_v{vocabulary}_e{e}{word}"));
     let tokens = tokens(&mut s, m, vocabulary);
     let grad = s.input("grad", m, e, place);
@@ -66,7 +72,7 @@ fn same_token_everywhere() -> Case {
     s.case(Op::EmbedBackward { tokens, grad, table_grad })
 }
 
-fn norm(m: usize, e: usize, size: f32, place: Place, word: &str) -> Case {
+pub(super) fn norm(m: usize, e: usize, size: f32, place: Place, word: &str) -> Case {
     let mut s = Setup::new(format!("rms_norm_m{m}_e{e}{word}"));
     let x = s.input_of("x", m, e, place, |n| size * n.between(-1.0, 1.0));
     let weight = s.input_of("weight", 1, e, place, |n| n.between(0.5, 1.5));
@@ -75,7 +81,7 @@ fn norm(m: usize, e: usize, size: f32, place: Place, word: &str) -> Case {
     s.case(Op::RmsNorm { x, weight, y, rstd })
 }
 
-fn norm_backward(m: usize, e: usize, write: Write, place: Place, word: &str) -> Case {
+pub(super) fn norm_backward(m: usize, e: usize, write: Write, place: Place, word: &str) -> Case {
     let add = if write == Write::Add { "_add" } else { "" };
     let mut s = Setup::new(format!("rms_norm_backward_m{m}_e{e}{add}{word}"));
     let x = s.input("x", m, e, place);
@@ -91,7 +97,7 @@ fn norm_backward(m: usize, e: usize, write: Write, place: Place, word: &str) -> 
     s.case(Op::RmsNormBackward { x, weight, rstd, dy, dx, write, dweight, partial })
 }
 
-fn rope(
+pub(super) fn rope(
     (batch, seq, heads, head_dim): (usize, usize, usize, usize),
     rotation: Rotation,
     place: Place,
@@ -105,7 +111,7 @@ fn rope(
 }
 
 /// The last row has no target; the first has the last column as its target.
-fn cross_entropy(rows: usize, cols: usize, size: f32, place: Place, word: &str) -> Case {
+pub(super) fn cross_entropy(rows: usize, cols: usize, size: f32, place: Place, word: &str) -> Case {
     let mut s = Setup::new(format!("cross_entropy_r{rows}_v{cols}{word}"));
     let logits = s.update_of("logits", rows, cols, place, |n| size * n.between(-1.0, 1.0));
     let (mut row, end) = (0, cols as u32);

@@ -105,9 +105,11 @@ impl Lowering<'_> {
         let dim = shape.head_dim;
         // Log-sum-exps and deltas (4, 6) are read one by one in any case.
         let wide = places.iter().enumerate().filter(|(i, _)| *i != 4 && *i != 6);
-        let by_four = dim.is_multiple_of(4) && wide.filter_map(|(_, p)| *p).all(|o| o.is_by_four());
+        let by_four = self.may_be_by_four()
+            && dim.is_multiple_of(4)
+            && wide.filter_map(|(_, p)| *p).all(|o| o.is_by_four());
         let unit = if by_four { 4 } else { 1 };
-        let (group, walk) = match (self.bounds.class, self.bounds.subgroup) {
+        let (group, walk) = match (self.class(), self.subgroup()) {
             (Class::Processor, Some(size @ (4 | 8 | 16))) => (size as usize, size),
             (Class::Processor, _) => (16, 1),
             (Class::Gpu, _) => (64, 1),

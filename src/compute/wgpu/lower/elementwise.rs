@@ -48,7 +48,9 @@ impl Lowering<'_> {
             let mut operands =
                 views.iter().map(|v| self.operand(*v)).collect::<Result<Vec<_>, _>>()?;
             let (rows, cols) = (views[0].rows, views[0].cols);
-            let by_four = cols.is_multiple_of(4) && operands.iter().all(Operand::is_by_four);
+            let by_four = self.may_be_by_four()
+                && cols.is_multiple_of(4)
+                && operands.iter().all(Operand::is_by_four);
             let unit = if by_four { 4 } else { 1 };
             let total = rows * cols / unit;
             let mut params = vec![word(total), word(cols / unit), value.to_bits()];

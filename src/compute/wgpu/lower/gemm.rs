@@ -101,7 +101,7 @@ impl Lowering<'_> {
             ("ADD", constant(write == Write::Add)),
         ];
         let cost = 2 * m * n * k;
-        if self.bounds.class == Class::Gpu {
+        if self.class() == Class::Gpu {
             let big = m.div_ceil(128) * n.div_ceil(128) >= 128;
             let (tile, step) = if big { (128, 8) } else { (64, 16) };
             constants.extend([
@@ -118,10 +118,11 @@ impl Lowering<'_> {
         }
         // The extents that lie along rows of the stored operands.
         let along = if form == Form::TN { m } else { k };
-        let by_four = along.is_multiple_of(4)
+        let by_four = self.may_be_by_four()
+            && along.is_multiple_of(4)
             && n.is_multiple_of(4)
             && operands.iter().all(Operand::is_by_four);
-        let (share, lanes) = match self.bounds.subgroup {
+        let (share, lanes) = match self.subgroup() {
             Some(size @ (4 | 8 | 16)) => (true, size as usize),
             _ => (false, 8),
         };

@@ -11,7 +11,9 @@ mod elementwise;
 mod gemm;
 mod rows;
 
+use super::choice::{KernelChoice, KernelForm};
 use super::kernels::{Kernel, Variant};
+use crate::compute::kind::OpKind;
 use crate::compute::layout::{Element, Layout, SlotId};
 use crate::compute::op::{Op, View};
 
@@ -33,10 +35,12 @@ pub(super) struct Bounds {
     pub(super) align: u64,
     /// Most work for one dispatch, in the units of [`Call::cost`].
     pub(super) cost: u64,
-    /// Form of the kernels.
+    /// Which kernels suit the device.
     pub(super) class: Class,
     /// Invocations of a subgroup, where that is fixed and kernels may use it.
     pub(super) subgroup: Option<u32>,
+    /// The form of each kind of op.
+    pub(super) choice: KernelChoice,
 }
 
 /// Memory that kernels need beside the layout.
@@ -115,6 +119,8 @@ type Refusal = String;
 pub(super) struct Lowering<'a> {
     layout: &'a Layout,
     bounds: Bounds,
+    /// The form of the op that is being lowered.
+    form: KernelForm,
     calls: Vec<Call>,
     scratch: [u64; 3],
 }
@@ -122,7 +128,8 @@ pub(super) struct Lowering<'a> {
 impl<'a> Lowering<'a> {
     /// Nothing lowered yet.
     pub(super) fn new(layout: &'a Layout, bounds: Bounds) -> Self {
-        Self { layout, bounds, calls: Vec::new(), scratch: [0; 3] }
+        let form = KernelForm::Shared;
+        Self { layout, bounds, form, calls: Vec::new(), scratch: [0; 3] }
     }
 
     /// The dispatches since the last call.
@@ -137,6 +144,7 @@ impl<'a> Lowering<'a> {
 
     /// Adds the dispatches of one op.
     pub(super) fn op(&mut self, op: &Op) -> Result<(), Refusal> {
+        self.form = self.bounds.choice.form(OpKind::of(op));
         match *op {
             Op::Gemm { form, a, b, c, write } => self.gemm(form, a, b, c, write),
             Op::Attention { .. } | Op::AttentionBackward { .. } => self.attention_op(op),
@@ -151,6 +159,24 @@ impl<'a> Lowering<'a> {
             | Op::ClipFactor { .. } => self.row_op(op),
             _ => self.elementwise_op(op),
         }
+    }
+
+    /// Whether invocations share their work, and how.
+    fn class(&self) -> Class {
+        match self.form {
+            KernelForm::Shared => self.bounds.class,
+            KernelForm::Alone | KernelForm::Single => Class::Processor,
+        }
+    }
+
+    /// Invocations of a subgroup, if the op may use one.
+    fn subgroup(&self) -> Option<u32> {
+        self.bounds.subgroup.filter(|_| self.form == KernelForm::Shared)
+    }
+
+    /// Whether the op may treat four numbers at a time, where its operands let it.
+    fn may_be_by_four(&self) -> bool {
+        self.form != KernelForm::Single
     }
 
     fn element_bytes(&self, view: View) -> u64 {

@@ -42,7 +42,7 @@ impl Lowering<'_> {
 
     /// Constants of `header_rows.wgsl`.
     fn row_form(&self) -> Vec<(&'static str, String)> {
-        let (grouped, group, lanes) = match self.bounds.class {
+        let (grouped, group, lanes) = match self.class() {
             Class::Gpu => (true, 128, 128),
             Class::Processor => (false, 16, 1),
         };
@@ -55,7 +55,7 @@ impl Lowering<'_> {
 
     /// Workgroups for so many rows.
     fn row_groups(&self, rows: usize) -> usize {
-        match self.bounds.class {
+        match self.class() {
             Class::Gpu => rows,
             Class::Processor => rows.div_ceil(16),
         }
@@ -203,7 +203,8 @@ impl Lowering<'_> {
                 self.operand(cut(targets))?,
                 self.operand(cut(losses))?,
             ];
-            let by_four = logits.cols.is_multiple_of(4) && operands[0].is_by_four();
+            let by_four =
+                self.may_be_by_four() && logits.cols.is_multiple_of(4) && operands[0].is_by_four();
             let mut params = vec![word(n), word(logits.cols)];
             params.extend(operands[0].place(if by_four { 4 } else { 1 }));
             params.extend(operands[1..].iter().flat_map(|o| o.place(1)));
@@ -221,7 +222,7 @@ impl Lowering<'_> {
                 ("INDEX", constant(index)),
                 ("LOGIT", constant(logit)),
             ]);
-            let barrier = if self.bounds.class == Class::Gpu { "storageBarrier();" } else { "" };
+            let barrier = if self.class() == Class::Gpu { "storageBarrier();" } else { "" };
             constants.push(("BARRIER", constant(barrier)));
             let size = Size { groups: self.row_groups(n), cost: n * logits.cols * 80 };
             self.call(&kernels::CROSS_ENTROPY, constants, &operands, params, size);

@@ -1,16 +1,17 @@
 //! Tests of the wgpu backend: the shaders by naga for every target, the splitting of large
 //! operands, and both forms of the kernels on whatever adapter there is.
 
+mod broken;
 mod conformance;
 mod gemm;
 mod large;
 mod memory;
 mod shaders;
-mod speed;
 
 use std::sync::Arc;
 
 use super::lower::{Bounds, Class};
+use super::pipeline::{Pipelines, Spoil};
 use super::{AdapterChoice, Shared, WgpuDevice};
 
 /// Any adapter. Without one the caller's test is skipped, unless the environment says that there
@@ -31,6 +32,15 @@ impl WgpuDevice {
     pub(super) fn bounded(self, change: impl FnOnce(&mut Bounds)) -> Self {
         let mut shared = Arc::into_inner(self.shared).expect("a device of its own");
         change(&mut shared.bounds);
+        Self { shared: Arc::<Shared>::new(shared) }
+    }
+
+    /// With faults in its kernels, which are compiled anew.
+    pub(super) fn spoiled(self, spoil: Spoil) -> Self {
+        let mut shared = Arc::into_inner(self.shared).expect("a device of its own");
+        let mut pipelines = Pipelines::new(&shared.device);
+        pipelines.spoil = Some(spoil);
+        shared.pipelines = Arc::new(pipelines);
         Self { shared: Arc::<Shared>::new(shared) }
     }
 

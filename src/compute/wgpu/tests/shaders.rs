@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
+use crate::compute::kind::OpKind;
 use crate::compute::layout::{Element, Layout, Role};
 use crate::compute::op::{AttentionShape, Form, Op, Rotation, View, Write};
+use crate::compute::wgpu::choice::{KernelChoice, KernelForm};
 use crate::compute::wgpu::kernels::Variant;
 use crate::compute::wgpu::lower::{Bounds, Class, Lowering};
 
@@ -74,15 +76,22 @@ fn every_variant() -> BTreeMap<String, Variant> {
     let mut variants = BTreeMap::new();
     for class in [Class::Gpu, Class::Processor] {
         for subgroup in [None, Some(8)] {
-            let bounds = Bounds { binding: 1 << 27, align: 256, cost: u64::MAX, class, subgroup };
-            for (rows, cols, head_dim) in [(128, 128, 64), (7, 19, 6), (2048, 2048, 128)] {
-                let mut layout = Layout::default();
-                let ops = every_op(&mut layout, rows, cols, head_dim);
-                let mut lowering = Lowering::new(&layout, bounds);
-                for op in &ops {
-                    lowering.op(op).unwrap_or_else(|why| panic!("{op:?}: {why}"));
+            for form in [KernelForm::Shared, KernelForm::Alone, KernelForm::Single] {
+                let choice = OpKind::ALL
+                    .into_iter()
+                    .fold(KernelChoice::default(), |c, kind| c.with(kind, form));
+                let (binding, align, cost) = (1 << 27, 256, u64::MAX);
+                let bounds = Bounds { binding, align, cost, class, subgroup, choice };
+                for (rows, cols, head_dim) in [(128, 128, 64), (7, 19, 6), (2048, 2048, 128)] {
+                    let mut layout = Layout::default();
+                    let ops = every_op(&mut layout, rows, cols, head_dim);
+                    let mut lowering = Lowering::new(&layout, bounds);
+                    for op in &ops {
+                        lowering.op(op).unwrap_or_else(|why| panic!("{op:?}: {why}"));
+                    }
+                    variants
+                        .extend(lowering.take().into_iter().map(|c| (c.variant.key(), c.variant)));
                 }
-                variants.extend(lowering.take().into_iter().map(|c| (c.variant.key(), c.variant)));
             }
         }
     }
