@@ -1,5 +1,6 @@
 //! The command line of `hearth run`, laid over the saved settings and checked before anything starts.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -250,8 +251,11 @@ fn joining(settings: &Settings, hotkey: &HotkeySource) -> Result<Joining, Failur
 
 /// What computes.
 pub(in crate::cli) fn compute(settings: &Settings) -> Result<Compute, Failure> {
-    let threads = settings.get::<usize>(Key::CpuThreads).map_err(wrong)?;
-    Ok(Compute { backend: backend(settings)?, threads: threads.map(|given| given.value) })
+    let threads = settings.get::<NonZero<u16>>(Key::CpuThreads).map_err(wrong)?;
+    Ok(Compute {
+        backend: backend(settings)?,
+        threads: threads.map(|given| usize::from(given.value.get())),
+    })
 }
 
 fn backend(settings: &Settings) -> Result<Backend, Failure> {

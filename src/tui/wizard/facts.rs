@@ -67,8 +67,16 @@ pub enum Topic {
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Kernels, Self::Speed, Self::Fit, Self::Memory, Self::Disk, Self::Clock, Self::Link];
+    pub const ALL: [Self; 8] = [
+        Self::Kernels,
+        Self::Speed,
+        Self::Fit,
+        Self::Memory,
+        Self::Disk,
+        Self::Clock,
+        Self::Others,
+        Self::Link,
+    ];
 }
 
 /// What is known about a topic.
