@@ -361,10 +361,13 @@ function Install-Tree($Places, [string]$Tree, [string]$Expected) {
 }
 
 function New-Shortcut($Places) {
-    $shortcut = (New-Object -ComObject WScript.Shell).CreateShortcut($Places.Shortcut)
-    $shortcut.TargetPath = $Places.Program
-    $shortcut.Description = 'Train a large language model together, at home'
-    $shortcut.Save()
+    try {
+        $shortcut = (New-Object -ComObject WScript.Shell).CreateShortcut($Places.Shortcut)
+        $shortcut.TargetPath = $Places.Program
+        $shortcut.Description = 'Train a large language model together, at home'
+        $shortcut.Save()
+    }
+    catch { Write-Output "No entry in the Start menu ($($_.Exception.Message)); the program works without it." }
 }
 
 function Install-Hearth($Places, [string]$Work) {
@@ -475,12 +478,10 @@ function Remove-Data([string[]]$Folders) {
             Remove-Item -LiteralPath $folder -Recurse -Force
             continue
         }
-        # Everything but the folder of the keys, the ones above it, and its list beside it.
+        # Everything but the folder of the keys and the ones above it.
         Get-ChildItem -LiteralPath $folder -Recurse -File -Force |
-            Where-Object {
-                -not $_.FullName.StartsWith($keys.FullName + '\') -and
-                -not ($_.DirectoryName -eq $keys.Parent.FullName -and $_.Name -like 'keys.*')
-            } | Remove-Item -Force
+            Where-Object { -not $_.FullName.StartsWith($keys.FullName + '\') } |
+            ForEach-Object { Remove-Item -LiteralPath $_.FullName -Force }
         $folders_inside = @(Get-ChildItem -LiteralPath $folder -Recurse -Directory -Force | ForEach-Object { $_.FullName })
         Remove-EmptyFolders $folders_inside
         Write-Output "Kept: $($keys.FullName)"

@@ -184,7 +184,11 @@ get() {
     curl --fail --silent --show-error --location --proto "$protocols" --connect-timeout 20 \
       --speed-limit 1024 --speed-time 60 --output "$work/$1" "$from/$1" && return
   else
-    wget -q -T 60 -O "$work/$1" "$from/$1" && return
+    # BusyBox has a wget too: with fewer options, one of which it dies of.
+    patience=''
+    case $(wget --version 2>&1 || true) in *GNU*) patience='--timeout=60 --tries=3' ;; esac
+    # shellcheck disable=SC2086 # several words on purpose
+    wget -q $patience -O "$work/$1" "$from/$1" && return
   fi
   fail "$from/$1 could not be downloaded; nothing was changed. Check the address and the network"
 }
@@ -566,7 +570,7 @@ ask_to_delete() {
 delete_data() {
   while IFS= read -r folder; do
     if [ "$keep" = keys ] && [ -d "$folder/keys" ]; then
-      find "$folder" -mindepth 1 -maxdepth 1 ! -name 'keys' ! -name 'keys.*' -exec rm -rf -- {} + ||
+      find "$folder" -mindepth 1 -maxdepth 1 ! -name keys -exec rm -rf -- {} + ||
         fail "$folder cannot be emptied"
       say "Kept: $folder/keys"
     else

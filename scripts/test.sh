@@ -45,12 +45,6 @@ if [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ]; then
   fi
 fi
 
-# Read by the tests of the installers.
-for tool in shellcheck zip; do
-  if [ "$(uname -s)" = Linux ] && ! command -v "$tool" >/dev/null 2>&1; then
-    install "$tool" || echo "no $tool: $why; the tests that need it are skipped"
-  fi
-done
 if [ "$(uname -s)" = Linux ]; then
   for program in dbus-run-session gnome-keyring-daemon keyctl; do
     command -v "$program" >/dev/null 2>&1 && continue
@@ -58,6 +52,18 @@ if [ "$(uname -s)" = Linux ]; then
       echo "no $program: $why; the tests of a real keyring are skipped"
     break
   done
+fi
+# Read by the tests of the installers.
+for tool in shellcheck zip busybox; do
+  if [ "$(uname -s)" = Linux ] && ! command -v "$tool" >/dev/null 2>&1; then
+    install "$tool" || echo "no $tool: $why; the tests that need it are skipped"
+  fi
+done
+
+# Bittensor's wallet library is installed by the tests of wallet files, into a folder of the build.
+if [ "$(uname -s)" = Linux ] && ! python3 -c "import ensurepip, venv" >/dev/null 2>&1; then
+  install python3 python3-venv ||
+    echo "no Python that makes environments: $why; the tests against the wallet library are skipped"
 fi
 
 exec cargo test --release --no-fail-fast "$@"

@@ -57,10 +57,17 @@ struct Running {
 
 impl Running {
     fn start(home: &Path, key: &Path, network: &str) -> Self {
-        let mut child = hearth(home)
-            .args(["run", "--headless", "--json", "--backend", "cpu", "--network", network])
-            .arg("--hotkey-file")
-            .arg(key)
+        Self::run(hearth(home).args(["run", "--network", network, "--hotkey-file"]).arg(key))
+    }
+
+    /// The practice swarm that is kept under `home`.
+    fn practice(home: &Path) -> Self {
+        Self::run(hearth(home).args(["run", "--network", "practice", "--preset", "nano"]))
+    }
+
+    fn run(command: &mut Command) -> Self {
+        let mut child = command
+            .args(["--headless", "--json", "--backend", "cpu"])
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
@@ -132,6 +139,48 @@ async fn miners_of_two_processes_train_an_epoch_of_a_swarm_they_only_know_by_its
         assert_eq!(std::fs::read(identity).map(|bytes| bytes.is_empty()).ok(), Some(false));
     }
     practice.shutdown().await;
+}
+
+/// The epoch of the first event that tells one.
+#[cfg(unix)]
+fn first_epoch(running: &Running) -> u64 {
+    running.until("a phase", |e| e["event"] == "phase")["epoch"].as_u64().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn the_practice_swarm_is_kept_and_goes_on_where_it_stopped_or_was_killed() {
+    let home = tempfile::tempdir().unwrap();
+    let merged = |running: &Running, epoch: u64| {
+        running.until("a merge", |e| e["event"] == "merge" && e["epoch"] == epoch);
+        running.until("a loss", |e| e["event"] == "loss" && e["epoch"] == epoch + 1)
+    };
+    let mut first = Running::practice(home.path());
+    assert_eq!(first_epoch(&first), 1);
+    let early = first.until("a loss", |e| e["event"] == "loss")["loss"].as_f64().unwrap();
+    merged(&first, 2);
+    assert_eq!(first.interrupt(), 0);
+
+    let mut second = Running::practice(home.path());
+    let resumed = first_epoch(&second);
+    assert!(resumed >= 3, "{resumed}");
+    let late = second.until("a loss", |e| e["event"] == "loss")["loss"].as_f64().unwrap();
+    assert!(late < early - 0.5, "{early} -> {late}: it began anew");
+    merged(&second, resumed);
+    second.child.kill().unwrap();
+    second.child.wait().unwrap();
+
+    let mut third = Running::practice(home.path());
+    assert!(first_epoch(&third) > resumed);
+    third.until("a loss", |e| e["event"] == "loss");
+    let beside = hearth(home.path()).args(["run", "--network", "practice"]).output().unwrap();
+    refused(&beside, 9, &["practice swarm", "stop that one"]);
+    assert_eq!(third.interrupt(), 0);
+    let other = hearth(home.path())
+        .args(["run", "--network", "practice", "--preset", "demo"])
+        .output()
+        .unwrap();
+    refused(&other, 3, &["nano", "--preset"]);
 }
 
 #[test]

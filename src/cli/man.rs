@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory as _};
 
-use super::{Arguments, Exit, Failure, completions};
+use clap_mangen::roff::{Roff, bold, roman};
+
+use super::{Arguments, Exit, Failure, completions, reference};
 use crate::config::folders;
 
 /// Print the manual page of `hearth`, or write the pages of all commands into a folder.
@@ -49,7 +51,10 @@ fn write(folder: &Path, pages: &[Page]) -> Result<(), Failure> {
 
 /// The command line with every name filled in: `hearth-keys-new` and the flags that all take.
 fn command() -> clap::Command {
-    let mut command = Arguments::command().disable_help_subcommand(true);
+    // What follows the help has sections of its own here.
+    let mut command = Arguments::command()
+        .disable_help_subcommand(true)
+        .after_long_help(clap::builder::Resettable::Reset);
     command.build();
     command
 }
@@ -63,7 +68,8 @@ fn all_pages() -> Result<Vec<Page>, Failure> {
     let mut waiting = vec![command()];
     while let Some(command) = waiting.pop() {
         pages.push(page(&command)?);
-        waiting.extend(command.get_subcommands().filter(|one| !one.is_hide_set()).cloned());
+        let shown = |one: &&clap::Command| !one.is_hide_set() && one.get_name() != "help";
+        waiting.extend(command.get_subcommands().filter(shown).cloned());
     }
     Ok(pages)
 }
@@ -71,10 +77,30 @@ fn all_pages() -> Result<Vec<Page>, Failure> {
 fn page(command: &clap::Command) -> Result<Page, Failure> {
     let man = clap_mangen::Man::new(command.clone()).manual("Hearth");
     let mut text = Vec::new();
-    man.render(&mut text).map_err(|error| {
-        Failure::new(Exit::Failed, format!("a manual page cannot be made ({error})"))
-    })?;
+    man.render(&mut text).and_then(|()| sections(command).to_writer(&mut text)).map_err(
+        |error| Failure::new(Exit::Failed, format!("a manual page cannot be made ({error})")),
+    )?;
     Ok(Page { file: man.get_filename(), text })
+}
+
+/// What holds for every command; in full on the first page only.
+fn sections(command: &clap::Command) -> Roff {
+    let mut roff = Roff::new();
+    if command.get_name() != "hearth" {
+        roff.control("SH", ["SEE ALSO"]).text([bold("hearth"), roman("(1)")]);
+        return roff;
+    }
+    let mut list = |title: &str, entries: Vec<(String, &str)>| {
+        roff.control("SH", [title]);
+        for (name, meaning) in entries {
+            roff.control("TP", []).text([bold(name)]).text([roman(meaning)]);
+        }
+    };
+    let variables = reference::ENVIRONMENT.map(|(name, meaning)| (name.to_owned(), meaning));
+    list("ENVIRONMENT", variables.into());
+    let codes = reference::EXIT_CODES.map(|(exit, meaning)| ((exit as u8).to_string(), meaning));
+    list("EXIT STATUS", codes.into());
+    roff
 }
 
 #[cfg(test)]
@@ -86,7 +112,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &all_pages().unwrap()).unwrap();
         let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
-        assert!(read("hearth.1").contains("hearth\\-demo(1)"));
+        let first = read("hearth.1");
+        for words in ["hearth\\-demo(1)", ".SH ENVIRONMENT", "HEARTH_HOME", ".SH \"EXIT STATUS\""] {
+            assert!(first.contains(words), "{words}: {first}");
+        }
         let demo = read("hearth-demo.1");
         assert!(demo.contains("epochs") && demo.contains(".TH hearth-demo 1"), "{demo}");
         let commands = Arguments::command();

@@ -12,6 +12,7 @@ pub mod explain;
 pub mod keys;
 pub mod man;
 pub mod print;
+pub mod reference;
 pub mod run;
 pub mod setup;
 pub mod signals;
@@ -23,6 +24,7 @@ pub use exit::{Exit, Failure};
 /// Train a large language model together, at home.
 #[derive(Debug, Parser)]
 #[command(name = "hearth", version, about, long_about = LONG_ABOUT)]
+#[command(after_long_help = reference::after_help())]
 pub struct Arguments {
     /// What to do; alone, the wizard the first time and the dashboard after that.
     #[command(subcommand)]
@@ -57,12 +59,12 @@ pub enum Command {
     Bench(bench::BenchArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
-    /// A shell's completions, printed
-    Completions(completions::CompletionsArguments),
-    /// The manual pages, one per command
-    Man(man::ManArguments),
     /// Make, bring, keep, show and remove hotkeys
     Keys(keys::KeysArguments),
+    /// Print a shell's completions (the installer has put them in place)
+    Completions(completions::CompletionsArguments),
+    /// Print the manual, or write its pages into a folder
+    Man(man::ManArguments),
 }
 
 /// The threads that the network, timers and faces share.
@@ -87,8 +89,8 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
-        Command::Keys(arguments) => keys::run(&arguments),
     }
 }

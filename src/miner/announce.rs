@@ -178,8 +178,8 @@ impl Announcer {
              and both lose what they earn.",
             self.hotkey
         );
-        let fix = "Stop one of them. Give each machine its own hotkey: hearth keys new --device 2 \
-                   makes one from the same words.";
+        let fix = "Stop one of them. Give each machine its own hotkey: hearth keys new --from NAME \
+                   --device 2 makes one from the same words.";
         board.finding_once(Severity::Error, "hotkey-twice", what, fix);
     }
 }

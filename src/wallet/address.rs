@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use bip39::Language;
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use crate::protocol::ids::Hotkey;
 use crate::protocol::ss58::{self, Ss58Error};
@@ -190,13 +191,14 @@ fn is_secret(text: &str) -> bool {
         || ["secretPhrase", "secretSeed", "privateKey"].iter().any(|field| text.contains(field));
     // A path after the words or the seed makes it no less of a secret.
     let base = text.split('/').next().unwrap_or(text);
-    let mut words = base.split_whitespace().map(str::to_lowercase).take(24).peekable();
-    let known = |word: String| Language::English.find_word(&word).is_some();
-    let several = base.split_whitespace().nth(1).is_some();
-    // The last word may still be written.
-    let count = base.split_whitespace().take(24).count();
-    let mostly = words.by_ref().filter(|word| known(word.clone())).count();
-    let phrase = several && mostly >= 2 && 2 * mostly > count;
+    let words: Vec<&str> = base.split_whitespace().take(24).collect();
+    let known = |word: &&&str| {
+        let word = Zeroizing::new(word.to_lowercase());
+        Language::English.find_word(&word).is_some()
+    };
+    let count = words.iter().filter(known).count();
+    // Not all: one may be mistyped, and the last may still be written.
+    let phrase = count >= 2 && 2 * count > words.len();
     let digits = base.trim();
     let bare = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X"));
     let hex = bare.unwrap_or(digits).bytes().all(|letter| letter.is_ascii_hexdigit());

@@ -187,6 +187,12 @@ fn a_machine_that_the_release_has_nothing_for_is_told_what_there_is() {
     refused(&system("Darwin", "arm64"), 1, &["Darwin on arm64", there_is.as_str()]);
     refused(&system("FreeBSD", "amd64"), 1, &["FreeBSD on amd64"]);
     refused(&system("MINGW64_NT-10.0", "x86_64"), 1, &["install.ps1"]);
+    // A system with another C library, and one with 32-bit programs on this very processor.
+    script(&world.path("tools/ldd"), "echo 'musl libc (x86_64)' >&2; exit 1");
+    refused(&system("Linux", std::env::consts::ARCH), 1, &["no Hearth for Linux"]);
+    script(&world.path("tools/ldd"), "echo GNU libc");
+    script(&world.path("tools/getconf"), "echo 32");
+    refused(&system("Linux", std::env::consts::ARCH), 1, &["with 32-bit programs"]);
     world.assert_untouched(&before);
 }
 

@@ -138,7 +138,7 @@ fn a_key_made_without_a_terminal_shows_no_words_and_says_where_they_are() {
     let secret = ["keys", "show", "--secret", "--passphrase-file", &passphrase];
     refused(&home.run(&secret), 2, &["terminal"]);
     refused(&home.run(&["keys", "new", "--payout"]), 2, &["terminal"]);
-    refused(&home.run(&["keys", "import"]), 2, &["terminal", "--hotkey-file"]);
+    refused(&home.run(&["keys", "import", "--name", "b"]), 2, &["terminal", "--hotkey-file"]);
     refused(&home.run(&["keys", "remove", "default"]), 2, &["--yes"]);
     refused(&home.run(&["keys", "new", "--name", "../x"]), 2, &["'.'"]);
 }

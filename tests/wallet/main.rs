@@ -110,7 +110,9 @@ fn encrypted_keys_open_on_the_other_side() {
     let phrase = Phrase::generate(Words::TwentyFour, &mut Entropy::system());
     let mut entropy = Entropy::system();
     let file = ColdkeyFile::Encrypted { password: PASSWORD, entropy: &mut entropy };
+    let started = Instant::now();
     let written = write_coldkey(home.path(), "pay", &phrase, file).unwrap();
+    println!("encrypt a coldkey: {:.1} s", started.elapsed().as_secs_f64());
     let content = std::fs::read(written.encrypted.as_ref().unwrap()).unwrap();
     assert!(content.starts_with(b"$NACL"));
 

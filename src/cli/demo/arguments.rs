@@ -19,15 +19,15 @@ const MOST_MINERS: usize = 64;
 #[derive(Clone, Debug, Args)]
 pub struct DemoArguments {
     /// Size of the model: demo (2.2 million parameters) or nano (for tests)
-    #[arg(long, default_value = "demo")]
+    #[arg(long, value_name = "SIZE", default_value = "demo")]
     pub preset: String,
 
     /// Pipeline stages that the model is cut into
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3)]
     pub stages: usize,
 
     /// Miners that hold each stage
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2)]
     pub miners_per_stage: usize,
 
     /// Activations a miner may have under way at once
@@ -87,6 +87,18 @@ pub enum End {
     Epochs(u64),
     /// After so many minutes.
     Minutes(f64),
+    /// When it is stopped.
+    Never,
+}
+
+impl End {
+    /// How many epochs are trained, if that is fixed.
+    pub fn epochs(self) -> Option<u64> {
+        match self {
+            Self::Epochs(epochs) => Some(epochs),
+            Self::Minutes(_) | Self::Never => None,
+        }
+    }
 }
 
 /// Checked arguments.
@@ -110,42 +122,20 @@ pub struct DemoPlan {
     pub rules: Rules,
 }
 
-/// A year: longer than anybody looks.
-const UNTIL_STOPPED: f64 = 525_600.0;
+/// The preset of this name.
+pub fn preset(name: &str) -> Result<&'static Preset, Failure> {
+    Preset::named(name).ok_or_else(|| {
+        let names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
+        let names = names.join(", ");
+        Failure::new(Exit::Usage, format!("there is no preset {name:?}; choose one of: {names}"))
+    })
+}
 
 impl DemoArguments {
-    /// The usual swarm with a model of this size, which somebody else stops.
-    pub fn until_stopped(preset: &str) -> Self {
-        Self {
-            preset: preset.to_owned(),
-            stages: 3,
-            miners_per_stage: 2,
-            in_flight: None,
-            epochs: None,
-            minutes: Some(UNTIL_STOPPED),
-            backend: Backend::Auto,
-            corpus: None,
-            tokenizer: None,
-            port: 0,
-            seed: 1,
-            strict: false,
-            headless: false,
-            json: false,
-            record: None,
-        }
-    }
-
     /// Checks everything that can be checked before anything is started.
     pub fn check(&self) -> Result<DemoPlan, Failure> {
         let usage = |line: String| Failure::new(Exit::Usage, line);
-        let preset = Preset::named(&self.preset).ok_or_else(|| {
-            let names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
-            usage(format!(
-                "there is no preset {:?}; choose one of: {}",
-                self.preset,
-                names.join(", ")
-            ))
-        })?;
+        let preset = preset(&self.preset)?;
         if self.stages == 0 {
             return Err(usage("--stages 0 makes no pipeline; give at least 1".into()));
         }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::arguments::{DemoPlan, End};
 use super::face::Face;
 use super::newcomer::{self, NewcomerError};
-use super::session::{Ends, Ingredients, Session, swarm_failure};
+use super::session::{Ends, Ingredients, Keys, Session, swarm_failure};
 use super::tally::{Rest, Tally};
 use crate::cli::exit::miner_failure;
 use crate::cli::print::{Style, summary_lines};
@@ -39,6 +39,8 @@ pub struct Demo<'a> {
     pub port: u16,
     /// Where it keeps its files.
     pub folder: &'a Path,
+    /// The miners' keys, yours first.
+    pub keys: Keys,
     /// What computes.
     pub device: Arc<dyn Device>,
     /// The text.
@@ -101,7 +103,7 @@ fn is_only_theirs(event: &Event) -> bool {
 
 impl Demo<'_> {
     /// From start to summary.
-    pub async fn run(self, clock: &Clock) -> Result<Exit, Failure> {
+    pub async fn run(mut self, clock: &Clock) -> Result<Exit, Failure> {
         let started = clock.now();
         let signal = signals::watch();
         let (swarm_events, miner_events) = (Events::new(), Events::new());
@@ -115,6 +117,7 @@ impl Demo<'_> {
             seed: self.seed,
             port: self.port,
             folder: self.folder,
+            keys: std::mem::take(&mut self.keys),
             device: Arc::clone(&self.device),
             feed: Arc::clone(&self.feed),
             recorder: self.recorder.clone(),
@@ -151,10 +154,7 @@ impl Demo<'_> {
             miner: own.snapshot.clone(),
             swarm: Some(session.practice.snapshot()),
             names: Arc::clone(&session.names),
-            epochs: match self.plan.end {
-                End::Epochs(epochs) => Some(epochs),
-                End::Minutes(_) => None,
-            },
+            epochs: self.plan.end.epochs(),
             progress,
             send: Arc::new(move |command: Command| {
                 // A miner that has ended takes no commands, and needs none.
@@ -215,7 +215,7 @@ impl Show<'_> {
         let finished = session.practice.finished();
         tokio::pin!(finished);
         let limit = match self.demo.plan.end {
-            End::Epochs(_) => None,
+            End::Epochs(_) | End::Never => None,
             End::Minutes(minutes) => Some(Duration::from_secs_f64(minutes * 60.0)),
         };
         let clock = self.clock.clone();

@@ -1,12 +1,12 @@
 //! `hearth demo`: the whole system on this machine, always fresh. Puts a practice swarm and miners
 //! together, shows them on a screen or as lines, and ends with a summary.
 
-mod arguments;
-mod drive;
+pub(super) mod arguments;
+pub(super) mod drive;
 pub mod face;
 pub(in crate::cli) mod folder;
 mod newcomer;
-pub(in crate::cli) mod session;
+pub(super) mod session;
 mod tally;
 
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use crate::clock::{Clock, Entropy};
 use crate::config::folders::Folders;
 use crate::swarm::feed::{Feed, FeedError};
 use crate::training::record::Recorder;
+use crate::wallet::HotkeyPair;
 
 pub use arguments::{DemoArguments, DemoPlan, End};
 
@@ -49,6 +50,9 @@ pub fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
         seed: arguments.seed,
         port: arguments.port,
         folder: folder.path(),
+        keys: session::names(&plan)
+            .map(|name| (name, HotkeyPair::generate(&mut Entropy::system())))
+            .collect(),
         device: opened.device,
         feed,
         recorder,
@@ -61,8 +65,7 @@ pub fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
     ended
 }
 
-/// The text of a plan, with its tokenizer.
-pub(in crate::cli) fn open_feed(plan: &DemoPlan) -> Result<Arc<Feed>, Failure> {
+pub(super) fn open_feed(plan: &DemoPlan) -> Result<Arc<Feed>, Failure> {
     let wrong = |error: FeedError| Failure::new(Exit::Configuration, error).coded("text-unusable");
     let tokenizer = plan.tokenizer.load(&plan.source, plan.preset.vocab_size).map_err(wrong)?;
     let tokens = plan.preset.seq * plan.preset.batch;

@@ -9,7 +9,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::task::JoinHandle;
 use url::Url;
 
-use super::arguments::{DemoPlan, End};
+use super::arguments::DemoPlan;
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, Entropy};
 use crate::compute::Device;
@@ -35,6 +35,14 @@ const FAREWELL: Duration = Duration::from_secs(8);
 /// Activations under way in a miner when nobody says otherwise.
 const IN_FLIGHT: usize = 2;
 
+/// The keys of the miners of a session, by their names: `m0` first.
+pub type Keys = Vec<(String, HotkeyPair)>;
+
+/// The names of the miners of a plan.
+pub fn names(plan: &DemoPlan) -> impl Iterator<Item = String> {
+    (0..plan.stages * plan.miners_per_stage).map(|i| format!("m{i}"))
+}
+
 /// What a session is made of.
 pub struct Ingredients<'a> {
     /// The checked command line.
@@ -45,6 +53,8 @@ pub struct Ingredients<'a> {
     pub port: u16,
     /// Where it keeps its files.
     pub folder: &'a Path,
+    /// The miners' keys, in the order of their names.
+    pub keys: Keys,
     /// What computes.
     pub device: Arc<dyn Device>,
     /// The text.
@@ -76,10 +86,7 @@ fn practice_config(from: &Ingredients<'_>, keys: &[(String, HotkeyPair)]) -> Pra
     PracticeConfig {
         stages: plan.stages,
         miners_per_stage: plan.miners_per_stage,
-        epochs: match plan.end {
-            End::Epochs(epochs) => Some(epochs),
-            End::Minutes(_) => None,
-        },
+        epochs: plan.end.epochs(),
         in_flight: plan.in_flight.unwrap_or(IN_FLIGHT),
         seed: from.seed,
         port: from.port,
@@ -91,10 +98,8 @@ fn practice_config(from: &Ingredients<'_>, keys: &[(String, HotkeyPair)]) -> Pra
 
 impl Session {
     /// Starts the swarm, then the miners one after the other, so that `m0` holds stage 0.
-    pub async fn start(from: Ingredients<'_>, clock: &Clock) -> Result<Self, Failure> {
-        let keys: Vec<(String, HotkeyPair)> = (0..from.plan.stages * from.plan.miners_per_stage)
-            .map(|i| (format!("m{i}"), HotkeyPair::generate(&mut Entropy::system())))
-            .collect();
+    pub async fn start(mut from: Ingredients<'_>, clock: &Clock) -> Result<Self, Failure> {
+        let keys = std::mem::take(&mut from.keys);
         let names: BTreeMap<String, String> = keys
             .iter()
             .map(|(name, key)| (key.address().as_str().to_owned(), name.clone()))

@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use super::arguments::{ExportArguments, ImportArguments};
-use super::passphrases::{hidden, twice};
+use super::passphrases::twice;
 use super::screen::somebody_is_there;
-use super::{Desk, refused, usage};
+use super::{Desk, ask_secret, refused, usage};
 use crate::cli::{Exit, Failure};
 use crate::wallet::bittensor::{
     self, ColdkeyFile, Exposure, FoundHotkey, FoundWallet, HotkeyState, export_hotkey, read_secret,
@@ -132,8 +132,7 @@ fn secret(desk: &Desk, arguments: &ImportArguments) -> Result<KeySecret, Failure
         ));
     }
     let typed =
-        hidden("The hotkey's words, or its 0x seed (not shown as you type; pasting works): ")
-            .map_err(|error| Failure::new(Exit::Failed, error))?;
+        ask_secret("The hotkey's words, or its 0x seed (not shown as you type; pasting works): ")?;
     KeySecret::parse(&typed).map_err(|error| Failure::new(Exit::Key, error))
 }
 
@@ -154,8 +153,7 @@ fn of_wallet(desk: &Desk, folder: &Path, hotkey: Option<&str>) -> Result<KeySecr
     match &found.state {
         HotkeyState::Ready => of_file(desk, &found.path),
         HotkeyState::Encrypted if somebody_is_there() => {
-            let password = hidden(&format!("Password of hotkey {}: ", found.name))
-                .map_err(|error| Failure::new(Exit::Key, error))?;
+            let password = ask_secret(&format!("Password of hotkey {}: ", found.name))?;
             desk.note("Decrypting, which takes some seconds and 512 MiB.");
             let unlocked = unlock_hotkey(&found.path, &password);
             unlocked.map(|(secret, _)| secret).map_err(|error| Failure::new(Exit::Key, error))

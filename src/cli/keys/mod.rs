@@ -15,6 +15,7 @@ mod verify;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 pub use arguments::{KeysArguments, Store};
 pub(crate) use passphrases::Passphrases;
@@ -28,6 +29,7 @@ use crate::wallet::store::{
     KeyName, KeyRecord, KeyStoreError, KeyStores, NewKey, Probe, StoreKind, StoreState, preferred,
 };
 use arguments::{Common, KeysCommand};
+use screen::{Answer, ask_hidden};
 
 /// Runs the command.
 pub fn run(arguments: &KeysArguments) -> Result<Exit, Failure> {
@@ -168,6 +170,14 @@ fn broken_terminal(error: io::Error) -> Failure {
 /// Nothing was done because the user stopped.
 fn stopped() -> Failure {
     Failure::new(Exit::Failed, "stopped: nothing was kept or changed")
+}
+
+/// Asks for a secret, which is not shown as it is typed.
+fn ask_secret(question: &str) -> Result<Zeroizing<String>, Failure> {
+    match ask_hidden(question).map_err(broken_terminal)? {
+        Answer::Line(line) => Ok(line),
+        Answer::Left => Err(stopped()),
+    }
 }
 
 /// Asks for a line, which is shown as it is typed. Fails where nobody can be asked.

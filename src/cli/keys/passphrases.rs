@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
+use super::screen::{Answer, ask_hidden};
 use crate::config::settings::{Key, Settings};
 use crate::wallet::secret::KeySecret;
 use crate::wallet::store::{
@@ -105,7 +106,9 @@ pub(super) fn twice(what: &str) -> Result<Zeroizing<String>, PassphraseError> {
 
 /// Asks for a line that is not shown.
 pub(super) fn hidden(question: &str) -> Result<Zeroizing<String>, PassphraseError> {
-    rpassword::prompt_password(question)
-        .map(Zeroizing::new)
-        .map_err(|error| PassphraseError::Terminal(error.to_string()))
+    match ask_hidden(question) {
+        Ok(Answer::Line(line)) => Ok(line),
+        Ok(Answer::Left) => Err(PassphraseError::NotGiven),
+        Err(error) => Err(PassphraseError::Terminal(error.to_string())),
+    }
 }

@@ -1,11 +1,10 @@
 //! `hearth keys verify`: whether what was written down is the key.
 
 use super::arguments::VerifyArguments;
-use super::passphrases::hidden;
 use super::quiz::ask_back;
 use super::screen::{SecretScreen, somebody_is_there};
 use super::show::chosen;
-use super::{Desk, broken_terminal, refused, stopped, usage};
+use super::{Desk, ask_secret, broken_terminal, refused, stopped, usage};
 use crate::cli::{Exit, Failure};
 use crate::wallet::secret::KeySecret;
 use crate::wallet::store::KeyRecord;
@@ -35,8 +34,7 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<Exit, Failure> {
 
 /// All words, typed without being shown; the kept secret is not even opened.
 fn compare(record: &KeyRecord) -> Result<bool, Failure> {
-    let typed = hidden("The key's words (not shown as you type; pasting works): ")
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let typed = ask_secret("The key's words (not shown as you type; pasting works): ")?;
     let wrong = |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, error);
     let secret = KeySecret::parse(&typed).map_err(|error| wrong(&error))?;
     let is_it = |secret: &KeySecret| {

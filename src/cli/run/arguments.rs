@@ -27,7 +27,7 @@ pub struct RunArguments {
     /// One JSON object a line, nothing else on standard output
     #[arg(long)]
     pub json: bool,
-    /// Network: mainnet, testnet, or a server's address [default: mainnet]
+    /// Network: mainnet, testnet, practice, or a server's address [default: mainnet]
     #[arg(long, value_name = "NETWORK")]
     pub network: Option<String>,
     /// How to join: pool (no registration on the chain) or metagraph
@@ -60,6 +60,9 @@ pub struct RunArguments {
     /// UDP port for other miners; 0 for any [default: 0]
     #[arg(long, value_name = "PORT")]
     pub peer_port: Option<u16>,
+    /// Practice: size of the model, demo or nano [default: what it was, at first demo]
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
     /// Settings file instead of the one in the configuration folder
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -156,8 +159,7 @@ fn wrong(error: SettingsError) -> Failure {
 impl RunPlan {
     /// Reads and checks the settings.
     pub fn new(settings: &Settings) -> Result<Self, Failure> {
-        let network = settings.get::<NetworkChoice>(Key::Network).map_err(wrong)?;
-        let network = network.map_or(NetworkChoice::Mainnet, |given| given.value);
+        let network = network(settings)?;
         let constants = settings.constants(Constants::live()).map_err(wrong)?;
         let hosts = hosts(&network, &constants)?;
         let hotkey = hotkey(settings)?;
@@ -198,6 +200,12 @@ impl RunPlan {
     }
 }
 
+/// Which network; the live one where nobody says anything.
+pub(super) fn network(settings: &Settings) -> Result<NetworkChoice, Failure> {
+    let network = settings.get::<NetworkChoice>(Key::Network).map_err(wrong)?;
+    Ok(network.map_or(NetworkChoice::Mainnet, |given| given.value))
+}
+
 /// The servers of a network.
 pub(in crate::cli) fn hosts(
     network: &NetworkChoice,
@@ -214,7 +222,8 @@ pub(in crate::cli) fn hosts(
         NetworkChoice::Server(url) => Ok(Hosts::of_server(url)),
         NetworkChoice::Practice => Err(Failure::new(
             Exit::Usage,
-            "the practice swarm runs with its miners: start it with `hearth demo`",
+            "the practice swarm has no servers but those it starts itself: `hearth run --network \
+             practice`, or `hearth demo` for a fresh one",
         )),
     }
 }

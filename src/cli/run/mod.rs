@@ -3,6 +3,7 @@
 mod arguments;
 mod key;
 mod mine;
+mod practice;
 mod privacy;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
@@ -17,6 +18,7 @@ use super::demo::face;
 use super::{Exit, Failure, device};
 use crate::clock::Clock;
 use crate::config::folders::{Folders, RunLock, prepare};
+use crate::config::network::NetworkChoice;
 use crate::config::settings::Settings;
 use crate::miner::Joining;
 use mine::Mine;
@@ -27,6 +29,10 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let log = face::start_log(style);
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let settings = settings(arguments, &folders)?;
+    if arguments::network(&settings)? == NetworkChoice::Practice {
+        let compute = compute(&settings)?;
+        return practice::run(arguments, compute, &folders, style, log);
+    }
     let plan = RunPlan::new(&settings)?;
     let key = key::open(&plan.hotkey, &settings, &folders)?;
     let hotkey = key.pair;

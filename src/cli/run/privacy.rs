@@ -6,11 +6,12 @@ use std::io::{self, Write};
 use clap::Args;
 use serde::Serialize;
 
-use super::arguments::{Consent, Relays, RunArguments, RunPlan};
+use super::arguments::{Consent, Relays, RunArguments, RunPlan, network};
 use super::{joining_words, settings};
 use crate::cli::{Exit, Failure};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
+use crate::config::network::NetworkChoice;
 use crate::config::settings::Key;
 use crate::miner::FleetTelemetry;
 use crate::network::attestation::Provider;
@@ -39,6 +40,14 @@ struct Line<'a> {
 pub fn run(arguments: &PrivacyArguments) -> Result<Exit, Failure> {
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let mut settings = settings(&arguments.run, &folders)?;
+    let mut out = io::stdout().lock();
+    if network(&settings)? == NetworkChoice::Practice {
+        return written(match arguments.run.json {
+            // There is nothing to list.
+            true => Ok(()),
+            false => writeln!(out, "{NOTHING}"),
+        });
+    }
     // The list is the same for every key, so none is needed; how one joins without a word about it
     // depends on whether one is kept.
     let kept = KeyStores::open(&folders.data, &Clock::system()).list();
@@ -46,9 +55,12 @@ pub fn run(arguments: &PrivacyArguments) -> Result<Exit, Failure> {
         settings.assume(Key::HotkeyFile, "(none)");
     }
     let plan = RunPlan::new(&settings)?;
-    let mut out = io::stdout().lock();
-    let printed =
-        if arguments.run.json { print_json(&plan, &mut out) } else { print(&plan, &mut out) };
+    written(if arguments.run.json { print_json(&plan, &mut out) } else { print(&plan, &mut out) })
+}
+
+const NOTHING: &str = "Nothing leaves this machine: the practice swarm listens on loopback only.";
+
+fn written(printed: io::Result<()>) -> Result<Exit, Failure> {
     match printed {
         // Who closed the pipe has read enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -118,7 +118,7 @@ impl Keys {
     pub(super) fn check(&self, source: KeySource) -> Answer {
         match self.secret(&source).and_then(|secret| address_of(&secret)) {
             Ok(address) => Answer::KeyChecked { source, address },
-            Err(why) => Answer::Refused(why),
+            Err(why) => Answer::Refused(sentence(&why)),
         }
     }
 
@@ -131,7 +131,7 @@ impl Keys {
                 *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(name);
                 Answer::KeyKept(facts(&record))
             }
-            Err(why) => Answer::Refused(why),
+            Err(why) => Answer::Refused(sentence(&why)),
         }
     }
 

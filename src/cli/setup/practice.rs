@@ -10,9 +10,10 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use tokio::sync::watch;
 
+use crate::cli::demo::arguments::{DemoPlan, End, preset};
 use crate::cli::demo::folder::DemoFolder;
-use crate::cli::demo::session::{Ingredients, Session, swarm_failure};
-use crate::cli::demo::{DemoArguments, open_feed};
+use crate::cli::demo::open_feed;
+use crate::cli::demo::session::{self, Ingredients, Session, swarm_failure};
 use crate::cli::device::{self, Compute};
 use crate::cli::exit::miner_failure;
 use crate::cli::{Exit, Failure};
@@ -20,15 +21,21 @@ use crate::clock::{Clock, Entropy};
 use crate::config::folders::Folders;
 use crate::control::{Control, Progress};
 use crate::miner::Command;
+use crate::swarm::Rules;
+use crate::swarm::feed::{Source, TokenizerChoice};
 use crate::telemetry::Events;
 use crate::telemetry::logs::Ring;
 use crate::training::record::Recorder;
 use crate::tui::View;
 use crate::tui::wizard::Answer;
 use crate::tui::wizard::facts::Practice as Told;
+use crate::wallet::HotkeyPair;
 
 /// Between two pictures.
 const PICTURE: Duration = Duration::from_millis(250);
+
+/// Fixes data, weights and choices.
+const SEED: u64 = 1;
 
 /// What the swarm is made of.
 #[derive(Clone)]
@@ -90,7 +97,16 @@ impl PracticeSwarm {
 fn run(recipe: &Recipe, tell: &dyn Fn(Told), stop: watch::Receiver<bool>) -> Result<(), Failure> {
     let starting = |what: &str| tell(Told::Starting(what.to_owned()));
     starting("Making up stories to train on …");
-    let plan = DemoArguments::until_stopped(&recipe.preset).check()?;
+    let plan = DemoPlan {
+        preset: preset(&recipe.preset)?,
+        stages: 3,
+        miners_per_stage: 2,
+        in_flight: None,
+        end: End::Never,
+        source: Source::Stories { seed: SEED },
+        tokenizer: TokenizerChoice::Shipped,
+        rules: Rules::lenient(),
+    };
     let feed = open_feed(&plan)?;
     starting("Opening the device …");
     let mut notice = |what: &str| starting(what);
@@ -101,10 +117,13 @@ fn run(recipe: &Recipe, tell: &dyn Fn(Told), stop: watch::Receiver<bool>) -> Res
     let runtime = crate::cli::runtime()?;
     let ingredients = Ingredients {
         plan: &plan,
-        seed: 1,
+        seed: SEED,
         port: 0,
         folder: folder.path(),
-        device: Arc::clone(&device),
+        keys: session::names(&plan)
+            .map(|name| (name, HotkeyPair::generate(&mut Entropy::system())))
+            .collect(),
+        device,
         feed,
         recorder: Recorder::off(),
         swarm_events: Events::new(),

@@ -54,36 +54,65 @@ pub fn run(
             return Ok(outcome);
         }
         let mut changed = take_answers(wizard, ask, answers);
-        if event::poll(if changed { Duration::ZERO } else { TICK })? {
-            changed |= input(wizard, ask, event::read()?);
-            changed |= take_answers(wizard, ask, answers);
+        if event::poll(if changed == Changed::No { TICK } else { Duration::ZERO })? {
+            changed = changed.max(input(wizard, ask, event::read()?));
+            changed = changed.max(take_answers(wizard, ask, answers));
         }
-        if changed {
+        if changed == Changed::Torn {
+            terminal.terminal.clear()?;
+        }
+        if changed != Changed::No {
             terminal.terminal.draw(|frame| draw(frame, wizard, &theme))?;
         }
     }
 }
 
-/// Hears everything that has been answered. Says whether there was anything.
-fn take_answers(wizard: &mut Wizard, ask: &dyn Fn(Request), answers: &Receiver<Answer>) -> bool {
-    let mut any = false;
-    while let Ok(answer) = answers.try_recv() {
-        wizard.hear(answer).into_iter().for_each(ask);
-        any = true;
-    }
-    any
+/// What became of the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Changed {
+    /// Nothing.
+    No,
+    /// It shows something else.
+    Content,
+    /// Somebody else may have written over it.
+    Torn,
 }
 
-/// One event of the terminal. Says whether the picture may have changed.
-fn input(wizard: &mut Wizard, ask: &dyn Fn(Request), input: Input) -> bool {
+/// Hears everything that has been answered.
+fn take_answers(wizard: &mut Wizard, ask: &dyn Fn(Request), answers: &Receiver<Answer>) -> Changed {
+    let mut changed = Changed::No;
+    while let Ok(answer) = answers.try_recv() {
+        changed = changed.max(if opened_a_device(wizard, &answer) {
+            Changed::Torn
+        } else {
+            Changed::Content
+        });
+        wizard.hear(answer).into_iter().for_each(ask);
+    }
+    changed
+}
+
+/// Whether a graphics driver was loaded before this answer: some complain on standard error, which is
+/// the same terminal.
+fn opened_a_device(wizard: &Wizard, answer: &Answer) -> bool {
+    use facts::{Practice, Topic};
+    match answer {
+        Answer::Adapters(_) | Answer::Found(Topic::Kernels | Topic::Speed, _) => true,
+        Answer::Practice(Practice::Running(_)) => !matches!(wizard.practice, Practice::Running(_)),
+        _ => false,
+    }
+}
+
+/// One event of the terminal.
+fn input(wizard: &mut Wizard, ask: &dyn Fn(Request), input: Input) -> Changed {
     let requests = match input {
         Input::Key(key) if key.kind != KeyEventKind::Release => wizard.press(key),
         Input::Paste(text) => wizard.paste(&zeroize::Zeroizing::new(text)),
         Input::Resize(..) => Vec::new(),
-        _ => return false,
+        _ => return Changed::No,
     };
     requests.into_iter().for_each(ask);
-    true
+    Changed::Content
 }
 
 #[cfg(test)]

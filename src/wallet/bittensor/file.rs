@@ -223,13 +223,13 @@ pub(super) fn read(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Exposure), Hotkey
 }
 
 #[cfg(unix)]
-pub(crate) fn exposure(meta: &std::fs::Metadata) -> Exposure {
+pub(in crate::wallet) fn exposure(meta: &std::fs::Metadata) -> Exposure {
     use std::os::unix::fs::PermissionsExt as _;
     if meta.permissions().mode() & 0o077 == 0 { Exposure::Private } else { Exposure::Readable }
 }
 
 #[cfg(not(unix))]
-pub(crate) fn exposure(_meta: &std::fs::Metadata) -> Exposure {
+pub(in crate::wallet) fn exposure(_meta: &std::fs::Metadata) -> Exposure {
     // Access lists elsewhere are inherited from the user's own folder.
     Exposure::Private
 }

@@ -165,6 +165,8 @@ fn expanded_from_hex(text: &str) -> Result<Zeroizing<[u8; 64]>, KeyJsonError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::wallet::HotkeyPair;
 
@@ -207,5 +209,29 @@ mod tests {
         assert!(!read.has_secret());
         assert_eq!(read.address(), Some(address));
         assert!(matches!(read.secret(), Err(KeyJsonError::PublicOnly)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_fields_are_read_or_refused_without_showing_them(
+            words in proptest::option::of("[a-z ]{20,60}"),
+            seed in proptest::option::of("(0x)?[0-9a-f]{60,68}"),
+            private in proptest::option::of("(0x)?[0-9a-f]{126,130}"),
+            address in proptest::option::of("5[A-Za-z0-9]{47}"),
+            scheme in proptest::option::of(0..3_u64),
+        ) {
+            let text = serde_json::json!({
+                "secretPhrase": words, "secretSeed": seed, "privateKey": private,
+                "ss58Address": address, "cryptoType": scheme, "unknown": [1],
+            });
+            if let Err(error) = KeyJson::read(&text.to_string()).unwrap().secret() {
+                let said = error.to_string();
+                for secret in [&words, &seed, &private].into_iter().flatten() {
+                    prop_assert!(!said.contains(secret.as_str()), "{}", said);
+                }
+            }
+        }
     }
 }

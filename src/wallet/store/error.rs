@@ -108,7 +108,7 @@ pub enum KeyStoreError {
     Exposed(PathBuf),
     /// The secret is not where the list says.
     #[error(
-        "the key {name} is not in the {store} any more: import it again (its words, or a copy), after hearth keys remove {name}"
+        "the key {name} is not in the {store} any more: take it off the list (hearth keys remove {name}) and bring it again from its words or a copy (hearth keys import)"
     )]
     Gone {
         /// The key.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::KeyName;
-use crate::wallet::file::{Exposure, exposure};
+use crate::wallet::bittensor::file::{Exposure, exposure};
 
 /// A new passphrase has at least as many characters.
 pub const SHORTEST: usize = 8;

@@ -97,7 +97,7 @@ fn what_cannot_be_opened_is_named_without_asking_in_vain() {
     let wrong = home.read("a", "five random words").unwrap_err();
     assert!(wrong.is_wrong_passphrase(), "{wrong}");
     let whole = fs::read(home.path("a")).unwrap();
-    write_privately(&home.path("a"), &whole[..whole.len() / 2]).unwrap();
+    write_privately(&home.path("a"), &whole[..whole.len() - 20]).unwrap();
     let cut = home.stores.get(&name("a"), &mut Nobody).unwrap_err().to_string();
     assert!(cut.contains("a.key") && cut.contains("cut off"), "{cut}");
     fs::remove_file(home.path("a")).unwrap();

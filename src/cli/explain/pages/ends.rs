@@ -105,4 +105,20 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Its port or folder cannot be used, or one of its parts failed; the line says which.",
         "Try again with --port 0 and room on the disk. If it happens again, report it.",
     ),
+    page(
+        "practice-other",
+        "The kept practice swarm is another one",
+        "The practice swarm in the data folder was begun with another preset (exit code 3).",
+        "A swarm keeps its model for as long as it lives; its weights fit no other.",
+        "Leave --preset out to go on with it, or move the folder that the line names away to \
+         begin a new one.",
+    ),
+    page(
+        "practice-damaged",
+        "The notes of the kept practice swarm cannot be read",
+        "The file that says what the practice swarm is cannot be understood (exit code 3).",
+        "It was changed by hand, damaged, or written by a newer Hearth.",
+        "Update Hearth, or move the practice folder away: the next start begins a new swarm. \
+         Nothing else is lost.",
+    ),
 ];
