@@ -6,7 +6,7 @@
 // ranges of rows [first, first + count). Memory bound: 8 M E bytes forward, 12 M E back.
 
 //#kernel embed
-// One invocation per (m, column). $FIRST: this is the first range, which writes the zeros.
+// One invocation per (m, column). The first range also writes the zeros.
 struct P {
     rows: u32, cols: u32, first: u32, count: u32,
     t_off: u32, t_stride: u32,
@@ -33,7 +33,7 @@ fn main(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) gs: vec3<u
     let row = token - p.first;
     if row < p.count {
         y[to] = table[p.table_off + row * p.table_stride + c];
-    } else if $FIRST {
+    } else if p.first == 0u {
         y[to] = 0.0;
     }
 }

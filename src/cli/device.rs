@@ -17,13 +17,16 @@ use crate::compute::{Device, DeviceKind};
 use crate::config::folders::Folders;
 use crate::telemetry::{Event, Severity};
 
-/// So long a self-test may take when nobody asked for it.
-pub const TEST_LIMIT: Duration = Duration::from_secs(45);
+/// So long a self-test goes on when nobody asked for it, once every kernel has been run.
+pub const TEST_TIME: Duration = Duration::from_secs(10);
+/// So long it may take to run every kernel once, which compiles it.
+pub const TEST_LIMIT: Duration = Duration::from_secs(90);
 
-/// Code: a device computes wrong numbers, and is not used.
-pub const KERNEL_FAILED: &str = "kernel-failed";
-/// Code: a kernel runs in a slower form.
-pub const KERNEL_REPLACED: &str = "kernel-replaced";
+/// Whether a self-test that nobody asked for has taken long enough.
+pub fn patience(elapsed: Duration, progress: Progress) -> ControlFlow<()> {
+    let limit = if progress.covered { TEST_TIME } else { TEST_LIMIT };
+    if elapsed < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+}
 
 /// The backends on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -76,7 +79,7 @@ pub fn open(
         return Ok(processor(threads, Vec::new()));
     }
     let mut findings = Vec::new();
-    let (mut last, mut code) = (None, Exit::NoDevice.code());
+    let mut last: Option<Failure> = None;
     for (place, report) in adapters().iter().enumerate() {
         let software = report.kind == DeviceKind::SoftwareGpu;
         if report.refusal.is_some() || (software && backend == Backend::Auto) {
@@ -87,28 +90,26 @@ pub fn open(
                 findings.extend(replacements(report, &verdict));
                 if let Some(why) = verdict.refusal {
                     findings.push(failed(report, &why, backend));
-                    code = KERNEL_FAILED;
-                    last = Some(format!("{} cannot be used: {why}. {}", report.name, remedy()));
+                    let line = format!("{} cannot be used: {why}. {}", report.name, remedy());
+                    last = Some(Failure::new(Exit::NoDevice, line).coded("kernel-failed"));
                     continue;
                 }
                 return Ok(Opened { device: Arc::new(device), findings });
             }
             Err(error) => {
                 tracing::info!("{error}");
-                last = Some(error.to_string());
+                last = Some(Failure::new(Exit::NoDevice, error));
             }
         }
     }
     match (backend, last) {
-        (Backend::Wgpu, Some(why)) => Err(Failure::new(Exit::NoDevice, why).coded(code)),
+        (Backend::Wgpu, Some(failure)) => Err(failure),
         (Backend::Wgpu, None) => WgpuDevice::open(&AdapterChoice::AllowSoftware)
             .map(|device| Opened { device: Arc::new(device), findings })
             .map_err(|error| Failure::new(Exit::NoDevice, error)),
         (_, why) => {
-            tracing::info!(
-                "no GPU: {}; using the processor",
-                why.as_deref().unwrap_or("none found")
-            );
+            let why = why.map_or("none found".to_owned(), |failure| failure.line);
+            tracing::info!("no GPU: {why}; using the processor");
             Ok(processor(threads, findings))
         }
     }
@@ -135,12 +136,8 @@ fn open_tested(
         if report.driver.is_empty() { "unnamed" } else { &report.driver },
     ));
     let start = clock.now();
-    let verdict = test(&device, report, folders, clock, &mut |_| {
-        if clock.now().since(start) < TEST_LIMIT {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
+    let verdict = test(&device, report, folders, clock, &mut |progress| {
+        patience(clock.now().since(start), progress)
     });
     notice(&format!("{}: {} ({:.1} s).", report.name, verdict.words(), verdict.seconds));
     Ok((device.with_choice(verdict.choice()), verdict))
@@ -168,10 +165,6 @@ pub fn test(
     verdict
 }
 
-fn finding(severity: Severity, code: &str, what: String, fix: String) -> Event {
-    Event::Finding { severity, code: code.to_owned(), what, fix }
-}
-
 /// One finding for all kernels that run in a slower form.
 pub fn replacements(report: &AdapterReport, verdict: &Verdict) -> Option<Event> {
     let replaced: Vec<&str> =
@@ -186,7 +179,12 @@ pub fn replacements(report: &AdapterReport, verdict: &Verdict) -> Option<Event> 
         report.driver,
     );
     let fix = "Update the driver; Hearth tests the fast form again with another one.".to_owned();
-    Some(finding(Severity::Warning, KERNEL_REPLACED, what, fix))
+    Some(Event::Finding {
+        severity: Severity::Warning,
+        code: "kernel-replaced".to_owned(),
+        what,
+        fix,
+    })
 }
 
 /// The finding for a device that may not be used.
@@ -197,7 +195,7 @@ fn failed(report: &AdapterReport, why: &str, backend: Backend) -> Event {
         (Severity::Error, "it is not used")
     };
     let what = format!("{} failed the self-test: {why}; {then}.", report.name);
-    finding(severity, KERNEL_FAILED, what, remedy().to_owned())
+    Event::Finding { severity, code: "kernel-failed".to_owned(), what, fix: remedy().to_owned() }
 }
 
 fn remedy() -> &'static str {

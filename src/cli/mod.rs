@@ -47,16 +47,16 @@ pub enum Command {
     Setup(setup::SetupArguments),
     /// Mine on a network with the saved settings
     Run(run::RunArguments),
+    /// What this machine can compute with: adapters, memory, self-test, what fits
+    Devices(devices::DevicesArguments),
+    /// How fast this machine computes, with a checksum
+    Bench(bench::BenchArguments),
     /// Look for what is wrong here, and say what to do about it
     Doctor(doctor::DoctorArguments),
     /// The settings: what they are, where they come from, and changing them
     Config(config::ConfigArguments),
     /// What a code means: what, why, what now
     Explain(explain::ExplainArguments),
-    /// What this machine can compute with: adapters, memory, self-test, what fits
-    Devices(devices::DevicesArguments),
-    /// How fast this machine computes, with a checksum
-    Bench(bench::BenchArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
     /// Make, bring, keep, show and remove hotkeys
@@ -83,11 +83,11 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Setup(arguments) => setup::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Devices(arguments) => devices::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Devices(arguments) => devices::run(&arguments),
-        Command::Bench(arguments) => bench::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -98,7 +98,10 @@ pub enum BenchError {
 impl BenchError {
     /// The stable word of an error that `hearth explain` says more about than about its exit code.
     fn code(&self) -> Option<&'static str> {
-        matches!(self, Self::Wrong { .. }).then_some("results-wrong")
+        match self {
+            Self::Wrong { .. } => Some("results-wrong"),
+            _ => None,
+        }
     }
 }
 

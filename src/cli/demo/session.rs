@@ -29,8 +29,10 @@ use crate::training::record::Recorder;
 use crate::training::terms::LearningRateRule;
 use crate::wallet::HotkeyPair;
 
-/// How long miners may take to finish what they have in hand.
-const FAREWELL: Duration = Duration::from_secs(8);
+/// How long the first stage may wait for the gradients of what it handed out.
+const LAST_WORK: Duration = Duration::from_secs(4);
+/// How long all the others may take after that to finish what they have in hand.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Activations under way in a miner when nobody says otherwise.
 const IN_FLIGHT: usize = 2;
@@ -180,11 +182,26 @@ impl Session {
             .collect()
     }
 
-    /// Asks every miner to finish, and waits a while.
+    /// Asks every miner to finish, and waits a while. The first stage goes first: it hands out no more
+    /// work, and the others are still there to send its last gradients back.
     pub async fn stop(&self, ends: &mut Ends, clock: &Clock) {
-        for miner in &self.miners {
-            let _ = miner.commands.send(Command::Stop);
-        }
+        let (first, others): (Vec<_>, Vec<_>) =
+            self.miners.iter().partition(|miner| miner.snapshot.borrow().stage == Some(0));
+        let ask = |miners: &[&MinerHandle]| {
+            for miner in miners {
+                let _ = miner.commands.send(Command::Stop);
+            }
+        };
+        ask(&first);
+        let gone = first.iter().map(|miner| {
+            let mut snapshot = miner.snapshot.clone();
+            async move {
+                // A miner that is dropped tells nothing any more, and has ended.
+                let _ = snapshot.wait_for(has_ended).await;
+            }
+        });
+        let _ = clock.timeout(LAST_WORK, futures::future::join_all(gone)).await;
+        ask(&others);
         let all = async { while ends.next().await.is_some() {} };
         if clock.timeout(FAREWELL, all).await.is_err() {
             tracing::warn!("some miners did not finish in time; what they had in hand is dropped");

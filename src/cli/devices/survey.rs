@@ -120,7 +120,9 @@ fn facts(
     let memory = report.memory.or(system.total);
     let used = system.used.zip(system.total.or(memory));
     let free = if shares_memory { host } else { used.map(|(used, all)| all.saturating_sub(used)) };
-    let room = MemoryRoom { host, device: free.or(memory), shared: shares_memory };
+    // What is free of the machine's own memory counts beside what the driver would give at most.
+    let device = if shares_memory { memory } else { free.or(memory) };
+    let room = MemoryRoom { host, device, shared: shares_memory };
     let known = memory.is_some() || shares_memory;
     let info = DeviceInfo {
         kind: report.kind,

@@ -65,8 +65,10 @@ pub struct Thoroughness {
 impl Thoroughness {
     /// What a device of this kind is tested with: a race shows on a GPU, and there runs are cheap.
     pub fn of(kind: DeviceKind) -> Self {
-        let repeats = if kind == DeviceKind::Gpu { 20 } else { 3 };
-        Self { repeats, drawn: 4, seed: 1 }
+        match kind {
+            DeviceKind::Gpu => Self { repeats: 20, drawn: 4, seed: 1 },
+            _ => Self { repeats: 3, drawn: 2, seed: 1 },
+        }
     }
 }
 

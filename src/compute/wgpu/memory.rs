@@ -8,6 +8,10 @@ use super::adapter::GpuClass;
 pub(super) fn of(adapter: &::wgpu::Adapter, class: GpuClass) -> Option<u64> {
     /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`.
     const DEVICE_LOCAL: u32 = 1;
+    if class == GpuClass::Software {
+        // What such a driver says has nothing to do with the machine it runs on.
+        return None;
+    }
     // SAFETY: the adapter lives as long as what is read from it, and nothing of it is destroyed.
     let vulkan = unsafe { adapter.as_hal::<::wgpu::hal::api::Vulkan>() }?;
     let instance = vulkan.shared_instance().raw_instance();

@@ -149,4 +149,30 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
          firmware.",
         "`hearth demo` runs all the same. To earn, use a machine with a card.",
     ),
+    page(
+        "kernel-failed",
+        "The card computes wrong numbers",
+        "In the self-test a kernel gave wrong results on this card in every form there is, or the \
+         card was lost on the way. It is not used.",
+        "A fault of the driver, of an overclocked or dying card, or of Hearth on this kind of card.",
+        "Update the driver, then run `hearth devices --test`. Until then `--backend cpu` works; \
+         `--backend auto` takes it by itself.",
+    ),
+    page(
+        "kernel-replaced",
+        "A kernel runs in a slower form",
+        "In the self-test the fast form of a kernel gave wrong results on this card; a simpler form \
+         gave the right ones and is used instead.",
+        "The driver compiles the fast form wrongly, or the card loses a race in it.",
+        "Nothing has to be done: it trains, slower. Update the driver; Hearth tests the fast form \
+         again with another one. `hearth devices` lists the kernels.",
+    ),
+    page(
+        "results-wrong",
+        "The benchmark's results are wrong",
+        "What the device computed in a benchmark does not agree with the reference in f64.",
+        "A fault of the driver, of an overclocked or dying card, or of Hearth on this kind of device.",
+        "Do not mine with this device. Run `hearth devices --test`, update the driver, or use \
+         `--backend cpu`.",
+    ),
 ];

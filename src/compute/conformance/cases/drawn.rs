@@ -123,7 +123,9 @@ mod tests {
         let kinds = |all: &[Case]| all.iter().filter_map(Case::kind).collect::<Vec<OpKind>>();
         let all = drawn(7, 1);
         assert!(OpKind::ALL.iter().filter(|kind| kinds(&all).contains(kind)).count() >= 25);
-        for case in all.iter().filter(|case| !case.name.contains("1280")) {
+        // The formulas are followed literally, which takes its time.
+        let small = |case: &&Case| case.layout().bytes() < 400_000;
+        for case in all.iter().filter(small) {
             check_oracle(case).unwrap_or_else(|why| panic!("{}: {why}", case.name));
         }
     }

@@ -139,9 +139,8 @@ impl Lowering<'_> {
                     self.operand(out.rows(at, n))?,
                 ];
                 let params = params(&[n, out.cols, first, count], &operands);
-                let constants = vec![("FIRST", constant(first == 0))];
                 let size = Size { groups: n * out.cols.div_ceil(GROUP), cost: n * out.cols * 32 };
-                self.call(&kernels::EMBED, constants, &operands, params, size);
+                self.call(&kernels::EMBED, Vec::new(), &operands, params, size);
             }
         }
         Ok(())
