@@ -59,7 +59,7 @@ pub fn run(
             changed = changed.max(take_answers(wizard, ask, answers));
         }
         if changed == Changed::Torn {
-            terminal.terminal.clear()?;
+            terminal.repaint()?;
         }
         if changed != Changed::No {
             terminal.terminal.draw(|frame| draw(frame, wizard, &theme))?;
