@@ -404,6 +404,7 @@ function Install-Hearth($Places, [string]$Work) {
     $completions = Join-Path $Places.Prefix 'share\powershell\hearth.ps1'
     Write-Output "For completions, add this line to your PowerShell profile: . '$($completions -replace "'", "''")'"
     $script = Join-Path $Places.Library 'install.ps1'
+    Write-Output "Start it: hearth"
     Write-Output "To remove it: powershell -ExecutionPolicy Bypass -File `"$script`" -Uninstall"
 }
 
@@ -455,11 +456,24 @@ function Remove-EmptyFolders([string[]]$Folders) {
     }
 }
 
-function Confirm-Deletion([string[]]$Folders) {
+# The names of the keys that are not in our folders; the list of them is.
+function Get-KeyringNames($Places) {
+    if (-not (Test-Path -LiteralPath $Places.Program)) { return }
+    foreach ($line in & $Places.Program keys list --json) {
+        if ($line -match '"store":"keyring"' -and $line -match '"name":"([^"]*)"') { $Matches[1] }
+    }
+}
+
+function Confirm-Deletion($Places, [string[]]$Folders) {
     Write-Output 'This deletes for ever:' | Out-Host
     $Folders | ForEach-Object { Write-Output "  $_" } | Out-Host
     if ($Purge) {
         Write-Output 'with every key in it. Coins that were paid to a key whose words you do not have are lost.' | Out-Host
+        $names = (Get-KeyringNames $Places) -join ' '
+        if ($names) {
+            Write-Output "These keys are in the Windows credential store and stay there: $names" | Out-Host
+            Write-Output 'To delete them as well, stop here and run: hearth keys remove NAME' | Out-Host
+        }
     }
     else { Write-Output 'but not the keys in it.' | Out-Host }
     if ($Yes) { return }
@@ -487,9 +501,7 @@ function Remove-Data([string[]]$Folders) {
         Write-Output "Kept: $($keys.FullName)"
     }
     Write-Output 'Deleted the settings and data.'
-    if ($Purge) {
-        Write-Output "Keys in the Windows credential store and Bittensor's own wallet folders were not touched."
-    }
+    if ($Purge) { Write-Output "Bittensor's own wallet folders were not touched." }
 }
 
 function Uninstall-Hearth($Places) {
@@ -498,7 +510,7 @@ function Uninstall-Hearth($Places) {
     $running = Get-Running $Places
     if ($running) { Stop-Hearth "Hearth is running (process $running); stop it first. Nothing was changed" }
     if (($KeepKeys -or $Purge) -and $data) {
-        Confirm-Deletion $data
+        Confirm-Deletion $Places $data
         Remove-Data $data
     }
     if (Test-Path -LiteralPath $Places.Manifest) {

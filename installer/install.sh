@@ -397,6 +397,9 @@ drop_stale() {
 }
 
 install_hearth() {
+  if [ -n "${SUDO_USER:-}" ] && [ "$(id -u)" = 0 ]; then
+    note "installing for $(id -un), with files that are root's; $SUDO_USER can run this without sudo"
+  fi
   if [ "$origin" = source ]; then build_release; fi
   check_origin
   find_targets
@@ -422,6 +425,7 @@ install_hearth() {
   esac
   tell_running "It goes on with the version it was started with until you start it again."
   offer_path
+  say "Start it:     hearth"
   say "To remove it: sh $(quoted_for_shell "$lib/install.sh") --uninstall"
 }
 
@@ -549,12 +553,21 @@ remove_files() {
   while IFS= read -r folder; do rmdir -- "$folder" 2>/dev/null || true; done <"$work/made"
 }
 
+# The names of the keys that are not in our folders; the list of them is.
+kept_in_keyring() {
+  [ -x "$bin/hearth" ] || return 0
+  { "$bin/hearth" keys list --json </dev/null 2>/dev/null || true; } |
+    sed -n '/"store":"keyring"/s/.*"name":"\([^"]*\)".*/\1/p' | tr '\n' ' '
+}
+
 ask_to_delete() {
   say "This deletes for ever:"
   sed 's/^/  /' "$work/data"
   if [ "$keep" = nothing ]; then
     say "with every key in it. Coins that were paid to a key whose words you do not have are lost."
-    if [ -x "$bin/hearth" ]; then "$bin/hearth" keys list </dev/null 2>/dev/null || true; fi
+    names=$(kept_in_keyring)
+    [ -z "$names" ] || say "These keys are in the system's keyring and stay there: $names
+To delete them as well, stop here and run: hearth keys remove NAME"
   else
     say "but not the keys in it."
   fi
@@ -578,11 +591,13 @@ delete_data() {
     fi
   done <"$work/data"
   say "Deleted the settings and data."
-  [ "$keep" = keys ] ||
-    say "Keys in the system's keyring and Bittensor's own wallet folders were not touched."
+  [ "$keep" = keys ] || say "Bittensor's own wallet folders were not touched."
 }
 
 uninstall_hearth() {
+  if [ -n "${SUDO_USER:-}" ] && [ "$(id -u)" = 0 ]; then
+    note "installing for $(id -un), with files that are root's; $SUDO_USER can run this without sudo"
+  fi
   data_folders | awk '!seen[$0]++' | while IFS= read -r one; do
     [ ! -d "$one" ] || say "$one"
   done >"$work/data"

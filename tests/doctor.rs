@@ -69,9 +69,19 @@ fn an_empty_home_is_looked_at_without_asking_anybody_and_left_as_it_was() {
     }
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "a look leaves nothing behind");
     let readable = hearth(home.path(), &["doctor", "--offline"]);
-    let text = said(&readable);
+    let text = String::from_utf8(readable.stdout).unwrap();
     assert!(text.contains("Settings\n") && text.contains("hearth explain no-hotkey"), "{text}");
     assert!(text.trim_end().lines().last().unwrap().contains(" checks: "), "{text}");
+}
+
+#[test]
+fn nobody_is_asked_before_a_network_is_chosen() {
+    let home = tempfile::tempdir().unwrap();
+    let codes = findings(&hearth(home.path(), &["doctor", "--json"]));
+    has(&codes, "network-none", "info");
+    assert!(codes.iter().all(|(code, _)| code != "dns" && code != "dns-failed"), "{codes:?}");
+    let codes = findings(&hearth(home.path(), &["doctor", "--json", "--network", "practice"]));
+    has(&codes, "network", "info");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use hearth::cli::explain::CHAPTERS;
 
 /// What stands before a code, apart from a severity.
-const BEFORE: [&str; 9] = [
+const BEFORE: [&str; 10] = [
     ".coded(",
     ".finding(",
     ".finding_once(",
@@ -19,6 +19,7 @@ const BEFORE: [&str; 9] = [
     "Judgement::warning(",
     "Judgement::error(",
     " check(",
+    " judged(",
     "code: ",
 ];
 

@@ -119,8 +119,8 @@ impl Key {
             }
             Self::Relays => relays(trimmed),
             Self::LinkSpeed => link_speed(trimmed).map(|_| as_text()).map_err(|error| why(&error)),
+            Self::Hotkey => key_name(trimmed).map(|()| as_text()),
             Self::HotkeyFile
-            | Self::Hotkey
             | Self::PassphraseFile
             | Self::Tokenizer
             | Self::LocationCountry
@@ -170,6 +170,15 @@ fn texts(words: Vec<String>) -> toml::Value {
     toml::Value::Array(words.into_iter().map(toml::Value::String).collect())
 }
 
+/// The form of a kept key's name; whether there is such a key is seen when it is used.
+fn key_name(text: &str) -> Result<(), String> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    match (1..=32).contains(&text.len()) && text.chars().all(allowed) {
+        true => Ok(()),
+        false => Err("a key's name has 1 to 32 small letters, digits, - and _".into()),
+    }
+}
+
 fn relays(text: &str) -> Result<toml::Value, String> {
     let words = list(text).ok_or("it is not a list of texts")?;
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -213,6 +222,8 @@ mod tests {
             (Key::PayoutAddress, "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQX"),
             (Key::AcceptUnpaid, "maybe"),
             (Key::HotkeyFile, " "),
+            (Key::Hotkey, "../hot"),
+            (Key::PassphraseFile, ""),
             (Key::Backend, "abacus"),
             (Key::CpuThreads, "0"),
             (Key::PeerPort, "70000"),

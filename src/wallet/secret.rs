@@ -87,11 +87,12 @@ impl KeySecret {
     /// Reads what a person types: words or a hexadecimal seed, each with an optional path, words also
     /// with a password: `words//hard/soft///password`.
     pub fn parse(text: &str) -> Result<Self, SecretError> {
-        let text = text.trim();
+        // Space at the end of a password belongs to it, the end of the line does not.
+        let text = text.trim_start().trim_end_matches(['\r', '\n']);
         let (base, rest) = text.split_at(text.find('/').unwrap_or(text.len()));
         let (path, password) = match rest.split_once("///") {
             Some((path, password)) => (path, Some(password)),
-            None => (rest, None),
+            None => (rest.trim_end(), None),
         };
         let base = base.trim();
         if base.is_empty() && !rest.is_empty() {

@@ -80,6 +80,34 @@ fn a_small_system_with_nothing_but_busybox_will_do() {
 }
 
 #[test]
+fn the_script_may_come_through_a_pipe() {
+    let world = World::new(&["0.1.0"]);
+    let script = std::fs::File::open(crate::world::root().join("installer/install.sh")).unwrap();
+    let mut command = world.shell("sh");
+    command.args(["-s", "--", "--from"]).arg(world.release()).stdin(script);
+    well(&command.output().unwrap());
+    assert_eq!(world.installed_version(), "hearth 0.1.0");
+    // Its copy is of use afterwards.
+    let copy = world.local("lib/hearth/install.sh");
+    well(&output(world.shell("sh").arg(copy).arg("--uninstall")));
+    assert!(tree(&world.home()).is_empty());
+}
+
+#[test]
+fn without_a_home_it_asks_for_a_place() {
+    let world = World::new(&["0.1.0"]);
+    refused(&output(world.install().env_remove("HOME")), 1, &["HOME is not set", "--prefix"]);
+    let prefix = world.path("place");
+    let mut install = world.install();
+    let said = well(&output(install.arg("--prefix").arg(&prefix).env_remove("HOME")));
+    assert!(said.contains("*) PATH="), "{said}");
+    let mut purge = world.installer();
+    purge.args(["--uninstall", "--purge", "--yes", "--prefix"]).arg(&prefix);
+    well(&output(purge.env_remove("HOME")));
+    assert!(!prefix.exists());
+}
+
+#[test]
 fn without_a_downloader_folders_still_work() {
     let world = World::new(&["0.1.0"]);
     let server = Server::start(&world.release(), Delivery::Whole);

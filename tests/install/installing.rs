@@ -197,6 +197,31 @@ fn a_machine_that_the_release_has_nothing_for_is_told_what_there_is() {
 }
 
 #[test]
+fn on_a_mac_its_own_archive_is_taken_without_what_only_other_desktops_use() {
+    let world = World::new(&["0.1.0"]);
+    let program = world.path("program");
+    well(&release(&program, "aarch64-apple-darwin", &world.release()));
+    script(&world.path("tools/uname"), "case $1 in -s) echo Darwin ;; -m) echo arm64 ;; esac");
+    let path = format!("{}:/usr/bin:/bin", world.path("tools").display());
+    let install = || {
+        let mut command = world.installer();
+        command.env("PATH", &path).env("SHELL", "/bin/zsh");
+        command
+    };
+    well(&output(install().arg("--from").arg(world.release())));
+    assert_eq!(world.installed_version(), "hearth 0.1.0");
+    assert!(world.home().join(".zshenv").exists());
+    assert!(!world.local("share/applications").exists() && !world.local("share/icons").exists());
+    let data = world.home().join("Library/Application Support/hearth");
+    fs::create_dir_all(data.join("keys")).unwrap();
+    fs::write(data.join("config.toml"), "").unwrap();
+    well(&output(install().args(["--uninstall", "--keep-keys", "--yes"])));
+    assert!(data.join("keys").exists() && !data.join("config.toml").exists());
+    well(&output(install().args(["--uninstall", "--purge", "--yes"])));
+    assert!(!data.exists() && !world.local("").exists());
+}
+
+#[test]
 fn a_program_that_does_not_run_here_replaces_nothing() {
     let world = World::new(&["0.1.0"]);
     well(&output(&mut world.install()));

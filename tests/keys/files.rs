@@ -142,3 +142,63 @@ fn a_key_made_without_a_terminal_shows_no_words_and_says_where_they_are() {
     refused(&home.run(&["keys", "remove", "default"]), 2, &["--yes"]);
     refused(&home.run(&["keys", "new", "--name", "../x"]), 2, &["'.'"]);
 }
+
+#[test]
+fn a_hotkey_of_a_wallet_folder_is_brought_by_its_name() {
+    let home = Home::new();
+    home.import("rig", ALICE_SEED);
+    home.import("second", PHRASE);
+    let passphrase = home.passphrase();
+    let wallets = home.path().join("wallets").display().to_string();
+    for name in ["rig", "second"] {
+        let export = ["keys", "export", name, "--to", &wallets, "--wallet", "mine"];
+        home.done(&[&export[..], &["--passphrase-file", &passphrase]].concat());
+    }
+    let taken = ["keys", "export", "rig", "--to", &wallets, "--wallet", "mine"];
+    let taken = [&taken[..], &["--passphrase-file", &passphrase]].concat();
+    refused(&home.run(&taken), 8, &["exists already", "left as it is"]);
+    let elsewhere = Home::new();
+    let import = |more: &[&str]| {
+        let common =
+            ["keys", "import", "--wallet-folder", &wallets, "--store", "file", "--passphrase-file"];
+        elsewhere.run(&[&common[..], &[&passphrase], more].concat())
+    };
+    refused(&import(&[]), 2, &["mine/rig", "mine/second", "--hotkey"]);
+    refused(&import(&["--hotkey", "third"]), 2, &["no such hotkey", "mine/rig"]);
+    assert!(super::succeeded(&import(&["--hotkey", "mine/rig"])).contains(ALICE));
+    let nowhere = ["keys", "import", "--name", "b", "--wallet-folder", "/nowhere"];
+    refused(&elsewhere.run(&nowhere), 4, &["/nowhere"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_takes_the_kept_key_with_a_systemd_credential_and_names_its_store() {
+    use std::io::BufRead as _;
+    let home = Home::new();
+    home.import("default", ALICE_SEED);
+    let credentials = home.path().join("credentials");
+    fs::create_dir_all(&credentials).unwrap();
+    fs::copy(home.passphrase(), credentials.join("hearth-passphrase")).unwrap();
+    let mut child = home
+        .hearth(&[
+            "run",
+            "--headless",
+            "--accept-unpaid",
+            "--backend",
+            "cpu",
+            "--network",
+            "http://127.0.0.1:9",
+        ])
+        .env("CREDENTIALS_DIRECTORY", &credentials)
+        .env_remove("RUST_LOG")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let named = lines.find_map(|line| line.ok().filter(|line| line.contains("Hotkey default")));
+    // It looks for its network until it is stopped.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let named = named.expect("the run ended without naming its key");
+    assert!(named.contains(ALICE) && named.contains("encrypted file"), "{named}");
+}

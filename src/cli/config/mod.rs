@@ -39,16 +39,16 @@ pub enum ConfigAction {
     Path,
     /// Write one setting into the file
     Set {
-        /// Which
+        /// The setting's name; hearth config show lists them
         #[arg(value_name = "KEY")]
         key: String,
-        /// What
+        /// Its new value
         #[arg(value_name = "VALUE", allow_hyphen_values = true)]
         value: String,
     },
     /// Take one setting out of the file
     Unset {
-        /// Which
+        /// The setting's name; hearth config show lists them
         #[arg(value_name = "KEY")]
         key: String,
     },

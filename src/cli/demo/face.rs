@@ -97,14 +97,6 @@ impl Face {
         }
     }
 
-    /// Tells a person a line; a script and a screen have no use for it.
-    pub fn note(&mut self, line: &str) -> io::Result<()> {
-        match self {
-            Self::Lines(printer) => printer.note(line),
-            Self::Screen(_) => Ok(()),
-        }
-    }
-
     /// Waits until a screen has given the terminal back; not at all for lines.
     pub async fn left_if_screen(&mut self) -> Result<Left, TuiError> {
         match self {

@@ -12,7 +12,7 @@ use super::scope::{Asking, Scope};
 use super::{graphics, keys, machine, network, settings, system};
 
 /// How long a check that asks nobody may take.
-const SHORT: Duration = Duration::from_secs(6);
+const SHORT: Duration = Duration::from_secs(8);
 /// How long one may take that asks somebody.
 const LONG: Duration = Duration::from_secs(14);
 
@@ -60,7 +60,7 @@ const fn check(
 }
 
 /// The checks of every system.
-const EVERYWHERE: [Check; 14] = [
+const EVERYWHERE: [Check; 18] = [
     check("settings", Area::Settings, blocking!(settings::settings)),
     check("folders", Area::Settings, blocking!(settings::folders)),
     check("tokenizer", Area::Settings, blocking!(settings::tokenizer)),
@@ -70,6 +70,10 @@ const EVERYWHERE: [Check; 14] = [
     check("sleep", Area::Machine, waiting!(machine::sleep)),
     check("other-miners", Area::Machine, blocking!(machine::other_miners)),
     check("graphics-driver", Area::Graphics, blocking!(graphics::driver)),
+    check("device", Area::Graphics, waiting!(graphics::device)),
+    check("kernels", Area::Graphics, waiting!(graphics::kernels)),
+    check("fit", Area::Graphics, waiting!(graphics::fits)),
+    check("keyring", Area::Keys, blocking!(keys::keyring)),
     check("hotkey", Area::Keys, blocking!(keys::hotkey)),
     check("payout", Area::Keys, blocking!(keys::payout)),
     check("surroundings", Area::System, blocking!(system::surroundings)),

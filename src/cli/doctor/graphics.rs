@@ -1,10 +1,133 @@
-//! Checks of the card: whether its driver is there, may be used, and is found by Vulkan. Only Linux
-//! leaves files that tell; other systems bring their driver along.
+//! Checks of the card: whether its driver is there, may be used, and is found by Vulkan; which device
+//! computes, whether its kernels are right, and what fits. Only Linux leaves files that tell of the
+//! driver; other systems bring it along.
 
 use super::finding::Judgement;
 use super::scope::Scope;
+use crate::cli::devices::{Chosen, Fit, Survey, Verdict, survey};
 use crate::host::graphics::{Access, DriverFiles, Maker};
 use crate::host::surroundings::Surroundings;
+
+/// The one look at the devices, which several checks speak of.
+async fn surveyed(scope: &Scope) -> Result<&Survey, Judgement> {
+    let folders = scope.folders.as_ref().ok().cloned();
+    let look = || async move {
+        let looked = tokio::task::spawn_blocking(move || survey(folders.as_ref())).await;
+        looked.map_err(|error| error.to_string())
+    };
+    // A driver that falls over while it lists its cards must not take the doctor along.
+    scope.survey.get_or_init(look).await.as_ref().map_err(|why| {
+        let what = format!("The graphics driver broke while it listed its cards ({why}).");
+        Judgement::error(
+            "driver-broken",
+            what,
+            "Restart the machine; if that does not help, install the driver again.",
+        )
+    })
+}
+
+/// Which device computes, and why.
+pub(super) async fn device(scope: &Scope) -> Judgement {
+    surveyed(scope).await.map_or_else(|broken| broken, judge_device)
+}
+
+fn judge_device(survey: &Survey) -> Judgement {
+    let (name, why) = (survey.chosen_name(), &survey.why);
+    match survey.chosen {
+        Chosen::Adapter(_) => Judgement::fine(format!("{name} computes: {why}.")),
+        Chosen::Processor => Judgement::warning(
+            "processor-only",
+            format!("The processor computes ({name}): {why}. It is too slow to earn anything."),
+            "`hearth devices` tells of each GPU why it is refused.",
+        ),
+    }
+}
+
+/// Whether the kernels of the device are known to be right.
+pub(super) async fn kernels(scope: &Scope) -> Judgement {
+    let survey = match surveyed(scope).await {
+        Ok(survey) => survey,
+        Err(broken) => return broken,
+    };
+    match survey.chosen_adapter() {
+        None => refused_by_test(survey).unwrap_or_else(|| {
+            Judgement::fine(
+                "The processor's kernels are the reference, so there is nothing to test.",
+            )
+        }),
+        Some(adapter) => judge_kernels(&adapter.name, adapter.verdict.as_ref()),
+    }
+}
+
+/// A card that is not taken since its kernels are wrong.
+fn refused_by_test(survey: &Survey) -> Option<Judgement> {
+    let refused = survey
+        .adapters
+        .iter()
+        .find_map(|adapter| Some((&adapter.name, adapter.verdict.as_ref()?.refusal.as_ref()?)));
+    let (name, why) = refused?;
+    let what = format!("{name} failed its self-test ({why}), so the processor computes.");
+    Some(Judgement::error(
+        "kernel-failed",
+        what,
+        "Update the graphics driver; `hearth devices --test` tests again.",
+    ))
+}
+
+fn judge_kernels(name: &str, verdict: Option<&Verdict>) -> Judgement {
+    let Some(verdict) = verdict else {
+        return Judgement::note(
+            "kernels-untested",
+            format!("The kernels were not tested on {name} with this driver yet."),
+            "It is done at the first start; `hearth devices --test` does it now.",
+        );
+    };
+    let replaced = verdict.kinds.iter().filter(|kind| kind.outcome == "replaced");
+    let replaced: Vec<&str> = replaced.map(|kind| kind.kernel.as_str()).collect();
+    if replaced.is_empty() {
+        return Judgement::fine(format!(
+            "All kernels are right on {name} ({} cases).",
+            verdict.cases
+        ));
+    }
+    let what = format!(
+        "On {name} the fast form of some kernels is wrong, so a slower one runs: {}.",
+        replaced.join(", ")
+    );
+    Judgement::warning(
+        "kernel-replaced",
+        what,
+        "Update the graphics driver; `hearth devices --test` tests again.",
+    )
+}
+
+/// Whether any stage of a real run fits.
+pub(super) async fn fits(scope: &Scope) -> Judgement {
+    match surveyed(scope).await {
+        Ok(survey) => judge_fit(survey.chosen_name(), survey.chosen_fit().as_ref()),
+        Err(broken) => broken,
+    }
+}
+
+fn judge_fit(name: &str, fit: Option<&Fit>) -> Judgement {
+    let Some(fit) = fit else {
+        let what = format!("Nobody tells how much memory {name} has, so what fits is not known.");
+        return Judgement::note(
+            "fit-unknown",
+            what,
+            "A stage that does not fit is refused when it is given.",
+        );
+    };
+    if fit.head.or(fit.body).or(fit.tail).is_none() {
+        let what = format!("{name} has too little memory for any stage of a real run.");
+        return Judgement::warning(
+            "nothing-fits",
+            what,
+            "Close other programs, or use a machine with more memory. The practice swarm runs all the same.",
+        );
+    }
+    Judgement::fine(format!("{name} fits {}.", fit.words()))
+}
 
 /// Whether the driver's files are in order.
 pub(super) fn driver(scope: &Scope) -> Judgement {
@@ -151,6 +274,19 @@ mod tests {
         let broken = DriverFiles { nodes: node(Access::Broken("No such device".into())), ..fine };
         assert_eq!(judged(&broken, &home).0, "driver-broken");
         assert_eq!(judged(&DriverFiles::default(), &home).0, "no-graphics-card");
+    }
+
+    #[test]
+    fn what_fits_and_what_is_tested_is_told() {
+        let code = |judgement| match judgement {
+            Judgement::Fine(_) => "fine",
+            Judgement::Trouble { code, .. } => code,
+        };
+        let fit = |body| Fit { layers_of_model: 16, head: None, body, tail: None, one_layer: 1 };
+        assert_eq!(code(judge_fit("card", Some(&fit(Some(4))))), "fine");
+        assert_eq!(code(judge_fit("card", Some(&fit(None)))), "nothing-fits");
+        assert_eq!(code(judge_fit("card", None)), "fit-unknown");
+        assert_eq!(code(judge_kernels("card", None)), "kernels-untested");
     }
 
     #[test]

@@ -1,24 +1,83 @@
-//! Checks of the key and of who is paid.
+//! Checks of the key, of where it is kept, and of who is paid.
 
 use std::path::Path;
 
 use super::finding::Judgement;
 use super::scope::Scope;
 use super::settings::sentence;
+use crate::cli::run::{HotkeySource, hotkey as source_of};
 use crate::config::settings::Key;
 use crate::config::values::JoinWay;
 use crate::miner::joining::PayoutAddress;
 use crate::wallet::file::{Exposure, read_hotkey};
+use crate::wallet::store::{
+    KEYRING_NAME, KeyStoreError, KeyStores, StoreKind, StoreState, Trouble,
+};
+
+/// Whether the system's keyring can be used. It need not: a key may be kept in an encrypted file.
+pub(super) fn keyring(scope: &Scope) -> Judgement {
+    let data = scope.folders.as_ref().map(|folders| folders.data.clone()).unwrap_or_default();
+    let stores = KeyStores::open(&data, &scope.clock);
+    let state = stores.probe_keyring();
+    let kept = stores.list().unwrap_or_default();
+    let holds_keys = kept.iter().any(|key| key.store == StoreKind::Keyring);
+    judge_keyring(&state, holds_keys, scope.here.ssh)
+}
+
+fn judge_keyring(state: &StoreState, holds_keys: bool, ssh: bool) -> Judgement {
+    let judged: fn(&'static str, String, String) -> Judgement = match holds_keys {
+        true => |code, what, fix| Judgement::error(code, what, fix),
+        false => |code, what, fix| {
+            Judgement::note(code, what + " Keys are kept in encrypted files instead.", fix)
+        },
+    };
+    let what = |trouble: &Trouble| {
+        let over_ssh =
+            if ssh { " Over SSH it opens only after a login at the desktop." } else { "" };
+        sentence(&trouble.why) + over_ssh
+    };
+    match state {
+        StoreState::Works => Judgement::fine(format!("The {KEYRING_NAME} can be used.")),
+        StoreState::Locked(why) => judged("keyring-locked", what(why), sentence(&why.fix)),
+        StoreState::Absent(why) => judged("keyring-absent", what(why), sentence(&why.fix)),
+    }
+}
 
 /// Whether there is a key that can sign.
 pub(super) fn hotkey(scope: &Scope) -> Judgement {
-    let settings = scope.usable_settings();
-    match settings.text(Key::HotkeyFile) {
-        Some(file) => of_file(Path::new(&file.value)),
-        None => Judgement::warning(
-            "no-hotkey",
-            "There is no hotkey yet: the practice swarm needs none, a network does.",
-            "`hearth setup`, or `hearth keys new`.",
+    match source_of(&scope.usable_settings()) {
+        Ok(HotkeySource::File(path)) => of_file(&path),
+        Ok(HotkeySource::Stored(name)) => {
+            let Ok(folders) = &scope.folders else {
+                let what = "There is no folder in which a key could be kept.";
+                return Judgement::warning(
+                    "no-hotkey",
+                    what,
+                    "Set HEARTH_HOME to a folder that may be written.",
+                );
+            };
+            let stores = KeyStores::open(&folders.data, &scope.clock);
+            match stores.choose(name.as_ref()) {
+                Ok(key) => Judgement::fine(format!(
+                    "The hotkey {} ({}) is kept in the {}.",
+                    key.name, key.address, key.store
+                )),
+                Err(KeyStoreError::NoKeys) => Judgement::warning(
+                    "no-hotkey",
+                    "There is no hotkey yet: the practice swarm needs none, a network does.",
+                    "`hearth setup`, or `hearth keys new`.",
+                ),
+                Err(error) => Judgement::error(
+                    "key-store",
+                    sentence(&error.to_string()),
+                    "`hearth keys list` shows what there is.",
+                ),
+            }
+        }
+        Err(failure) => Judgement::error(
+            "config-value",
+            sentence(&failure.line),
+            "Correct it: `hearth config set hotkey NAME`.",
         ),
     }
 }
@@ -60,5 +119,28 @@ pub(super) fn payout(scope: &Scope) -> Judgement {
             let fix = "Copy the address again: `hearth config set payout_address ADDRESS`.";
             Judgement::error("config-value", sentence(&error.to_string()), fix)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Severity;
+
+    #[test]
+    fn a_keyring_matters_only_where_it_holds_the_key() {
+        let trouble = || Trouble { why: "nobody answers on the bus".into(), fix: "log in".into() };
+        let judged = |state: &StoreState, holds| match judge_keyring(state, holds, true) {
+            Judgement::Fine(_) => ("fine", Severity::Info),
+            Judgement::Trouble { code, severity, what, .. } => {
+                assert!(what.contains("SSH"), "{what}");
+                (code, severity)
+            }
+        };
+        assert_eq!(judged(&StoreState::Works, true).0, "fine");
+        let (locked, absent) = (StoreState::Locked(trouble()), StoreState::Absent(trouble()));
+        assert_eq!(judged(&locked, true), ("keyring-locked", Severity::Error));
+        assert_eq!(judged(&locked, false), ("keyring-locked", Severity::Info));
+        assert_eq!(judged(&absent, false), ("keyring-absent", Severity::Info));
     }
 }

@@ -11,7 +11,7 @@ mod scope;
 mod settings;
 mod system;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -55,12 +55,15 @@ pub fn run(arguments: &DoctorArguments) -> Result<Exit, Failure> {
     let mut printer = Printer::new(Style::Json, io::stdout(), clock);
     let mut findings = Vec::new();
     let mut broken = None;
+    let progress = ProgressLine { all: checks(&scope).len(), shown: !arguments.json };
     runtime.block_on(examine(&scope, |finding| {
         if arguments.json {
             broken = printer.event(&finding.event()).err().or(broken.take());
         }
         findings.push(finding);
+        progress.show(findings.len());
     }));
+    progress.end();
     // What still waits for an answer is of no use any more.
     runtime.shutdown_background();
     let printed = match (broken, arguments.json) {
@@ -77,6 +80,28 @@ pub fn run(arguments: &DoctorArguments) -> Result<Exit, Failure> {
     }
     let worst = findings.iter().map(|finding| finding.severity).max();
     Ok(if worst == Some(Severity::Error) { Exit::Failed } else { Exit::Done })
+}
+
+/// How many checks are through, on a line of the terminal that is written over.
+struct ProgressLine {
+    all: usize,
+    shown: bool,
+}
+
+impl ProgressLine {
+    fn write(&self, text: &str) {
+        if self.shown && io::stderr().is_terminal() {
+            eprint!("\r\x1b[K{text}");
+        }
+    }
+
+    fn show(&self, done: usize) {
+        self.write(&format!("{done} of {} checks", self.all));
+    }
+
+    fn end(&self) {
+        self.write("");
+    }
 }
 
 /// Prints the findings in their groups: the worst last, where the eye is.

@@ -90,6 +90,13 @@ pub(super) fn whom(scope: &Scope) -> Judgement {
             "Nothing outside this machine was asked, so servers, clock and reachability are not known.",
             "`hearth doctor` without --offline asks the chosen network.",
         ),
+        (None, Asking::Network) if scope.settings.is_ok() && !scope.has_chosen() => {
+            Judgement::note(
+                "network-none",
+                "No network is chosen yet, so nobody was asked.",
+                "`hearth doctor --network mainnet` asks the servers of the network that pays, and the relays.",
+            )
+        }
         (None, Asking::Network) => {
             let practice = scope.usable_settings();
             let practice =

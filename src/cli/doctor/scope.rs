@@ -6,9 +6,10 @@ use std::path::Path;
 use tokio::sync::OnceCell;
 
 use super::network::{Target, Visit};
+use crate::cli::devices::Survey;
 use crate::clock::Clock;
 use crate::config::folders::{FolderError, Folders};
-use crate::config::settings::{Flags, Settings, SettingsError};
+use crate::config::settings::{Flags, Key, Settings, SettingsError};
 use crate::host::Roots;
 use crate::host::surroundings::{self, Surroundings, Variables};
 
@@ -42,6 +43,8 @@ pub struct Scope {
     pub clock: Clock,
     /// The one visit to the orchestrator, which several checks speak of.
     pub(super) visit: OnceCell<Visit>,
+    /// The one look at the devices, which several checks speak of.
+    pub(super) survey: OnceCell<Result<Survey, String>>,
 }
 
 impl Scope {
@@ -68,15 +71,25 @@ impl Scope {
     ) -> Self {
         let here = Surroundings::look(&roots, &variables);
         let target = match (asking, &settings) {
-            (Asking::Network, Ok(settings)) => Target::of(settings),
+            (Asking::Network, Ok(settings)) if chosen(settings) => Target::of(settings),
             _ => None,
         };
-        let (clock, visit) = (clock.clone(), OnceCell::new());
-        Self { folders, settings, target, asking, roots, variables, here, clock, visit }
+        let (clock, visit, survey) = (clock.clone(), OnceCell::new(), OnceCell::new());
+        Self { folders, settings, target, asking, roots, variables, here, clock, visit, survey }
+    }
+
+    /// Whether the user chose a network: nobody else's servers are asked.
+    pub(super) fn has_chosen(&self) -> bool {
+        self.settings.as_ref().is_ok_and(chosen)
     }
 
     /// The settings, or none where the file is broken.
     pub(super) fn usable_settings(&self) -> Settings {
         self.settings.as_ref().cloned().unwrap_or_default()
     }
+}
+
+/// By naming it, or by saving settings without naming another one.
+fn chosen(settings: &Settings) -> bool {
+    settings.text(Key::Network).is_some() || settings.has_saved()
 }

@@ -30,7 +30,7 @@ pub enum KeysCommand {
     Export(ExportArguments),
     /// Move a key into another store
     Move(MoveArguments),
-    /// Forget a key
+    /// Delete a key from this machine; after that only its words bring it back
     Remove(RemoveArguments),
     /// Remember the secret of an encrypted file in the kernel's keyring until a restart (Linux)
     Unlock(UnlockArguments),

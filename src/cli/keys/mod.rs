@@ -156,7 +156,7 @@ pub(crate) fn refused(error: KeyStoreError) -> Failure {
         | KeyStoreError::ThereAlready { .. } => Exit::Usage,
         _ => Exit::Key,
     };
-    Failure::new(exit, error)
+    Failure::new(exit, &error).coded(error.code())
 }
 
 fn usage(line: &str) -> Failure {

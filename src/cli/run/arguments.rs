@@ -230,7 +230,7 @@ pub(in crate::cli) fn hosts(
 
 /// The file or the name, whichever was said with more weight (a flag beats the environment, that beats
 /// the file); a hotkey file where both were said alike.
-fn hotkey(settings: &Settings) -> Result<HotkeySource, Failure> {
+pub(in crate::cli) fn hotkey(settings: &Settings) -> Result<HotkeySource, Failure> {
     let name = settings.get::<KeyName>(Key::Hotkey).map_err(wrong)?;
     let file = settings.text(Key::HotkeyFile);
     Ok(match (file, name) {

@@ -23,7 +23,7 @@ use crate::network::http::Route;
 use crate::network::hub::{Download, Hub};
 use crate::network::peers::{PeerIdentity, PeerReach, RelayChoice};
 use crate::telemetry::logs::Ring;
-use crate::telemetry::{Event, Events};
+use crate::telemetry::{Event, Events, Severity};
 use crate::training::record::Recorder;
 use crate::training::terms::LearningRateRule;
 use crate::tui::Left;
@@ -62,8 +62,13 @@ impl Mine {
         if let Some(log) = &self.log {
             log.push(&self.kept);
         }
-        // A reader that is gone already is noticed by the first event.
-        let _ = face.note(&self.kept);
+        // A reader that is gone already is noticed by the next event.
+        let _ = face.event(&Event::Finding {
+            severity: Severity::Info,
+            code: "hotkey".to_owned(),
+            what: self.kept.clone(),
+            fix: String::new(),
+        });
         let mut asked = false;
         let ended = loop {
             tokio::select! {

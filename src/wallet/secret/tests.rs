@@ -72,6 +72,17 @@ fn a_mini_secret_survives_hard_steps_only() {
 }
 
 #[test]
+fn stray_space_changes_no_key_but_belongs_to_a_password() {
+    for end in ["", "//a", "///pw"] {
+        let plain = format!("{DEV}{end}");
+        assert_eq!(address(&secret(&format!("  {plain}\r\n"))), address(&secret(&plain)));
+    }
+    assert_eq!(address(&secret(&format!("{DEV} //a  "))), address(&secret(&format!("{DEV}//a"))));
+    let (with, without) = (format!("{DEV}///pw "), format!("{DEV}///pw"));
+    assert_ne!(address(&secret(&with)), address(&secret(&without)));
+}
+
+#[test]
 fn soft_steps_give_the_same_bytes_each_time() {
     let uri = format!("{DEV}/soft/2");
     assert_eq!(secret(&uri).expanded().unwrap(), secret(&uri).expanded().unwrap());

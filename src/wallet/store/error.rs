@@ -156,6 +156,31 @@ pub enum KeyStoreError {
 }
 
 impl KeyStoreError {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoKeys => "no-hotkey",
+            Self::Unknown { .. }
+            | Self::Several(_)
+            | Self::NameTaken { .. }
+            | Self::KeptAlready { .. }
+            | Self::ThereAlready { .. } => "key-name",
+            Self::KeyringClosed { error, .. } | Self::KeyringRefused { error, .. } => error.code(),
+            Self::Sealed { error: SealError::WrongPassphrase, .. } => "passphrase-wrong",
+            Self::Passphrase(_) => "passphrase-missing",
+            Self::Exposed(_) => "key-readable",
+            Self::Sealed { .. }
+            | Self::Gone { .. }
+            | Self::Damaged { .. }
+            | Self::OtherKey { .. }
+            | Self::NotReadBack(_)
+            | Self::Hotkey(_) => "key-damaged",
+            Self::Folder(error) => error.code(),
+            Self::Index(_) | Self::Unreadable { .. } | Self::FileThere(_) => "key-files",
+            Self::Cache(_) => "keyring-absent",
+        }
+    }
+
     /// Whether another try with another passphrase may help.
     pub fn is_wrong_passphrase(&self) -> bool {
         matches!(self, Self::Sealed { error: SealError::WrongPassphrase, .. })

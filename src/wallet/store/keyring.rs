@@ -51,6 +51,14 @@ pub const NAME: &str = "Windows Credential Manager";
 pub const NAME: &str = "Secret Service (the desktop's keyring)";
 
 impl KeyringError {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Locked(_) | Self::Silent(_) => "keyring-locked",
+            Self::Absent(_) | Self::Broken(_) => "keyring-absent",
+        }
+    }
+
     /// What the user can do to keep a key.
     pub fn fix_to_keep(&self) -> String {
         match self {

@@ -97,6 +97,12 @@ impl KeyStores {
         StoreKind::ALL.map(|store| Probe { store, state: self.probe_one(store) })
     }
 
+    /// Tries the keyring alone: nothing is written. Takes up to four seconds where it is locked or
+    /// hangs.
+    pub fn probe_keyring(&self) -> StoreState {
+        self.probe_one(StoreKind::Keyring)
+    }
+
     fn probe_one(&self, store: StoreKind) -> StoreState {
         let trouble = |why: &dyn fmt::Display, fix| Trouble { why: why.to_string(), fix };
         match store {

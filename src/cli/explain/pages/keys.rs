@@ -12,6 +12,34 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Nothing: it is there.",
     ),
     page(
+        "keyring",
+        "The keyring was looked at",
+        "The check that the system's keyring can be read.",
+        "It is tried before it is trusted with a key.",
+        "Nothing: it can.",
+    ),
+    page(
+        "keyring-locked",
+        "The keyring is locked",
+        "The system's keyring is there, but somebody must unlock it.",
+        "It is unlocked by a login at the desktop; a session over SSH or a service does not do that.",
+        "Log in at the desktop, or keep the key in a file: `hearth keys move --to file`, with a passphrase file for services.",
+    ),
+    page(
+        "keyring-absent",
+        "There is no keyring",
+        "The system has no keyring that answers.",
+        "Servers, containers and WSL have none.",
+        "Nothing: keys are kept in encrypted files. `hearth keys list` names where each is.",
+    ),
+    page(
+        "key-store",
+        "The kept key cannot be found",
+        "The key that the settings name is not among the kept ones, or the list cannot be read.",
+        "It was removed, renamed, or kept by another user.",
+        "`hearth keys list` shows what there is; `hearth config set hotkey NAME` chooses one.",
+    ),
+    page(
         "no-hotkey",
         "There is no hotkey",
         "No key is set, so no network can be joined; the practice swarm needs none.",
@@ -80,5 +108,46 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Where the operator's own app sends a proof of the hardware, Hearth sends null.",
         "Hearth has no such proof, and pretends nothing.",
         "Nothing. A run that insists on a proof refuses this miner, with a line that says so.",
+    ),
+    page(
+        "key-name",
+        "The key's name does not fit",
+        "The command names a key that is not kept here, or one that is there already, or does not say \
+         which of several.",
+        "Each key has one name, and each is kept once.",
+        "`hearth keys list` shows them all; the setting `hotkey` says which one mines.",
+    ),
+    page(
+        "passphrase-wrong",
+        "The passphrase is wrong",
+        "The encrypted key file does not open with what was given.",
+        "It was mistyped, the passphrase file belongs to another key, or the key file was edited.",
+        "Try again. If it is lost, `hearth keys remove NAME` and `hearth keys import` with the key's \
+         words; nobody can open the file without it.",
+    ),
+    page(
+        "passphrase-missing",
+        "There is no passphrase",
+        "The key is in an encrypted file, and its passphrase was not given or cannot be used.",
+        "Nobody sits at a terminal to be asked, the two entries differ, or the passphrase file is \
+         missing or open to others.",
+        "Run the command at a terminal, or give `--passphrase-file FILE`, the setting \
+         `passphrase_file`, or the systemd credential `hearth-passphrase`. On Linux `hearth keys \
+         unlock` remembers the key until a restart.",
+    ),
+    page(
+        "key-damaged",
+        "A kept key is damaged or gone",
+        "What the store gives back is not the key that was put there.",
+        "The file was cut off, edited or exchanged, or the keyring was emptied or set up anew.",
+        "Put a copy of the file back; or `hearth keys remove NAME`, then `hearth keys import` with \
+         the key's words.",
+    ),
+    page(
+        "key-files",
+        "The files of the keys cannot be used",
+        "The list of keys or a key file in the data folder cannot be read or may not be written over.",
+        "Permissions, a damaged disk, an older or newer Hearth, or a file that somebody put there.",
+        "Do what the line says. `keys.json.old` beside the list is the list as it was before.",
     ),
 ];

@@ -12,6 +12,13 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Nothing.",
     ),
     page(
+        "network-none",
+        "No network is chosen",
+        "The doctor asked nobody, since nothing says which network this machine is to join.",
+        "Hearth sends nothing to anybody whom you did not choose.",
+        "`hearth doctor --network mainnet` asks the network that pays; `hearth setup` saves a choice.",
+    ),
+    page(
         "offline",
         "Nobody was asked",
         "The doctor ran without the network, so servers, clock and reachability are not \
