@@ -69,11 +69,9 @@ pub enum Command {
 
 /// The threads that the network, timers and faces share.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Failed, format!("no threads: {error}")))
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(
+        |error| Failure::new(Exit::Failed, format!("no threads: {error}")).coded("no-threads"),
+    )
 }
 
 /// Runs the command and returns how the process ends.

@@ -30,7 +30,7 @@ fn space(folder: &Path) -> Option<DiskSpace> {
     // A full path begins with its disk, apart from the prefix of long paths.
     let text = folder.to_string_lossy();
     let folder = Path::new(text.trim_start_matches(r"\\?\"));
-    let on = disks.list().iter().filter(|disk| folder.starts_with(disk.mount_point()));
+    let on = disks.iter().filter(|disk| folder.starts_with(disk.mount_point()));
     let disk = on.max_by_key(|disk| disk.mount_point().as_os_str().len())?;
     Some(DiskSpace { free: disk.available_space(), total: disk.total_space() })
 }

@@ -132,7 +132,7 @@ pub fn run(arguments: &BenchArguments) -> Result<Exit, Failure> {
     match told.and_then(|()| printer.end(&record)) {
         // Who closed the pipe has read enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")))
+            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost"))
         }
         _ => Ok(Exit::Done),
     }

@@ -93,7 +93,7 @@ pub fn run(arguments: &ConfigArguments) -> Result<Exit, Failure> {
 fn written(printed: io::Result<()>) -> Result<Exit, Failure> {
     match printed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")))
+            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost"))
         }
         _ => Ok(Exit::Done),
     }

@@ -163,6 +163,7 @@ impl Demo<'_> {
         };
         Face::screen(control, log, clock.clone(), closed).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
+                .coded("no-threads")
         })
     }
 }
@@ -247,7 +248,7 @@ impl Show<'_> {
                 left = self.face.left() => return match left {
                     Ok(Left::Interrupted) => Ok(Ending::Interrupted),
                     Ok(_) => Ok(Ending::Asked),
-                    Err(error) => Err(Failure::new(Exit::Failed, error)),
+                    Err(error) => Err(Failure::new(Exit::Failed, error).coded("terminal-lost")),
                 },
             }
         }

@@ -47,7 +47,9 @@ pub fn tell(style: Option<Style>, findings: &[Event], clock: &Clock) -> Result<(
             }
             (None, _) => Ok(()),
         };
-        told.map_err(|error| Failure::new(Exit::Failed, format!("cannot write: {error}")))?;
+        told.map_err(|error| {
+            Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost")
+        })?;
     }
     Ok(())
 }

@@ -112,6 +112,7 @@ impl Session {
             .map_err(|error| swarm_failure(&error))?;
         let worker = DeviceWorker::start(Arc::clone(&from.device)).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the device: {error}"))
+                .coded("no-threads")
         })?;
         let mut session = Self { practice, miners: Vec::new(), names: Arc::new(names), config };
         for (index, (name, key)) in keys.into_iter().enumerate() {

@@ -51,7 +51,7 @@ pub fn run(arguments: &DevicesArguments) -> Result<Exit, Failure> {
     match printed {
         // Who closed the pipe has read enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")))
+            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost"))
         }
         _ => Ok(Exit::Done),
     }

@@ -74,7 +74,9 @@ pub fn run(arguments: &DoctorArguments) -> Result<Exit, Failure> {
     match printed {
         // Who closed the pipe has read enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            return Err(Failure::new(Exit::Failed, format!("cannot write: {error}")));
+            return Err(
+                Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost")
+            );
         }
         _ => {}
     }

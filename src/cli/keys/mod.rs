@@ -120,7 +120,8 @@ impl Desk {
         match writeln!(io::stdout(), "{line}") {
             // Who closed the pipe has read enough.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Failure::new(Exit::Failed, format!("cannot write: {error}")))
+                Err(Failure::new(Exit::Failed, format!("cannot write: {error}"))
+                    .coded("output-lost"))
             }
             _ => Ok(()),
         }
@@ -164,7 +165,7 @@ fn usage(line: &str) -> Failure {
 }
 
 fn broken_terminal(error: io::Error) -> Failure {
-    Failure::new(Exit::Failed, format!("the terminal: {error}"))
+    Failure::new(Exit::Failed, format!("the terminal: {error}")).coded("terminal-lost")
 }
 
 /// Nothing was done because the user stopped.

@@ -212,9 +212,10 @@ pub(in crate::cli) fn hosts(
     constants: &Constants,
 ) -> Result<Hosts, Failure> {
     let of_table = |addresses: &crate::config::network::Addresses| {
-        addresses
-            .hosts()
-            .map_err(|error| Failure::new(Exit::Configuration, format!("in [constants]: {error}")))
+        addresses.hosts().map_err(|error| {
+            Failure::new(Exit::Configuration, format!("in [constants]: {error}"))
+                .coded("config-value")
+        })
     };
     match network {
         NetworkChoice::Mainnet => of_table(&constants.mainnet),

@@ -44,7 +44,8 @@ pub(super) fn open(
 }
 
 fn of_file(path: &Path) -> Result<RunKey, Failure> {
-    let (pair, exposure) = read_hotkey(path).map_err(|error| Failure::new(Exit::Key, error))?;
+    let (pair, exposure) =
+        read_hotkey(path).map_err(|error| Failure::new(Exit::Key, error).coded("key-file"))?;
     if exposure == Exposure::Readable {
         tracing::warn!(
             "{} can be read by others on this machine: take that right away (chmod 600)",

@@ -53,6 +53,7 @@ impl Mine {
         let mut told = events.subscribe();
         let worker = DeviceWorker::start(Arc::clone(&self.device)).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the device: {error}"))
+                .coded("no-threads")
         })?;
         let mut miner =
             Miner::start(self.settings(), worker, clock.clone(), Entropy::system(), events);
@@ -84,7 +85,9 @@ impl Mine {
                 left = face.left(), if !asked => match left {
                     Ok(Left::Interrupted) => return Ok(Exit::Interrupted),
                     Ok(_) => stop(&miner, &mut asked),
-                    Err(error) => return Err(Failure::new(Exit::Failed, error)),
+                    Err(error) => {
+                        return Err(Failure::new(Exit::Failed, error).coded("terminal-lost"));
+                    }
                 },
             }
         };
@@ -129,6 +132,7 @@ impl Mine {
         };
         Face::screen(control, log, clock.clone(), closed).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
+                .coded("no-threads")
         })
     }
 

@@ -80,7 +80,8 @@ fn agrees(arguments: &RunArguments) -> Result<bool, Failure> {
             Failure::new(Exit::Configuration, format!("{UNPAID} {what_now}")).coded("payout-unset")
         );
     }
-    let broken = |error| Failure::new(Exit::Failed, format!("the terminal: {error}"));
+    let broken =
+        |error| Failure::new(Exit::Failed, format!("the terminal: {error}")).coded("terminal-lost");
     eprint!("{UNPAID}\nWork unpaid? [y/N] ");
     std::io::stderr().flush().map_err(broken)?;
     let mut answer = String::new();

@@ -64,7 +64,7 @@ fn written(printed: io::Result<()>) -> Result<Exit, Failure> {
     match printed {
         // Who closed the pipe has read enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")))
+            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost"))
         }
         _ => Ok(Exit::Done),
     }

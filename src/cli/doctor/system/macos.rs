@@ -24,7 +24,8 @@ pub(in crate::cli::doctor) async fn quarantine(scope: &Scope) -> Judgement {
 
 /// Whether the Keychain takes this program for another one after each update.
 pub(in crate::cli::doctor) async fn keychain_prompt(scope: &Scope) -> Judgement {
-    let arguments = ["-d", "-r-", &own_path()];
+    let path = own_path();
+    let arguments = ["-d", "-r-", path.as_str()];
     let designated = command::output(&scope.clock, "codesign", &arguments).await;
     said::signature(designated.as_deref())
 }

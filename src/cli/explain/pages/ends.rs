@@ -91,6 +91,27 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
          lost.",
     ),
     page(
+        "no-threads",
+        "The system gives no threads",
+        "A thread that Hearth needs could not be started.",
+        "The user's limit of processes is reached, or memory is out.",
+        "Close other programs, or raise the limit (`ulimit -u`); in a container, its limit of processes.",
+    ),
+    page(
+        "terminal-lost",
+        "The terminal cannot be used",
+        "The terminal was closed, or does not do what a screen needs.",
+        "A window that was closed, a broken connection, or a terminal of an unusual kind.",
+        "Start it in another terminal, or with --headless.",
+    ),
+    page(
+        "output-lost",
+        "The output cannot be written",
+        "What the command prints could not be written.",
+        "The file that it was sent to is on a full disk, or the program that read it failed.",
+        "Make room, or send the output elsewhere.",
+    ),
+    page(
         "text-unusable",
         "The text to train on cannot be used",
         "The practice swarm's text or tokenizer cannot be read, or is too short.",
