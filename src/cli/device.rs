@@ -20,7 +20,7 @@ use crate::telemetry::{Event, Severity};
 /// So long a self-test goes on when nobody asked for it, once every kernel has been run.
 pub const TEST_TIME: Duration = Duration::from_secs(10);
 /// So long it may take to run every kernel once, which compiles it.
-pub const TEST_LIMIT: Duration = Duration::from_secs(90);
+pub const TEST_LIMIT: Duration = Duration::from_secs(300);
 
 /// Whether a self-test that nobody asked for has taken long enough.
 pub fn patience(elapsed: Duration, progress: Progress) -> ControlFlow<()> {
@@ -71,9 +71,8 @@ pub fn open(
         }
         match open_tested((place, report), folders, clock, notice) {
             Ok((device, verdict)) => {
-                findings.extend(replacements(report, &verdict));
+                findings.extend(finding_of(&verdict));
                 if let Some(why) = verdict.refusal {
-                    findings.push(failed(report, &why, backend));
                     let line = format!("{} cannot be used: {why}. {}", report.name, remedy());
                     last = Some(Failure::new(Exit::NoDevice, line).coded("kernel-failed"));
                     continue;
@@ -149,37 +148,33 @@ pub fn test(
     verdict
 }
 
-/// One finding for all kernels that run in a slower form.
-pub fn replacements(report: &AdapterReport, verdict: &Verdict) -> Option<Event> {
+/// What the user should know of a verdict: kernels that run in a slower form, or that the device is
+/// not used. None if there is nothing.
+pub fn finding_of(verdict: &Verdict) -> Option<Event> {
+    let VerdictKey { adapter, driver, .. } = &verdict.key;
+    if let Some(why) = &verdict.refusal {
+        return Some(Event::Finding {
+            severity: Severity::Warning,
+            code: "kernel-failed".to_owned(),
+            what: format!("{adapter} failed the self-test and is not used: {why}."),
+            fix: remedy().to_owned(),
+        });
+    }
     let replaced: Vec<&str> =
         verdict.with_outcome(Outcome::Replaced).map(|kind| kind.kernel.as_str()).collect();
     if replaced.is_empty() {
         return None;
     }
-    let what = format!(
-        "{}: the fast form of {} computes wrong numbers with its driver ({}); a slower form is used.",
-        report.name,
-        replaced.join(", "),
-        report.driver,
-    );
-    let fix = "Update the driver; Hearth tests the fast form again with another one.".to_owned();
+    let names = replaced.join(", ");
     Some(Event::Finding {
         severity: Severity::Warning,
         code: "kernel-replaced".to_owned(),
-        what,
-        fix,
+        what: format!(
+            "{adapter}: the fast form of {names} computes wrong numbers with its driver ({driver}); \
+             a slower form is used."
+        ),
+        fix: "Update the driver; Hearth tests the fast form again with another one.".to_owned(),
     })
-}
-
-/// The finding for a device that may not be used.
-fn failed(report: &AdapterReport, why: &str, backend: Backend) -> Event {
-    let (severity, then) = if backend == Backend::Auto {
-        (Severity::Warning, "the next device is used")
-    } else {
-        (Severity::Error, "it is not used")
-    };
-    let what = format!("{} failed the self-test: {why}; {then}.", report.name);
-    Event::Finding { severity, code: "kernel-failed".to_owned(), what, fix: remedy().to_owned() }
 }
 
 fn remedy() -> &'static str {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::fit::Fit;
 use super::survey::{AdapterFacts, Chosen, Survey};
 use super::verdicts::StoredKind;
+use crate::cli::device::finding_of;
 use crate::compute::selftest::Outcome;
 use crate::training::memory::Size;
 
@@ -108,6 +109,11 @@ pub(super) fn json(survey: &Survey, out: &mut impl Write) -> io::Result<()> {
             self_test: SelfTest::of(adapter),
             fits: adapter.fit,
         }))?;
+    }
+    for verdict in survey.adapters.iter().filter_map(|adapter| adapter.verdict.as_ref()) {
+        if let Some(finding) = finding_of(verdict) {
+            line(serde_json::to_string(&finding))?;
+        }
     }
     line(serde_json::to_string(&ProcessorEvent {
         event: "processor",

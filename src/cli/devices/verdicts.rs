@@ -198,6 +198,7 @@ pub fn write(folders: &Folders, verdict: &Verdict) -> Result<(), FolderError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::device::finding_of;
 
     fn verdict(driver: &str) -> Verdict {
         let key = VerdictKey {
@@ -239,6 +240,22 @@ mod tests {
         let replaced: Vec<_> = back.choice().replaced().collect();
         assert_eq!(replaced, [(OpKind::GemmNt, KernelForm::Alone)]);
         assert_eq!(back.words(), "passed with 1 of 2 kernels in a slower form");
+    }
+
+    #[test]
+    fn the_user_is_told_of_slower_forms_and_of_a_refusal() {
+        let text = |verdict: &Verdict| format!("{:?}", finding_of(verdict));
+        let mut told = verdict("driver 1");
+        for word in ["kernel-replaced", "Card", "gemm-nt", "driver 1"] {
+            assert!(text(&told).contains(word), "{word}");
+        }
+        told.refusal = Some("its kernel norm is wrong".into());
+        for word in ["kernel-failed", "Card", "kernel norm", "--backend cpu"] {
+            assert!(text(&told).contains(word), "{word}");
+        }
+        told.refusal = None;
+        told.kinds.retain(|kind| kind.outcome == "passed");
+        assert_eq!(finding_of(&told), None);
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub enum Place {
     Dense,
     /// Behind an odd offset, with an odd gap between rows and a margin at the end.
     Strided,
+    /// Behind an offset, with a gap between rows, all multiples of four elements, as halves of one
+    /// matrix lie in a model.
+    Aligned,
 }
 
 /// Repeatable random numbers (splitmix64): a case is the same on every machine.
@@ -81,6 +84,7 @@ impl Setup {
         let (offset, gap, margin) = match place {
             Place::Dense => (0, 0, 0),
             Place::Strided => (5, 3, 9),
+            Place::Aligned => (8, 4, 12),
         };
         let stride = cols + gap;
         let len = offset + rows * stride + margin;

@@ -31,6 +31,9 @@ fn real_sizes(all: &mut Vec<Case>) {
             all.push(products::product(form, (1280, 36, 1700), write, Place::Dense));
             all.push(products::product(form, (66, 37, 1031), write, Place::Dense));
             all.push(products::product(form, (96, 128, 4096), write, Place::Dense));
+            // Chunks of a last stage's rows: a depth of no multiple of four.
+            all.push(products::product(form, (64, 67, 128), write, Place::Dense));
+            all.push(products::product(form, (64, 67, 512), write, Place::Dense));
         }
     }
     for shape in [[1, 96, 2, 1, 64], [1, 96, 1, 1, 128], [1, 48, 4, 2, 32], [2, 40, 2, 1, 16]] {
@@ -48,6 +51,7 @@ fn real_sizes(all: &mut Vec<Case>) {
     all.push(optimizer::adam(64, 512, Place::Dense, "_real"));
     all.push(optimizer::sum_squares(1024, 1024, Place::Dense, "_real"));
     pointwise::add_shape(all, (64, 2048), Place::Dense, "_real");
+    pointwise::add_shape(all, (19, 96), Place::Aligned, "_aligned");
 }
 
 /// A size from 1 to `most`; half of them multiples of four, as real ones are.
