@@ -59,6 +59,11 @@ pub enum KeyStoreError {
         /// The store.
         store: StoreKind,
     },
+    /// Another process did something to it meanwhile.
+    #[error(
+        "the key {0} was moved or exchanged by another Hearth meanwhile: look with hearth keys list and try again"
+    )]
+    Changed(KeyName),
     /// The list of keys.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -161,6 +166,7 @@ impl KeyStoreError {
         match self {
             Self::NoKeys => "no-hotkey",
             Self::Unknown { .. }
+            | Self::Changed(_)
             | Self::Several(_)
             | Self::NameTaken { .. }
             | Self::KeptAlready { .. }

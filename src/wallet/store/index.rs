@@ -113,14 +113,19 @@ impl Index {
         Ok(listed.keys)
     }
 
-    /// Changes the list, one process at a time; the generation before is kept beside it.
-    pub(super) fn change(
+    /// Changes the list, one process at a time; the generation before is kept beside it. Nothing is
+    /// written where `change` fails.
+    pub(super) fn change<E: From<IndexError>>(
         &self,
-        change: impl FnOnce(&mut Vec<KeyRecord>),
-    ) -> Result<(), IndexError> {
+        change: impl FnOnce(&mut Vec<KeyRecord>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let _lock = self.lock()?;
         let mut keys = self.read()?;
-        change(&mut keys);
+        change(&mut keys)?;
+        Ok(self.write(keys)?)
+    }
+
+    fn write(&self, keys: Vec<KeyRecord>) -> Result<(), IndexError> {
         let path = self.folder.join(FILE);
         if let Ok(before) = fs::read(&path) {
             write_privately(&self.folder.join(PREVIOUS), &before)?;
@@ -159,13 +164,20 @@ mod tests {
         }
     }
 
+    fn add(index: &Index, name: &str) -> Result<(), IndexError> {
+        index.change(|keys| {
+            keys.push(record(name));
+            Ok(())
+        })
+    }
+
     #[test]
     fn what_is_added_is_read_back_in_the_order_of_names() {
         let folder = tempfile::tempdir().unwrap();
         let index = Index::new(&folder.path().join("keys"));
         assert!(index.read().unwrap().is_empty());
-        index.change(|keys| keys.push(record("b"))).unwrap();
-        index.change(|keys| keys.push(record("a"))).unwrap();
+        add(&index, "b").unwrap();
+        add(&index, "a").unwrap();
         assert_eq!(index.read().unwrap(), [record("a"), record("b")]);
         let old = fs::read_to_string(folder.path().join("keys").join(PREVIOUS)).unwrap();
         assert!(old.contains("\"b\"") && !old.contains("\"a\""), "{old}");
@@ -177,7 +189,7 @@ mod tests {
         let index = Index::new(folder.path());
         for (content, word) in [("{", "damaged"), ("{\"version\":2}", "form 2")] {
             fs::write(folder.path().join(FILE), content).unwrap();
-            let error = index.change(|keys| keys.push(record("a"))).unwrap_err().to_string();
+            let error = add(&index, "a").unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
             assert_eq!(fs::read_to_string(folder.path().join(FILE)).unwrap(), content);
         }
@@ -190,7 +202,7 @@ mod tests {
             for n in 0..8 {
                 let index = Index::new(folder.path());
                 scope.spawn(move || {
-                    index.change(|keys| keys.push(record(&format!("k{n}")))).unwrap();
+                    add(&index, &format!("k{n}")).unwrap();
                 });
             }
         });

@@ -97,7 +97,7 @@ impl KeyStores {
         StoreKind::ALL.map(|store| Probe { store, state: self.probe_one(store) })
     }
 
-    /// Tries the keyring alone: nothing is written. Takes up to four seconds where it is locked or
+    /// Tries the keyring alone: no file is written, and the keyring gets at most Hearth's mark. Takes up to four seconds where it is locked or
     /// hangs.
     pub fn probe_keyring(&self) -> StoreState {
         self.probe_one(StoreKind::Keyring)
@@ -126,7 +126,10 @@ impl KeyStores {
     /// All keys, by name. No secret is touched. A key file that somebody put into the folder (a copy
     /// from another machine, or all that is left of a lost list) counts as well.
     pub fn list(&self) -> Result<Vec<KeyRecord>, KeyStoreError> {
-        let mut keys = self.index.read()?;
+        Ok(self.with_unlisted(self.index.read()?))
+    }
+
+    fn with_unlisted(&self, mut keys: Vec<KeyRecord>) -> Vec<KeyRecord> {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             if let Some(found) = self.unlisted(&entry.path())
                 && keys.iter().all(|key| key.name != found.name)
@@ -135,7 +138,7 @@ impl KeyStores {
             }
         }
         keys.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(keys)
+        keys
     }
 
     /// What a key file says of itself.
@@ -148,11 +151,7 @@ impl KeyStores {
 
     /// The key of that name.
     pub fn find(&self, name: &KeyName) -> Result<KeyRecord, KeyStoreError> {
-        let keys = self.list()?;
-        keys.iter().find(|key| key.name == *name).cloned().ok_or_else(|| KeyStoreError::Unknown {
-            name: name.to_string(),
-            known: keys.into_iter().map(|key| key.name).collect(),
-        })
+        find_in(self.list()?, name)
     }
 
     /// The key to mine with: the named one; else the only one, or the one called `default`.
@@ -174,15 +173,7 @@ impl KeyStores {
 
     /// Whether `put` would take a key of that name and address; asks nobody and writes nothing.
     pub fn admits(&self, name: &KeyName, address: Option<&Hotkey>) -> Result<(), KeyStoreError> {
-        for key in self.list()? {
-            if key.name == *name {
-                return Err(KeyStoreError::NameTaken { name: key.name, address: key.address });
-            }
-            if Some(&key.address) == address {
-                return Err(KeyStoreError::KeptAlready { name: key.name, address: key.address });
-            }
-        }
-        Ok(())
+        admit(self.list()?, name, address)
     }
 
     /// Keeps a key: writes it, reads it back, and only then lists it.
@@ -201,10 +192,13 @@ impl KeyStores {
             made: self.clock.iso8601(),
         };
         self.admits(&record.name, Some(&record.address))?;
-        self.write(&record, key.secret, ask, entropy)?;
+        let sealed = self.seal(&record, key.secret, ask, entropy)?;
         self.index.change(|keys| {
-            keys.retain(|other| other.name != record.name);
+            // Another process may have been quicker while somebody typed the passphrase.
+            admit(self.with_unlisted(keys.clone()), &record.name, Some(&record.address))?;
+            self.write(&record, &sealed)?;
             keys.push(record.clone());
+            Ok::<_, KeyStoreError>(())
         })?;
         Ok(record)
     }
@@ -256,11 +250,15 @@ impl KeyStores {
     /// Deletes a key's secret, and the key from the list. There is no way back but its words or a
     /// copy.
     pub fn remove(&self, name: &KeyName) -> Result<KeyRecord, KeyStoreError> {
-        let record = self.find(name)?;
-        cache::forget(record.address.as_str());
-        self.delete(&record)?;
-        self.index.change(|keys| keys.retain(|key| key.name != *name))?;
-        Ok(record)
+        let mut removed = self.find(name)?;
+        self.index.change(|keys| {
+            removed = find_in(self.with_unlisted(keys.clone()), name)?;
+            cache::forget(removed.address.as_str());
+            self.delete(&removed)?;
+            keys.retain(|key| key.name != *name);
+            Ok::<_, KeyStoreError>(())
+        })?;
+        Ok(removed)
     }
 
     /// Moves a key into another store: written, read back, compared, listed there, and only then
@@ -278,10 +276,16 @@ impl KeyStores {
         }
         let secret = self.get(name, ask)?;
         let record = KeyRecord { store, ..before.clone() };
-        self.write(&record, &secret, ask, entropy)?;
+        let sealed = self.seal(&record, &secret, ask, entropy)?;
         self.index.change(|keys| {
+            let now = find_in(self.with_unlisted(keys.clone()), name)?;
+            if now != before {
+                return Err(KeyStoreError::Changed(name.clone()));
+            }
+            self.write(&record, &sealed)?;
             keys.retain(|key| key.name != *name);
             keys.push(record.clone());
+            Ok(())
         })?;
         cache::forget(before.address.as_str());
         let left_behind = self.delete(&before).err().map(|error| error.to_string());
@@ -293,40 +297,51 @@ impl KeyStores {
         self.folder.join(format!("{name}.key"))
     }
 
-    fn write(
+    /// What is written into the store: the secret itself, or the content of its file.
+    fn seal(
         &self,
         record: &KeyRecord,
         secret: &KeySecret,
         ask: &mut dyn AskPassphrase,
         entropy: &mut Entropy,
-    ) -> Result<(), KeyStoreError> {
+    ) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
         let bytes = secret.to_bytes();
-        let name = &record.name;
-        match record.store {
+        if record.store == StoreKind::Keyring {
+            return Ok(bytes);
+        }
+        let path = self.file_of(&record.name);
+        if path.exists() {
+            return Err(KeyStoreError::FileThere(path));
+        }
+        let passphrase = ask.ask(&record.name, Purpose::Lock)?;
+        sealed::seal(&bytes, &record.address, &passphrase, self.cost, entropy)
+            .map(Zeroizing::new)
+            .map_err(|error| KeyStoreError::Sealed { path, error })
+    }
+
+    /// Writes what [`Self::seal`] made, and reads it back.
+    fn write(&self, record: &KeyRecord, sealed: &[u8]) -> Result<(), KeyStoreError> {
+        let back = match record.store {
             StoreKind::Keyring => {
+                let name = &record.name;
                 let refused = |error| KeyStoreError::KeyringRefused { name: name.clone(), error };
                 let user = record.address.as_str();
-                self.keyring.write(user, &bytes).map_err(refused)?;
-                let back = self.keyring.read(user).map_err(refused)?;
-                if back.as_deref() != Some(&*bytes) {
-                    return Err(KeyStoreError::NotReadBack(record.store));
-                }
+                self.keyring.write(user, sealed).map_err(refused)?;
+                self.keyring.read(user).map_err(refused)?
             }
             StoreKind::EncryptedFile => {
-                let path = self.file_of(name);
+                let path = self.file_of(&record.name);
                 if path.exists() {
                     return Err(KeyStoreError::FileThere(path));
                 }
-                let passphrase = ask.ask(name, Purpose::Lock)?;
-                let file = sealed::seal(&bytes, &record.address, &passphrase, self.cost, entropy)
-                    .map_err(|error| KeyStoreError::Sealed { path: path.clone(), error })?;
-                write_privately(&path, &file)?;
-                if *self.read_file(record)? != file {
-                    return Err(KeyStoreError::NotReadBack(record.store));
-                }
+                write_privately(&path, sealed)?;
+                Some(self.read_file(record)?)
             }
+        };
+        match back {
+            Some(back) if *back == sealed => Ok(()),
+            _ => Err(KeyStoreError::NotReadBack(record.store)),
         }
-        Ok(())
     }
 
     fn of_keyring(&self, record: &KeyRecord) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
@@ -398,6 +413,30 @@ fn unlocked(record: &KeyRecord) -> Option<KeySecret> {
     let secret = KeySecret::from_bytes(&bytes).ok()?;
     let is_it = *secret.pair().ok()?.address() == record.address;
     is_it.then_some(secret)
+}
+
+fn find_in(keys: Vec<KeyRecord>, name: &KeyName) -> Result<KeyRecord, KeyStoreError> {
+    keys.iter().find(|key| key.name == *name).cloned().ok_or_else(|| KeyStoreError::Unknown {
+        name: name.to_string(),
+        known: keys.into_iter().map(|key| key.name).collect(),
+    })
+}
+
+/// Whether a key of that name and address may join these.
+fn admit(
+    keys: Vec<KeyRecord>,
+    name: &KeyName,
+    address: Option<&Hotkey>,
+) -> Result<(), KeyStoreError> {
+    for KeyRecord { name: taken, address: kept, .. } in keys {
+        if taken == *name {
+            return Err(KeyStoreError::NameTaken { name: taken, address: kept });
+        }
+        if Some(&kept) == address {
+            return Err(KeyStoreError::KeptAlready { name: taken, address: kept });
+        }
+    }
+    Ok(())
 }
 
 fn gone(record: &KeyRecord) -> KeyStoreError {

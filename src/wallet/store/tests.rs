@@ -155,6 +155,22 @@ fn only_the_owner_may_read_the_files_and_others_rights_are_refused() {
 }
 
 #[test]
+fn of_two_that_take_a_name_at_once_one_wins_and_nothing_is_lost() {
+    let home = Home::new();
+    let (one, two) = (secret(), other());
+    let results = std::thread::scope(|scope| {
+        let first = scope.spawn(|| home.keep("a", &one));
+        let second = scope.spawn(|| home.keep("a", &two));
+        [first.join().unwrap(), second.join().unwrap()]
+    });
+    let kept = results.iter().filter_map(|result| result.as_ref().ok()).collect::<Vec<_>>();
+    assert_eq!(kept.len(), 1, "{results:?}");
+    let back = home.read("a", "four random words").unwrap();
+    assert_eq!(back.pair().unwrap().address(), &kept[0].address);
+    assert_eq!(home.stores.list().unwrap().len(), 1);
+}
+
+#[test]
 fn a_removed_key_is_gone_from_disk_and_list() {
     let home = Home::new();
     home.keep("a", &secret()).unwrap();
