@@ -3,9 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use hearth::clock::{Clock, Entropy};
+use hearth::config::PeerConstants;
+use hearth::network::peers::probe::probe;
+use hearth::network::peers::{PeerReach, RelayChoice, RelayServer, RelayState};
+use hearth::swarm::relay::{Relay, RelaySecurity, RelaySetup};
 use serde_json::Value;
 
 const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
@@ -82,6 +88,7 @@ fn nobody_is_asked_before_a_network_is_chosen() {
     assert!(codes.iter().all(|(code, _)| code != "dns" && code != "dns-failed"), "{codes:?}");
     let codes = findings(&hearth(home.path(), &["doctor", "--json", "--network", "practice"]));
     has(&codes, "network", "info");
+    has(&codes, "hotkey", "info");
 }
 
 #[test]
@@ -218,4 +225,42 @@ fn codes_are_explained() {
     assert!(said(&hearth(home.path(), &["explain"])).contains("clock-skew"));
     let all = lines(&hearth(home.path(), &["explain", "--json"]));
     assert!(all.len() > 100 && all.iter().all(|page| page["event"] == "explanation"));
+}
+
+/// A server on this machine whose certificate nobody vouches for.
+async fn own_relay(entropy: &mut Entropy) -> Relay {
+    let here = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let security = RelaySecurity::SelfMade;
+    let setup = RelaySetup { listen: SocketAddr::new(here, 0), public: here, security };
+    Relay::start(setup, entropy).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_nobody_vouches_for_is_not_accepted() {
+    let relay = own_relay(&mut Entropy::seeded(2, "doctor")).await;
+    let home = tempfile::tempdir().unwrap();
+    let (url, path) = (relay.url().to_owned(), home.path().to_owned());
+    let arguments = move || hearth(&path, &["doctor", "--json", "--network", &url]);
+    let codes = findings(&tokio::task::spawn_blocking(arguments).await.unwrap());
+    has(&codes, "tls-failed", "error");
+    has(&codes, "server-unreachable", "error");
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_answers_is_found() {
+    let mut entropy = Entropy::seeded(1, "doctor");
+    let relay = own_relay(&mut entropy).await;
+    let server = RelayServer {
+        url: relay.url().to_owned(),
+        certificate: relay.certificate().map(<[u8]>::to_vec),
+        discovery_port: relay.discovery_port(),
+    };
+    let reach = PeerReach::Internet { port: None, relays: RelayChoice::Listed(vec![server]) };
+    let rules = PeerConstants::default();
+    let limit = std::time::Duration::from_secs(60);
+    let seen = probe(&reach, &rules, &Clock::system(), &mut entropy, limit).await.unwrap();
+    assert_eq!(seen.relay, RelayState::Connected);
+    assert!(seen.relay_url.unwrap().starts_with(relay.url()));
+    relay.stop().await;
 }

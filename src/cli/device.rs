@@ -39,6 +39,21 @@ pub enum Backend {
     Cpu,
 }
 
+/// What is to compute, and how much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compute {
+    /// What.
+    pub backend: Backend,
+    /// Threads, where the processor does; all of them when there is none.
+    pub threads: Option<usize>,
+}
+
+impl From<Backend> for Compute {
+    fn from(backend: Backend) -> Self {
+        Self { backend, threads: None }
+    }
+}
+
 /// An open device, and what the user should know about it.
 #[derive(Debug)]
 pub struct Opened {
@@ -54,13 +69,14 @@ pub struct Opened {
 /// # Errors
 /// [`Failure`] if no device of the kind can be used.
 pub fn open(
-    backend: Backend,
+    compute: impl Into<Compute>,
     folders: &Folders,
     clock: &Clock,
     notice: &mut dyn FnMut(&str),
 ) -> Result<Opened, Failure> {
+    let Compute { backend, threads } = compute.into();
     if backend == Backend::Cpu {
-        return Ok(processor(Vec::new()));
+        return Ok(processor(threads, Vec::new()));
     }
     let mut findings = Vec::new();
     let mut last: Option<Failure> = None;
@@ -93,13 +109,13 @@ pub fn open(
         (_, why) => {
             let why = why.map_or("none found".to_owned(), |failure| failure.line);
             tracing::info!("no GPU: {why}; using the processor");
-            Ok(processor(findings))
+            Ok(processor(threads, findings))
         }
     }
 }
 
-fn processor(findings: Vec<Event>) -> Opened {
-    Opened { device: Arc::new(CpuDevice::new(None)), findings }
+fn processor(threads: Option<usize>, findings: Vec<Event>) -> Opened {
+    Opened { device: Arc::new(CpuDevice::new(threads)), findings }
 }
 
 /// Opens an adapter with the kernels that its verdict allows; tests it if there is none yet.

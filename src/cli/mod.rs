@@ -14,6 +14,7 @@ pub mod man;
 pub mod print;
 pub mod reference;
 pub mod run;
+pub mod setup;
 pub mod signals;
 
 use clap::{Parser, Subcommand};
@@ -22,18 +23,19 @@ pub use exit::{Exit, Failure};
 
 /// Train a large language model together, at home.
 #[derive(Debug, Parser)]
-#[command(name = "hearth", version, about, long_about = LONG_ABOUT, arg_required_else_help = true)]
+#[command(name = "hearth", version, about, long_about = LONG_ABOUT)]
 #[command(after_long_help = reference::after_help())]
 pub struct Arguments {
-    /// What to do.
+    /// What to do; alone, the wizard the first time and the dashboard after that.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 const LONG_ABOUT: &str = "\
 Hearth lets home machines train a large language model together. It is a miner for IOTA, \
 subnet 9 of Bittensor (not the coin of the same name), and independent of the network's operator.
 
+`hearth` alone sets this machine up the first time, and shows the dashboard after that. \
 `hearth demo` shows the whole thing on this machine alone: no network, no key, nothing to set up.";
 
 /// The commands.
@@ -41,6 +43,8 @@ subnet 9 of Bittensor (not the coin of the same name), and independent of the ne
 pub enum Command {
     /// The whole system on this machine: a practice swarm and your miner
     Demo(demo::DemoArguments),
+    /// Set this machine up: devices, a practice run, your key, your limits
+    Setup(setup::SetupArguments),
     /// Mine on a network with the saved settings
     Run(run::RunArguments),
     /// What this machine can compute with: adapters, memory, self-test, what fits
@@ -72,8 +76,10 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Runs the command and returns how the process ends.
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
-    match arguments.command {
+    let Some(command) = arguments.command else { return setup::start() };
+    match command {
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Setup(arguments) => setup::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

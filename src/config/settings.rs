@@ -37,6 +37,8 @@ pub enum Key {
     PassphraseFile,
     /// What computes.
     Backend,
+    /// How many threads of the processor compute.
+    CpuThreads,
     /// A tokenizer file.
     Tokenizer,
     /// Whether a tokenizer may be downloaded from the model hub.
@@ -59,7 +61,7 @@ pub enum Key {
 
 impl Key {
     /// All keys, in the order in which they are explained.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Network,
         Self::Join,
         Self::PayoutAddress,
@@ -68,6 +70,7 @@ impl Key {
         Self::Hotkey,
         Self::PassphraseFile,
         Self::Backend,
+        Self::CpuThreads,
         Self::Tokenizer,
         Self::TokenizerDownload,
         Self::AttestationCommand,
@@ -90,6 +93,7 @@ impl Key {
             Self::Hotkey => "hotkey",
             Self::PassphraseFile => "passphrase_file",
             Self::Backend => "backend",
+            Self::CpuThreads => "cpu_threads",
             Self::Tokenizer => "tokenizer",
             Self::TokenizerDownload => "tokenizer_download",
             Self::AttestationCommand => "attestation_command",
@@ -118,6 +122,7 @@ impl Key {
             Self::Hotkey => "the name of a kept key (hearth keys list)",
             Self::PassphraseFile => "a file whose one line is the passphrase",
             Self::Backend => "auto, wgpu or cpu",
+            Self::CpuThreads => "a number from 1 to 1024; all threads where nothing is said",
             Self::Tokenizer => "a tokenizer.json",
             Self::AttestationCommand => "a program and its arguments, as a list",
             Self::PeerPort => "a UDP port, 0 for any",

@@ -106,6 +106,10 @@ impl Key {
                 true => Ok(as_text()),
                 false => Err("there is no such backend".into()),
             },
+            Self::CpuThreads => match trimmed.parse::<u16>() {
+                Ok(threads @ 1..=1024) => Ok(toml::Value::Integer(threads.into())),
+                _ => Err("that is no number of threads".into()),
+            },
             Self::PeerPort => trimmed
                 .parse::<u16>()
                 .map(|port| toml::Value::Integer(port.into()))
@@ -221,6 +225,7 @@ mod tests {
             (Key::Hotkey, "../hot"),
             (Key::PassphraseFile, ""),
             (Key::Backend, "abacus"),
+            (Key::CpuThreads, "0"),
             (Key::PeerPort, "70000"),
             (Key::Relays, "nowhere"),
             (Key::Relays, "[1]"),

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -87,8 +87,13 @@ pub fn to_stderr() {
         .try_init();
 }
 
-/// Logs to a ring that the screen shows.
+/// Logs to a ring that the screen shows. A second screen of the same process shows the same ring.
 pub fn to_ring() -> Ring {
+    static RING: OnceLock<Ring> = OnceLock::new();
+    RING.get_or_init(start_ring).clone()
+}
+
+fn start_ring() -> Ring {
     let ring = Ring::default();
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter())

@@ -8,6 +8,7 @@ mod terminal;
 pub mod text;
 pub mod theme;
 pub mod view;
+pub mod wizard;
 
 use std::time::Duration;
 

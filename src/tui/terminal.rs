@@ -5,9 +5,10 @@ use std::io::{self, Stdout};
 use std::sync::Once;
 
 use crossterm::cursor::Show;
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::execute;
 use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -26,9 +27,21 @@ impl Screen {
             restore();
             return Err(error);
         }
+        // Old consoles cannot; there a paste arrives as keys.
+        let _ = execute!(io::stdout(), EnableBracketedPaste);
         let terminal =
             Terminal::new(CrosstermBackend::new(io::stdout())).inspect_err(|_| restore())?;
         Ok(Self { terminal })
+    }
+}
+
+impl Screen {
+    /// Lets the next draw paint every cell: somebody else may have written over the picture. The
+    /// toolkit's own way asks the terminal where its cursor is, which not every terminal answers.
+    pub(super) fn repaint(&mut self) -> io::Result<()> {
+        execute!(io::stdout(), Clear(ClearType::All))?;
+        self.terminal.swap_buffers();
+        Ok(())
     }
 }
 
@@ -42,6 +55,7 @@ impl Drop for Screen {
 pub(crate) fn restore() {
     // Nothing can be done about a terminal that is gone.
     let _ = disable_raw_mode();
+    let _ = execute!(io::stdout(), DisableBracketedPaste);
     let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
 }
 

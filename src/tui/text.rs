@@ -13,6 +13,14 @@ pub fn too_small(width: u16, height: u16) -> String {
     )
 }
 
+/// The same, in the wizard.
+pub fn too_small_for_setup(width: u16, height: u16) -> String {
+    format!(
+        "Hearth needs a window of 80 x 24; this one is {width} x {height}. Make it larger, or run \
+         hearth setup --non-interactive. Nothing is lost meanwhile."
+    )
+}
+
 /// Titles of the panes.
 pub const LOSS: &str = " Loss (lower is better) ";
 /// See [`LOSS`].

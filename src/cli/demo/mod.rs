@@ -4,7 +4,7 @@
 pub(super) mod arguments;
 pub(super) mod drive;
 pub mod face;
-mod folder;
+pub(in crate::cli) mod folder;
 mod newcomer;
 pub(super) mod session;
 mod tally;

@@ -126,7 +126,7 @@ fn judge_fit(name: &str, fit: Option<&Fit>) -> Judgement {
             "Close other programs, or use a machine with more memory. The practice swarm runs all the same.",
         );
     }
-    Judgement::fine(format!("{name} fits {}.", fit.words()))
+    Judgement::fine(format!("What fits on {name}: {}.", fit.words()))
 }
 
 /// Whether the driver's files are in order.

@@ -45,6 +45,9 @@ fn judge_keyring(state: &StoreState, holds_keys: bool, ssh: bool) -> Judgement {
 
 /// Whether there is a key that can sign.
 pub(super) fn hotkey(scope: &Scope) -> Judgement {
+    if scope.practises() {
+        return Judgement::fine("The practice swarm needs no hotkey of yours.");
+    }
     match source_of(&scope.usable_settings()) {
         Ok(HotkeySource::File(path)) => of_file(&path),
         Ok(HotkeySource::Stored(name)) => {
@@ -101,6 +104,9 @@ fn of_file(path: &Path) -> Judgement {
 
 /// Whether anybody is paid for the work.
 pub(super) fn payout(scope: &Scope) -> Judgement {
+    if scope.practises() {
+        return Judgement::fine("The practice swarm pays nobody, so no address is needed.");
+    }
     let settings = scope.usable_settings();
     if let Ok(Some(way)) = settings.get::<JoinWay>(Key::Join)
         && way.value == JoinWay::Metagraph

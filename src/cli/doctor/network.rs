@@ -97,21 +97,14 @@ pub(super) fn whom(scope: &Scope) -> Judgement {
                 "`hearth doctor --network mainnet` asks the servers of the network that pays, and the relays.",
             )
         }
-        (None, Asking::Network) => {
-            let practice = scope.usable_settings();
-            let practice =
-                practice.text(Key::Network).is_some_and(|name| name.value.trim() == "practice");
-            match practice {
-                true => {
-                    Judgement::fine("The network is the practice swarm, on this machine alone.")
-                }
-                false => Judgement::note(
-                    "not-checked",
-                    "The settings do not say which network to ask.",
-                    "Correct the settings first: `hearth config check`.",
-                ),
-            }
-        }
+        (None, Asking::Network) => match scope.practises() {
+            true => Judgement::fine("The network is the practice swarm, on this machine alone."),
+            false => Judgement::note(
+                "not-checked",
+                "The settings do not say which network to ask.",
+                "Correct the settings first: `hearth config check`.",
+            ),
+        },
     }
 }
 

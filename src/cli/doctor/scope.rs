@@ -83,6 +83,13 @@ impl Scope {
         self.settings.as_ref().is_ok_and(chosen)
     }
 
+    /// Whether the chosen network is the practice swarm, which needs no key and pays nobody.
+    pub(super) fn practises(&self) -> bool {
+        let settings = self.settings.as_ref().ok();
+        let network = settings.and_then(|settings| settings.text(Key::Network));
+        network.is_some_and(|name| name.value.trim() == "practice")
+    }
+
     /// The settings, or none where the file is broken.
     pub(super) fn usable_settings(&self) -> Settings {
         self.settings.as_ref().cloned().unwrap_or_default()

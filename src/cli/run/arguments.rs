@@ -1,10 +1,11 @@
 //! The command line of `hearth run`, laid over the saved settings and checked before anything starts.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::device::Backend;
+use crate::cli::device::{Backend, Compute};
 use crate::cli::{Exit, Failure};
 use crate::config::Constants;
 use crate::config::network::{Hosts, NetworkChoice};
@@ -50,6 +51,9 @@ pub struct RunArguments {
     /// What computes: auto, wgpu or cpu [default: auto]
     #[arg(long, value_name = "BACKEND")]
     pub backend: Option<String>,
+    /// Threads of the processor that compute, where it does [default: all]
+    #[arg(long, value_name = "N")]
+    pub cpu_threads: Option<usize>,
     /// The run's tokenizer.json, where this machine does not have it
     #[arg(long, value_name = "FILE")]
     pub tokenizer: Option<PathBuf>,
@@ -77,6 +81,7 @@ impl RunArguments {
             (Key::Hotkey, self.hotkey.clone()),
             (Key::PassphraseFile, path(&self.passphrase_file)),
             (Key::Backend, self.backend.clone()),
+            (Key::CpuThreads, self.cpu_threads.map(|threads| threads.to_string())),
             (Key::Tokenizer, path(&self.tokenizer)),
             (Key::PeerPort, self.peer_port.map(|port| port.to_string())),
         ]
@@ -129,8 +134,8 @@ pub struct RunPlan {
     pub joining: Joining,
     /// Whether unpaid work was agreed to.
     pub consent: Consent,
-    /// What computes.
-    pub backend: Backend,
+    /// What computes, and how much of it.
+    pub compute: Compute,
     /// A tokenizer of the user's.
     pub tokenizer: Option<PathBuf>,
     /// Whether the model hub may be asked.
@@ -173,7 +178,7 @@ impl RunPlan {
             hotkey,
             joining,
             consent,
-            backend: backend(settings)?,
+            compute: compute(settings)?,
             tokenizer: settings.text(Key::Tokenizer).map(|path| PathBuf::from(&path.value)),
             tokenizer_download: settings.is_on(Key::TokenizerDownload).map_err(wrong)?,
             attestation: provider
@@ -254,7 +259,16 @@ fn joining(settings: &Settings, hotkey: &HotkeySource) -> Result<Joining, Failur
     }
 }
 
-pub(super) fn backend(settings: &Settings) -> Result<Backend, Failure> {
+/// What computes.
+pub(in crate::cli) fn compute(settings: &Settings) -> Result<Compute, Failure> {
+    let threads = settings.get::<NonZero<u16>>(Key::CpuThreads).map_err(wrong)?;
+    Ok(Compute {
+        backend: backend(settings)?,
+        threads: threads.map(|given| usize::from(given.value.get())),
+    })
+}
+
+fn backend(settings: &Settings) -> Result<Backend, Failure> {
     use clap::ValueEnum as _;
     let Some(given) = settings.text(Key::Backend) else { return Ok(Backend::Auto) };
     Backend::from_str(&given.value, true)

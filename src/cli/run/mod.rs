@@ -10,7 +10,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 pub use arguments::{Consent, HotkeySource, Relays, RunArguments, RunPlan};
-pub(super) use arguments::{hosts, hotkey, relays};
+pub(super) use arguments::{compute, hosts, hotkey, relays};
 pub use mine::hub_of;
 pub use privacy::{PrivacyArguments, run as run_privacy};
 
@@ -30,8 +30,8 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let settings = settings(arguments, &folders)?;
     if arguments::network(&settings)? == NetworkChoice::Practice {
-        let backend = arguments::backend(&settings)?;
-        return practice::run(arguments, backend, &folders, style, log);
+        let compute = compute(&settings)?;
+        return practice::run(arguments, compute, &folders, style, log);
     }
     let plan = RunPlan::new(&settings)?;
     let key = key::open(&plan.hotkey, &settings, &folders)?;
@@ -43,7 +43,7 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(exit_of_lock(&error), error))?;
     prepare(&folders.data).map_err(|error| Failure::of_folder(&error))?;
     let clock = Clock::system();
-    let opened = device::open(plan.backend, &folders, &clock, &mut face::notice)?;
+    let opened = device::open(plan.compute, &folders, &clock, &mut face::notice)?;
     face::tell(style, &opened.findings, &clock)?;
     let device = opened.device;
     let runtime = super::runtime()?;

@@ -53,7 +53,7 @@ struct Kept {
 /// Runs the swarm until it is stopped.
 pub(super) fn run(
     arguments: &RunArguments,
-    backend: device::Backend,
+    compute: device::Compute,
     folders: &Folders,
     style: Option<Style>,
     log: Option<Ring>,
@@ -61,7 +61,7 @@ pub(super) fn run(
     let kept = Kept::open(folders, arguments.preset.as_deref(), &mut Entropy::system())?;
     let plan = kept.plan()?;
     let clock = Clock::system();
-    let opened = device::open(backend, folders, &clock, &mut face::notice)?;
+    let opened = device::open(compute, folders, &clock, &mut face::notice)?;
     face::tell(style, &opened.findings, &clock)?;
     let demo = Demo {
         seed: kept.notes.seed,

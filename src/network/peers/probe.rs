@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use iroh::Watcher as _;
 use iroh::endpoint::RelayStatus;
+use iroh::{Endpoint, Watcher as _};
 
 use super::paths::is_public;
 use super::{
@@ -13,6 +13,10 @@ use super::{
 use crate::clock::{Clock, Entropy};
 use crate::config::constants::PeerConstants;
 use crate::protocol::ids::NodeId;
+
+/// A relay that is connected says within this time how this machine looks from outside, unless UDP does
+/// not get through.
+const ADDRESS: Duration = Duration::from_secs(3);
 
 /// What was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,20 +55,11 @@ pub async fn probe(
         PeerReach::Internet { relays, .. } => *relays != RelayChoice::None,
     };
     if has_relay {
-        let (mut moved, mut changed) = (endpoint.watch_addr(), endpoint.home_relay_status());
-        let known = async {
-            while !matches!(look(), (true, true, _)) {
-                let more = tokio::select! {
-                    updated = moved.updated() => updated.is_ok(),
-                    updated = changed.updated() => updated.is_ok(),
-                };
-                if !more {
-                    return;
-                }
-            }
-        };
         // What is not known by then stays unknown; the verdict says so.
-        let _ = clock.timeout(limit, known).await;
+        until(&endpoint, clock, limit, || look().1).await;
+        if look().1 {
+            until(&endpoint, clock, limit.min(ADDRESS), || look().0).await;
+        }
     }
     let (public_address, connected, relay_url) = look();
     let relay = match (has_relay, connected) {
@@ -81,6 +76,29 @@ pub async fn probe(
     };
     endpoint.close().await;
     Ok(Probed { relay, relay_url: relay_url.filter(|_| connected), reachability: facts.judge() })
+}
+
+/// Waits until `known` is true, at most for `limit`.
+async fn until(
+    endpoint: &Endpoint,
+    clock: &Clock,
+    limit: Duration,
+    mut known: impl FnMut() -> bool,
+) {
+    let (mut moved, mut changed) = (endpoint.watch_addr(), endpoint.home_relay_status());
+    let wait = async {
+        while !known() {
+            let more = tokio::select! {
+                updated = moved.updated() => updated.is_ok(),
+                updated = changed.updated() => updated.is_ok(),
+            };
+            if !more {
+                return;
+            }
+        }
+    };
+    // The caller looks again at what is known.
+    let _ = clock.timeout(limit, wait).await;
 }
 
 #[cfg(test)]

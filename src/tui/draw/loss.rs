@@ -14,7 +14,7 @@ use super::pane;
 /// The loss of a single activation jumps; the curve is the mean of so many.
 const WINDOW: usize = 8;
 
-pub(super) fn loss(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+pub(in crate::tui) fn loss(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let block = pane(text::LOSS, theme);
     let curve = smoothed(&points(view));
     let Some(&(last_x, last)) = curve.last() else {

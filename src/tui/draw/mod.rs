@@ -16,6 +16,9 @@ use super::text;
 use super::theme::Theme;
 use super::view::View;
 
+pub(in crate::tui) use loss::loss;
+pub(in crate::tui) use stages::stages;
+
 /// Draws everything.
 pub fn draw(frame: &mut Frame<'_>, view: &View, theme: &Theme) {
     let area = frame.area();
@@ -41,8 +44,8 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, theme: &Theme) {
 
     status::head(frame, head, view, theme);
     status::status(frame, status, view, theme);
-    loss::loss(frame, left, view, theme);
-    stages::stages(frame, right, view, theme);
+    loss(frame, left, view, theme);
+    stages(frame, right, view, theme);
     speed::speed(frame, speed, view, theme);
     self::log(frame, log, view, theme);
     footer(frame, foot, view, theme);
@@ -50,7 +53,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, theme: &Theme) {
 }
 
 /// The frame of a pane.
-fn pane(title: &'static str, theme: &Theme) -> Block<'static> {
+pub(in crate::tui) fn pane(title: &'static str, theme: &Theme) -> Block<'static> {
     Block::bordered()
         .border_type(BorderType::Rounded)
         .border_style(theme.dim())

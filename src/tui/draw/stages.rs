@@ -11,7 +11,7 @@ use super::super::view::View;
 use super::pane;
 use crate::swarm::{StageView, SwarmSnapshot};
 
-pub(super) fn stages(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+pub(in crate::tui) fn stages(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let block = pane(text::STAGES, theme);
     let width = usize::from(block.inner(area).width);
     let height = usize::from(block.inner(area).height);

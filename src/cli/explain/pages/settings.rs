@@ -115,4 +115,20 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Nothing, if any stage will do. Else `hearth config set tokenizer FILE`, or set \
          tokenizer_download to true.",
     ),
+    page(
+        "setup-hotkey",
+        "Setup found the hotkey",
+        "`hearth setup --non-interactive` proved that there is a hotkey to mine with, or made one.",
+        "It says which, and where it is kept.",
+        "Nothing. A key that was made has no backup yet: `hearth keys export` or \
+         `hearth keys show --secret` at a terminal gives you one.",
+    ),
+    page(
+        "setup-saved",
+        "Setup saved the answers",
+        "Flags, environment variables and settings were checked together and written to the \
+         settings file.",
+        "From now on they hold without flags.",
+        "`hearth run` mines with them; `hearth config show` shows them.",
+    ),
 ];

@@ -1,0 +1,95 @@
+//! The wizard's answers and the settings file: from one to the other and back.
+
+use std::path::Path;
+
+use crate::config::edit::{self, EditError};
+use crate::config::settings::{Key, Settings, SettingsError};
+use crate::tui::wizard::Choices;
+use crate::tui::wizard::request::Payout;
+
+/// What is set, as the wizard's answers.
+pub(super) fn choices(settings: &Settings) -> Result<Choices, SettingsError> {
+    let usual = Choices::default();
+    let text = |key: Key, usual: String| {
+        settings.text(key).map_or(usual, |given| given.value.trim().to_owned())
+    };
+    let payout = match settings.text(Key::PayoutAddress) {
+        Some(address) => Payout::Address(address.value.trim().to_owned()),
+        None if settings.is_on(Key::AcceptUnpaid)? => Payout::Later,
+        None => Payout::Undecided,
+    };
+    Ok(Choices {
+        network: text(Key::Network, usual.network),
+        join: text(Key::Join, usual.join),
+        backend: text(Key::Backend, usual.backend).to_lowercase(),
+        cpu_threads: settings.get::<usize>(Key::CpuThreads)?.map(|given| given.value),
+        payout,
+    })
+}
+
+/// Writes the answers into the settings file; everything else in it stays. `hotkey` is the name of
+/// the key that was made or imported here.
+pub(super) fn save(path: &Path, choices: &Choices, hotkey: Option<&str>) -> Result<(), EditError> {
+    let (address, unpaid) = match &choices.payout {
+        Payout::Address(address) => (Some(address.clone()), None),
+        Payout::Later => (None, Some("true".to_owned())),
+        Payout::Undecided => (None, None),
+    };
+    let mut changes = vec![
+        (Key::Network, Some(choices.network.clone())),
+        (Key::Join, Some(choices.join.clone())),
+        (Key::Backend, Some(choices.backend.clone())),
+        (Key::CpuThreads, choices.cpu_threads.map(|threads| threads.to_string())),
+        (Key::PayoutAddress, address),
+        (Key::AcceptUnpaid, unpaid),
+    ];
+    if let Some(hotkey) = hotkey {
+        changes.push((Key::Hotkey, Some(hotkey.to_owned())));
+        // The key that was chosen last is the one that is meant.
+        changes.push((Key::HotkeyFile, None));
+    }
+    edit::set(path, &changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::settings::FILE_NAME;
+
+    const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+
+    #[test]
+    fn answers_are_written_and_read_back_beside_what_was_there() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(FILE_NAME);
+        std::fs::write(&path, "# mine\npeer_port = 4000\nhotkey_file = \"hot\"\n").unwrap();
+        let read = || Settings::read(None, home.path(), |_| None, vec![]).unwrap();
+        for payout in [Payout::Address(ALICE.into()), Payout::Later, Payout::Undecided] {
+            let given = Choices {
+                network: "testnet".into(),
+                join: "metagraph".into(),
+                backend: "cpu".into(),
+                cpu_threads: Some(2),
+                payout,
+            };
+            save(&path, &given, None).unwrap();
+            assert_eq!(choices(&read()).unwrap(), given);
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("# mine") && text.contains("peer_port = 4000"), "{text}");
+        assert!(text.contains("hotkey_file"), "{text}");
+        save(&path, &Choices::default(), Some("rig")).unwrap();
+        assert_eq!(choices(&read()).unwrap(), Choices::default());
+        assert_eq!(read().text(Key::Hotkey).unwrap().value, "rig");
+        assert_eq!(read().text(Key::HotkeyFile), None);
+    }
+
+    #[test]
+    fn a_broken_file_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(FILE_NAME);
+        std::fs::write(&path, "network = ").unwrap();
+        assert!(save(&path, &Choices::default(), None).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "network = ");
+    }
+}
