@@ -435,6 +435,9 @@ fn every_answer_is_a_flag() {
     refused(&with(&["--network", "moon"]), 3, &["moon", "mainnet"]);
     refused(&with(&["--cpu-threads", "0", "--accept-unpaid"]), 3, &["cpu_threads"]);
     assert!(!home.path().join("config/config.toml").exists());
+    let practice = tempfile::tempdir().unwrap();
+    let flags = ["setup", "--non-interactive", "--network", "practice"];
+    assert_eq!(hearth(practice.path(), &flags).status.code(), Some(0), "it needs no key");
 
     let passphrase = home.path().join("passphrase");
     std::fs::write(&passphrase, "correct horse battery\n").unwrap();

@@ -265,7 +265,10 @@ pub fn row_advice(row: Row) -> &'static str {
             "How many of the processor's threads compute, where the processor does. Fewer leave room \
              for other programs."
         }
-        Row::Network => "mainnet is the one that pays. testnet is the operator's, for tests.",
+        Row::Network => {
+            "mainnet is the one that pays. testnet is the operator's, for tests. practice is a swarm \
+             inside this machine, which needs no key and goes on where it stopped."
+        }
         Row::Server => "Where the orchestrator of a swarm that somebody hosts answers.",
         Row::Join => {
             "pool needs no registration on the chain and pays your payout address. metagraph is for a \
@@ -277,7 +280,8 @@ pub fn row_advice(row: Row) -> &'static str {
 /// The names of the backends, longer than in the settings.
 pub const BACKEND_WORDS: [&str; 3] = ["auto", "wgpu (a GPU)", "cpu (the processor)"];
 /// The names of the networks; the last is any other.
-pub const NETWORK_WORDS: [&str; 3] = ["mainnet", "testnet", "another server"];
+pub const NETWORK_WORDS: [&str; 4] =
+    ["mainnet", "testnet", "practice (this machine alone)", "another server"];
 
 /// How many threads compute.
 pub fn threads(threads: Option<usize>, cores: usize) -> String {
