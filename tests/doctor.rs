@@ -227,13 +227,30 @@ fn codes_are_explained() {
     assert!(all.len() > 100 && all.iter().all(|page| page["event"] == "explanation"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_relay_that_answers_is_found() {
+/// A server on this machine whose certificate nobody vouches for.
+async fn own_relay(entropy: &mut Entropy) -> Relay {
     let here = IpAddr::from(Ipv4Addr::LOCALHOST);
     let security = RelaySecurity::SelfMade;
     let setup = RelaySetup { listen: SocketAddr::new(here, 0), public: here, security };
+    Relay::start(setup, entropy).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_nobody_vouches_for_is_not_accepted() {
+    let relay = own_relay(&mut Entropy::seeded(2, "doctor")).await;
+    let home = tempfile::tempdir().unwrap();
+    let (url, path) = (relay.url().to_owned(), home.path().to_owned());
+    let arguments = move || hearth(&path, &["doctor", "--json", "--network", &url]);
+    let codes = findings(&tokio::task::spawn_blocking(arguments).await.unwrap());
+    has(&codes, "tls-failed", "error");
+    has(&codes, "server-unreachable", "error");
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_answers_is_found() {
     let mut entropy = Entropy::seeded(1, "doctor");
-    let relay = Relay::start(setup, &mut entropy).await.unwrap();
+    let relay = own_relay(&mut entropy).await;
     let server = RelayServer {
         url: relay.url().to_owned(),
         certificate: relay.certificate().map(<[u8]>::to_vec),

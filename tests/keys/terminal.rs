@@ -186,3 +186,45 @@ fn a_coldkey_made_here_leaves_only_its_address() {
     terminal.press("n\r");
     assert_eq!(terminal.ended(), 1, "{}", terminal.text());
 }
+
+#[test]
+fn a_coldkey_goes_encrypted_into_a_bittensor_wallet_if_wanted() {
+    let home = Home::new();
+    let wallets = home.path().join("wallets");
+    let folder = wallets.display().to_string();
+    let new = ["keys", "new", "--payout", "--name", "pay", "--wallet-folder", &folder];
+    let mut terminal = start(&home, &new);
+    pass_the_quiz(&mut terminal);
+    for question in ["New passphrase for the coldkey", "same again"] {
+        terminal.wait_for(question, |text| text.contains(question));
+        terminal.press(&format!("{PASSPHRASE}\r"));
+    }
+    terminal.wait_for("the address", |text| text.contains("payout_address"));
+    assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+    let wallet = wallets.join("pay");
+    assert!(std::fs::read(wallet.join("coldkey")).unwrap().starts_with(b"$NACL"));
+    let public = std::fs::read_to_string(wallet.join("coldkeypub.txt")).unwrap();
+    let public: serde_json::Value = serde_json::from_str(&public).unwrap();
+    let saved = std::fs::read_to_string(home.path().join("config").join("config.toml")).unwrap();
+    assert!(saved.contains(public["ss58Address"].as_str().unwrap()), "{saved}");
+    // Once more in the same place is refused before any words are shown.
+    let mut terminal = start(&home, &[&new[..], &["--yes"]].concat());
+    assert_eq!(terminal.ended(), 2, "{}", terminal.text());
+    assert!(terminal.text().contains("exists already"), "{}", terminal.text());
+}
+
+#[test]
+fn leaving_a_hidden_question_keeps_nothing_and_gives_the_terminal_back() {
+    let home = Home::new();
+    let import = ["keys", "import", "--store", "file"];
+    for key in ["\u{3}", "\u{1b}"] {
+        let mut terminal = start(&home, &import);
+        terminal.wait_for("the question", |text| text.contains("not shown as you type"));
+        terminal.press("bottom drive ");
+        terminal.press(key);
+        assert_eq!(terminal.ended(), 1, "{}", terminal.text());
+        assert!(terminal.text().contains("nothing was kept"), "{}", terminal.text());
+        assert!(!terminal.text().contains("bottom"), "{}", terminal.text());
+    }
+    assert_eq!(home.done(&["keys", "list"]), "");
+}

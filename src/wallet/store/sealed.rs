@@ -257,6 +257,23 @@ mod tests {
         }
     }
 
+    /// Made once: each takes an Argon2id run.
+    static SEALED: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(sealed);
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, at in 0_usize..400, byte: u8) {
+            let _ = check(&bytes);
+            let mut file = SEALED.clone();
+            let at = at % file.len();
+            file[at] = byte;
+            // Whatever one byte does, the address is that of the line that will be authenticated.
+            if let Ok(told) = super::address(&file) {
+                proptest::prop_assert!(String::from_utf8_lossy(&file).contains(told.as_str()));
+            }
+        }
+    }
+
     #[test]
     fn absurd_costs_and_other_versions_are_refused_before_any_memory_is_taken() {
         let text = String::from_utf8(sealed()).unwrap();
