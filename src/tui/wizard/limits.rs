@@ -122,12 +122,8 @@ impl Limits {
             KeyCode::Down | KeyCode::Tab => self.move_by(1),
             KeyCode::Left => self.turn(-1),
             KeyCode::Right => self.turn(1),
-            _ if self.row == Row::Server => {
-                if self.server.press(key) {
-                    return self.changed();
-                }
-            }
-            KeyCode::Char(' ') => self.turn(1),
+            _ if self.row == Row::Server && self.server.press(key) => return self.changed(),
+            KeyCode::Char(' ') if self.row != Row::Server => self.turn(1),
             _ => {}
         }
         Turn::stay()

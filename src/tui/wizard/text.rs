@@ -180,6 +180,11 @@ pub fn pay_way(way: PayWay) -> (&'static str, &'static str) {
     }
 }
 
+/// Where a new key goes.
+pub fn kept_in(store: &str) -> String {
+    format!("A new key is kept in {store}")
+}
+
 /// Said on every screen about payouts.
 pub const NEVER_ASKED: &str =
     "Hearth never asks for the secret of a coldkey you have. If anything does, refuse.";
@@ -236,7 +241,11 @@ pub fn prompt(step: &Step) -> String {
         },
         Step::Address { .. } => "Begins with 5, 48 characters in all:".into(),
         Step::ColdkeyFile { form, .. } => match form.first() {
-            None => "A password for a file that btcli can read, or Enter for no file:".into(),
+            None => {
+                "A password for a file that btcli can read, in ~/.bittensor/wallets; or Enter for no \
+                 file:"
+                    .into()
+            },
             Some(_) => "The same once more:".into(),
         },
         _ => String::new(),
