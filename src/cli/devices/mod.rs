@@ -15,9 +15,10 @@ use clap::Args;
 use super::device::test;
 use super::{Exit, Failure};
 use crate::clock::Clock;
-use crate::compute::DeviceKind;
-use crate::compute::selftest::Progress;
+use crate::compute::cpu::CpuDevice;
+use crate::compute::selftest::{self, Progress, Thoroughness};
 use crate::compute::wgpu::{AdapterChoice, WgpuDevice, adapters};
+use crate::compute::{Device, DeviceInfo, DeviceKind};
 use crate::config::folders::Folders;
 
 pub use fit::Fit;
@@ -27,7 +28,7 @@ pub use verdicts::Verdict;
 /// What this machine can compute with.
 #[derive(Clone, Debug, Default, Args)]
 pub struct DevicesArguments {
-    /// Test the kernels of every adapter now, whatever is known of them
+    /// Test the kernels of the processor and every adapter now, whatever is known of them
     #[arg(long)]
     pub test: bool,
     /// One JSON object a line
@@ -57,10 +58,11 @@ pub fn run(arguments: &DevicesArguments) -> Result<Exit, Failure> {
     }
 }
 
-/// Tests every adapter that can be used; how far it is goes to standard error.
+/// Tests the processor and every adapter that can be used; how far it is goes to standard error.
 fn test_all(folders: &Folders) -> Result<(), Failure> {
     let clock = Clock::system();
     let mut shown = ProgressLine::new();
+    test_processor(&mut shown)?;
     let mut tested = 0;
     let reports = adapters();
     for (place, report) in reports.iter().enumerate().filter(|(_, r)| r.refusal.is_none()) {
@@ -81,6 +83,28 @@ fn test_all(folders: &Folders) -> Result<(), Failure> {
         return Err(Failure::new(Exit::NoDevice, "no adapter could be opened; see above"));
     }
     Ok(())
+}
+
+/// Tests the processor's kernels, which follow what instructions it has. There is nothing to replace
+/// them with, so the verdict is not kept.
+fn test_processor(shown: &mut ProgressLine) -> Result<(), Failure> {
+    let device = CpuDevice::new(None);
+    let DeviceInfo { kind, name, .. } = device.info();
+    let report = selftest::run(&device, Thoroughness::of(*kind), &mut |progress| {
+        shown.show(name, progress);
+        ControlFlow::Continue(())
+    });
+    shown.end();
+    match report.refusal() {
+        Some(why) => {
+            let line = format!("{name} cannot be used: {why}. Test its memory and cooling");
+            Err(Failure::new(Exit::NoDevice, line).coded("kernel-failed"))
+        }
+        None => {
+            eprintln!("{name}: passed, {} cases", report.done);
+            Ok(())
+        }
+    }
 }
 
 /// Tests the adapter at a place of the survey's list and keeps the verdict. `watch` is told before

@@ -128,7 +128,11 @@ impl Verdict {
             return format!("failed: {why}");
         }
         let tested = self.kinds.len() - self.with_outcome(Outcome::Untested).count();
-        let rest = if self.complete { "" } else { ", cut short by the time limit" };
+        let rest = if self.complete {
+            ""
+        } else {
+            ", each at least once; the time limit cut the rest short"
+        };
         match self.with_outcome(Outcome::Replaced).count() {
             0 => format!("passed, {tested} kernels on {} cases{rest}", self.cases),
             n => format!("passed with {n} of {tested} kernels in a slower form{rest}"),
