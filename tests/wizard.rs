@@ -352,6 +352,43 @@ fn a_coldkey_is_made_here_and_forgotten() {
 }
 
 #[test]
+fn the_end_of_the_wizard_is_the_beginning_of_mining() {
+    let home = tempfile::tempdir().unwrap();
+    let arguments = [
+        "setup",
+        "--backend",
+        "cpu",
+        "--practice-preset",
+        "nano",
+        "--network",
+        "practice",
+        "--cpu-threads",
+        "1",
+    ];
+    let mut terminal = open(home.path(), SIZES[0], &arguments);
+    wait_screen(&terminal, "This machine");
+    terminal.press(ENTER);
+    wait_screen(&terminal, "See it work");
+    terminal.press(ENTER);
+    wait(&terminal, "Your hotkey");
+    mark(&mut terminal, "Decide later");
+    terminal.press(ENTER);
+    wait(&terminal, "Who is paid");
+    mark(&mut terminal, "Decide later");
+    terminal.press(ENTER);
+    wait(&terminal, "practice (this machine alone)");
+    wait(&terminal, "1 of ");
+    terminal.press(ENTER);
+    wait(&terminal, "Enter starts mining");
+    terminal.press(ENTER);
+    wait(&terminal, "your miner m0");
+    terminal.press("q");
+    leaves_in_order(&mut terminal);
+    let config = std::fs::read_to_string(home.path().join("config/config.toml")).unwrap();
+    assert!(config.contains("cpu_threads = 1") && config.contains("practice"), "{config}");
+}
+
+#[test]
 fn without_colours_no_colour_is_written() {
     let home = tempfile::tempdir().unwrap();
     let variables = [
@@ -435,6 +472,9 @@ fn every_answer_is_a_flag() {
     refused(&with(&["--network", "moon"]), 3, &["moon", "mainnet"]);
     refused(&with(&["--cpu-threads", "0", "--accept-unpaid"]), 3, &["cpu_threads"]);
     assert!(!home.path().join("config/config.toml").exists());
+    let practice = tempfile::tempdir().unwrap();
+    let flags = ["setup", "--non-interactive", "--network", "practice"];
+    assert_eq!(hearth(practice.path(), &flags).status.code(), Some(0), "it needs no key");
 
     let passphrase = home.path().join("passphrase");
     std::fs::write(&passphrase, "correct horse battery\n").unwrap();

@@ -201,7 +201,7 @@ impl RunPlan {
 }
 
 /// Which network; the live one where nobody says anything.
-pub(super) fn network(settings: &Settings) -> Result<NetworkChoice, Failure> {
+pub(in crate::cli) fn network(settings: &Settings) -> Result<NetworkChoice, Failure> {
     let network = settings.get::<NetworkChoice>(Key::Network).map_err(wrong)?;
     Ok(network.map_or(NetworkChoice::Mainnet, |given| given.value))
 }

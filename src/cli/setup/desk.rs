@@ -4,7 +4,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::kept::Unfinished;
-use super::keys::{Keys, address_verdict};
+use super::keys::{Keys, address_verdict, sentence};
 use super::practice::{PracticeSwarm, Recipe};
 use super::{machine, save};
 use crate::cli::device::Compute;
@@ -77,7 +77,8 @@ impl Desk {
                 self.with_keys(move |keys| keys.make_coldkey(&words, password.as_ref()));
             }
             Request::JudgeNetwork(text) => {
-                let problem = text.parse::<NetworkChoice>().err().map(|error| error.to_string());
+                let problem = text.parse::<NetworkChoice>().err();
+                let problem = problem.map(|error| sentence(&error.to_string()));
                 self.tell(Answer::Network { text, problem });
             }
             Request::Remember(remembered) => self.remember(*remembered),
@@ -92,6 +93,11 @@ impl Desk {
                 });
             }
         }
+    }
+
+    /// Whether the practice swarm has still to end.
+    pub(super) fn is_practising(&self) -> bool {
+        self.practice().as_ref().is_some_and(|swarm| !swarm.has_ended())
     }
 
     /// Lets everything finish in order: the practice swarm gives its folder back.

@@ -118,6 +118,9 @@ fn show(
         signals::watch()
     };
     let ended = wizard::run(&mut state, &|request| desk.ask(request), &answers, &stop);
+    if desk.is_practising() {
+        println!("The practice swarm finishes what it has in hand …");
+    }
     desk.close();
     runtime.shutdown_background();
     ended.map_err(|error| Failure::new(Exit::Failed, error))

@@ -10,11 +10,12 @@ use super::{read_settings, save, settings_path};
 use crate::cli::doctor::{self, Asking, Scope};
 use crate::cli::keys::{Passphrases, refused};
 use crate::cli::print::{Printer, Style};
-use crate::cli::run::{Consent, HotkeySource, RunPlan};
+use crate::cli::run::{Consent, HotkeySource, RunPlan, network};
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, Entropy};
 use crate::config::edit::{self, EditError};
 use crate::config::folders::Folders;
+use crate::config::network::NetworkChoice;
 use crate::config::settings::{Key, Settings};
 use crate::telemetry::{Event, Severity, logs};
 use crate::wallet::bittensor::read_hotkey;
@@ -30,20 +31,33 @@ pub(super) fn run(arguments: &SetupArguments) -> Result<Exit, Failure> {
     let mut lines = Lines(Printer::new(style, io::stdout(), clock.clone()));
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let settings = read_settings(arguments, &folders)?;
-    let plan = RunPlan::new(&settings)?;
-    if plan.consent == Consent::Needed {
-        let why = "nobody would be paid for this miner's work: name an address with \
-                   --payout-address, or agree to work unpaid with --accept-unpaid";
-        return Err(Failure::new(Exit::Configuration, why));
-    }
+    // The practice swarm makes its own keys, and pays nobody.
+    let source = match network(&settings)? {
+        NetworkChoice::Practice => None,
+        _ => Some(signer(&settings)?),
+    };
     examine(arguments, &mut lines, &clock)?;
     let quiet = Quiet { arguments, folders: &folders, settings: &settings, clock: &clock };
-    let hotkey = quiet.hotkey(&plan.hotkey, &mut lines)?;
+    let hotkey = match source {
+        Some(source) => quiet.hotkey(&source, &mut lines)?,
+        None => None,
+    };
     let path = quiet.save(hotkey)?;
     let saved =
         format!("The answers are saved in {}. `hearth run` mines with them.", path.display());
     lines.finding("setup-saved", saved)?;
     Ok(Exit::Done)
+}
+
+/// The key to mine with; every other setting of a run is checked on the way.
+fn signer(settings: &Settings) -> Result<HotkeySource, Failure> {
+    let plan = RunPlan::new(settings)?;
+    if plan.consent == Consent::Needed {
+        let why = "nobody would be paid for this miner's work: name an address with \
+                   --payout-address, or agree to work unpaid with --accept-unpaid";
+        return Err(Failure::new(Exit::Configuration, why));
+    }
+    Ok(plan.hotkey)
 }
 
 /// Findings on standard output.

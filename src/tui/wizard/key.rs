@@ -1,5 +1,4 @@
-//! The third screen as a state machine: first the hotkey, then who is paid. Secrets live in the step
-//! that needs them and are wiped with it.
+//! The third screen as a state machine: first the hotkey, then who is paid.
 
 use crossterm::event::{KeyCode, KeyEvent};
 
@@ -7,151 +6,9 @@ use super::facts::{AddressVerdict, KeyFacts, PassphraseNeed, StoreFacts, WalletK
 use super::field::{Field, Shown};
 use super::quiz::{Mark, QUESTIONS, Quiz};
 use super::request::{Answer, KeySource, Payout, Purpose, Request, Secret, WordCount};
+pub use super::step::{Drawn, Go, ImportWay, KeyWay, PayWay, Step, Turn};
 use super::text;
 use super::twice::{Second, Twice};
-
-/// Where a press leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Go {
-    /// This screen.
-    Stay,
-    /// The screen before.
-    Back,
-    /// The screen after.
-    Next,
-}
-
-/// What a press asks for, and where it leads.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Turn {
-    /// What is to be done.
-    pub requests: Vec<Request>,
-    /// Where it leads.
-    pub go: Go,
-}
-
-impl Turn {
-    /// Nothing happens.
-    pub fn stay() -> Self {
-        Self { requests: Vec::new(), go: Go::Stay }
-    }
-
-    /// This is to be done.
-    pub fn ask(request: Request) -> Self {
-        Self { requests: vec![request], go: Go::Stay }
-    }
-
-    /// Another screen.
-    pub fn go(go: Go) -> Self {
-        Self { requests: Vec::new(), go }
-    }
-}
-
-/// A way to a hotkey.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyWay {
-    /// The one there is.
-    Keep,
-    /// A new one.
-    New(WordCount),
-    /// One that the user has.
-    Import(ImportWay),
-    /// None for now.
-    Later,
-}
-
-/// A way to bring a hotkey along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImportWay {
-    /// Its words.
-    Words,
-    /// Its seed.
-    Seed,
-    /// A Bittensor wallet folder.
-    Wallet,
-}
-
-/// A way to a payout address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PayWay {
-    /// The one that was given.
-    Keep,
-    /// Paste one.
-    Paste,
-    /// Make a coldkey here.
-    Make,
-    /// None for now.
-    Later,
-}
-
-/// Where the user is on this screen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The ways to a hotkey.
-    Choose {
-        /// Which is marked.
-        selected: usize,
-    },
-    /// New words are shown.
-    Words(Drawn),
-    /// Three of them are asked back.
-    Quiz(Drawn, Quiz),
-    /// A key is typed in, or the folder it is in.
-    Import(ImportWay, Field),
-    /// The hotkeys of a folder of wallets.
-    Pick {
-        /// The folder.
-        folder: String,
-        /// What is in it.
-        keys: Vec<WalletKey>,
-        /// Which is marked.
-        selected: usize,
-    },
-    /// The passphrase of the encrypted file.
-    Passphrase {
-        /// The key it will protect.
-        source: KeySource,
-        /// Typed twice.
-        form: Twice,
-    },
-    /// The ways to a payout address.
-    Payout {
-        /// Which is marked.
-        selected: usize,
-    },
-    /// An address is typed in.
-    Address {
-        /// What was typed.
-        field: Field,
-        /// What is to be said of it.
-        verdict: Option<AddressVerdict>,
-    },
-    /// Whether the new coldkey is kept as an encrypted file.
-    ColdkeyFile {
-        /// Its words.
-        words: Secret,
-        /// The file's password, typed twice; empty for no file.
-        form: Twice,
-    },
-    /// The coldkey was made, and forgotten.
-    ColdkeyMade {
-        /// Its address.
-        address: String,
-        /// Its encrypted file.
-        file: Option<String>,
-    },
-}
-
-/// A new phrase.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drawn {
-    /// What for.
-    pub purpose: Purpose,
-    /// The words, with spaces between them.
-    pub words: Secret,
-    /// Which of them are asked back.
-    pub quiz: [usize; QUESTIONS],
-}
 
 /// The third screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -331,36 +188,15 @@ impl KeyScreen {
                 self.step = Step::Quiz(drawn.clone(), Quiz::new(drawn.quiz));
                 Turn::stay()
             }
-            Step::Quiz(drawn, quiz) => {
-                // All are answered when keeping the key failed and is tried again.
-                let done = quiz.answered() == QUESTIONS;
-                match if done { Mark::Passed } else { quiz.answer(&drawn.words) } {
-                    Mark::Next => Turn::stay(),
-                    Mark::Wrong => {
-                        self.problem = Some(text::quiz_wrong(quiz.number()));
-                        Turn::stay()
-                    }
-                    Mark::Passed => {
-                        let drawn = drawn.clone();
-                        self.quiz_passed(drawn)
-                    }
-                }
-            }
+            Step::Quiz(..) => self.answer(),
             Step::Import(way, field) => {
                 let (way, field) = (*way, field.clone());
                 self.import(way, &field)
             }
-            Step::Pick { keys, selected, .. } => match keys.get(*selected) {
-                Some(WalletKey { file, address: Ok(_), .. }) => {
-                    let source = KeySource::Wallet(file.clone());
-                    self.busy(text::CHECKING_KEY, Request::CheckKey(source))
-                }
-                Some(WalletKey { address: Err(why), .. }) => {
-                    self.problem = Some(why.clone());
-                    Turn::stay()
-                }
-                None => Turn::stay(),
-            },
+            Step::Pick { keys, selected, .. } => {
+                let picked = keys.get(*selected).cloned();
+                self.pick(picked)
+            }
             Step::Passphrase { source, form } => match form.enter(Second::Required) {
                 Ok(None) => Turn::stay(),
                 Ok(Some(passphrase)) => {
@@ -369,21 +205,7 @@ impl KeyScreen {
                 }
                 Err(problem) => self.complain(problem),
             },
-            Step::Address { field, verdict } => match verdict {
-                Some(AddressVerdict::Good(_)) => {
-                    self.payout = Payout::Address(field.text().trim().to_owned());
-                    self.done()
-                }
-                Some(
-                    AddressVerdict::Bad(why)
-                    | AddressVerdict::Secret(why)
-                    | AddressVerdict::Incomplete(why),
-                ) => {
-                    let why = why.clone();
-                    self.complain(why)
-                }
-                None => self.complain(text::NO_ADDRESS_YET.to_owned()),
-            },
+            Step::Address { .. } => self.take_address(),
             Step::ColdkeyFile { words, form } => match form.enter(Second::MayBeEmpty) {
                 Ok(None) => Turn::stay(),
                 Ok(Some(password)) => {
@@ -393,6 +215,53 @@ impl KeyScreen {
                 Err(problem) => self.complain(problem),
             },
             Step::ColdkeyMade { .. } => self.done(),
+        }
+    }
+
+    /// Marks the answer to a question of the quiz.
+    fn answer(&mut self) -> Turn {
+        let Step::Quiz(drawn, quiz) = &mut self.step else { return Turn::stay() };
+        // All are answered when keeping the key failed and is tried again.
+        let done = quiz.answered() == QUESTIONS;
+        match if done { Mark::Passed } else { quiz.answer(&drawn.words) } {
+            Mark::Next => Turn::stay(),
+            Mark::Wrong => {
+                let problem = text::quiz_wrong(quiz.number());
+                self.complain(problem)
+            }
+            Mark::Passed => {
+                let drawn = drawn.clone();
+                self.quiz_passed(drawn)
+            }
+        }
+    }
+
+    fn pick(&mut self, picked: Option<WalletKey>) -> Turn {
+        match picked {
+            Some(WalletKey { file, address: Ok(_), .. }) => {
+                self.busy(text::CHECKING_KEY, Request::CheckKey(KeySource::Wallet(file)))
+            }
+            Some(WalletKey { address: Err(why), .. }) => self.complain(why),
+            None => Turn::stay(),
+        }
+    }
+
+    fn take_address(&mut self) -> Turn {
+        let Step::Address { field, verdict } = &self.step else { return Turn::stay() };
+        match verdict {
+            Some(AddressVerdict::Good(_)) => {
+                self.payout = Payout::Address(field.text().trim().to_owned());
+                self.done()
+            }
+            Some(
+                AddressVerdict::Bad(why)
+                | AddressVerdict::Secret(why)
+                | AddressVerdict::Incomplete(why),
+            ) => {
+                let why = why.clone();
+                self.complain(why)
+            }
+            None => self.complain(text::NO_ADDRESS_YET.to_owned()),
         }
     }
 

@@ -13,7 +13,9 @@ pub const BACKENDS: [&str; 3] = ["auto", "wgpu", "cpu"];
 /// The ways to join, as the settings say them.
 pub const JOINS: [&str; 2] = ["pool", "metagraph"];
 /// The networks that have a name; any other is a server's address.
-pub const NETWORKS: [&str; 2] = ["mainnet", "testnet"];
+pub const NETWORKS: [&str; 3] = ["mainnet", "testnet", PRACTICE];
+/// The network that stays on this machine and needs no key.
+pub const PRACTICE: &str = "practice";
 
 /// A row of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,12 +122,8 @@ impl Limits {
             KeyCode::Down | KeyCode::Tab => self.move_by(1),
             KeyCode::Left => self.turn(-1),
             KeyCode::Right => self.turn(1),
-            _ if self.row == Row::Server => {
-                if self.server.press(key) {
-                    return self.changed();
-                }
-            }
-            KeyCode::Char(' ') => self.turn(1),
+            _ if self.row == Row::Server && self.server.press(key) => return self.changed(),
+            KeyCode::Char(' ') if self.row != Row::Server => self.turn(1),
             _ => {}
         }
         Turn::stay()
@@ -235,8 +233,9 @@ mod tests {
     fn a_server_must_be_judged_good() {
         let mut limits = Limits::new(&Choices::default(), 2);
         limits.row = Row::Network;
-        press(&mut limits, KeyCode::Right);
-        press(&mut limits, KeyCode::Right);
+        for _ in NETWORKS {
+            press(&mut limits, KeyCode::Right);
+        }
         assert!(limits.rows().contains(&Row::Server));
         assert_eq!(press(&mut limits, KeyCode::Enter), Turn::stay());
         assert_eq!(limits.row, Row::Server, "the cursor goes where the problem is");

@@ -12,6 +12,7 @@ pub mod request;
 #[cfg(test)]
 mod samples;
 mod state;
+pub mod step;
 pub mod text;
 pub mod twice;
 

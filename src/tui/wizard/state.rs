@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::facts::{Line, MachineFacts, Practice};
 use super::key::{Go, KeyScreen, Turn};
-use super::limits::Limits;
+use super::limits::{Limits, PRACTICE};
 use super::request::{Answer, Choices, Remembered, Request, Screen};
 use super::text;
 
@@ -93,7 +93,7 @@ impl Wizard {
 
     /// Whether it mines when the user goes on: there is a key to do it with.
     pub fn can_mine(&self) -> bool {
-        self.key.kept.is_some()
+        self.key.kept.is_some() || self.limits.network() == PRACTICE
     }
 
     /// Whether letters are text now, and no commands.

@@ -180,6 +180,11 @@ pub fn pay_way(way: PayWay) -> (&'static str, &'static str) {
     }
 }
 
+/// Where a new key goes.
+pub fn kept_in(store: &str) -> String {
+    format!("A new key is kept in {store}")
+}
+
 /// Said on every screen about payouts.
 pub const NEVER_ASKED: &str =
     "Hearth never asks for the secret of a coldkey you have. If anything does, refuse.";
@@ -236,7 +241,11 @@ pub fn prompt(step: &Step) -> String {
         },
         Step::Address { .. } => "Begins with 5, 48 characters in all:".into(),
         Step::ColdkeyFile { form, .. } => match form.first() {
-            None => "A password for a file that btcli can read, or Enter for no file:".into(),
+            None => {
+                "A password for a file that btcli can read, in ~/.bittensor/wallets; or Enter for no \
+                 file:"
+                    .into()
+            },
             Some(_) => "The same once more:".into(),
         },
         _ => String::new(),
@@ -265,7 +274,10 @@ pub fn row_advice(row: Row) -> &'static str {
             "How many of the processor's threads compute, where the processor does. Fewer leave room \
              for other programs."
         }
-        Row::Network => "mainnet is the one that pays. testnet is the operator's, for tests.",
+        Row::Network => {
+            "mainnet is the one that pays. testnet is the operator's, for tests. practice is a swarm \
+             inside this machine, which needs no key and goes on where it stopped."
+        }
         Row::Server => "Where the orchestrator of a swarm that somebody hosts answers.",
         Row::Join => {
             "pool needs no registration on the chain and pays your payout address. metagraph is for a \
@@ -277,7 +289,8 @@ pub fn row_advice(row: Row) -> &'static str {
 /// The names of the backends, longer than in the settings.
 pub const BACKEND_WORDS: [&str; 3] = ["auto", "wgpu (a GPU)", "cpu (the processor)"];
 /// The names of the networks; the last is any other.
-pub const NETWORK_WORDS: [&str; 3] = ["mainnet", "testnet", "another server"];
+pub const NETWORK_WORDS: [&str; 4] =
+    ["mainnet", "testnet", "practice (this machine alone)", "another server"];
 
 /// How many threads compute.
 pub fn threads(threads: Option<usize>, cores: usize) -> String {

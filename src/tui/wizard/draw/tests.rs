@@ -7,7 +7,7 @@ use ratatui::buffer::Buffer;
 use super::super::facts::{AddressVerdict, PassphraseNeed, Practice};
 use super::super::field::{Field, Shown};
 use super::super::key::{Drawn, ImportWay, Step};
-use super::super::limits::Row;
+use super::super::limits::{NETWORKS, Row};
 use super::super::quiz::Quiz;
 use super::super::request::{Answer, KeySource, Payout, Purpose, Remembered, Secret};
 use super::super::samples::{ALICE, WORDS, kept, keys, machine, view, wallets};
@@ -122,7 +122,7 @@ fn limit_stories() -> Vec<(&'static str, Wizard)> {
         (
             "limits_server",
             at(Screen::Limits, |w| {
-                w.limits.network = 2;
+                w.limits.network = NETWORKS.len();
                 w.limits.row = Row::Server;
                 w.limits.paste("htp://swarm");
                 w.limits.judged("htp://swarm", Some("only http and https are spoken".into()));
