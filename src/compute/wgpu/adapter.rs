@@ -93,8 +93,7 @@ pub struct AdapterReport {
     pub class: GpuClass,
     /// Its place on the PCI bus, as in `0000:01:00.0`, where the driver says.
     pub pci: Option<String>,
-    /// Memory that its buffers may take in all, where the driver says: its own, or for one without
-    /// memory of its own the machine's.
+    /// Bytes of its own memory, where its driver says; none for one that shares the machine's.
     pub memory: Option<u64>,
     /// Why it cannot be used, if it cannot.
     pub refusal: Option<Unusable>,
@@ -233,6 +232,7 @@ fn report(adapter: &::wgpu::Adapter) -> AdapterReport {
         Some(Unusable::NoCompute)
     };
     let class = GpuClass::from(info.device_type);
+    let memory = super::memory::of(&info, class);
     AdapterReport {
         name: info.name,
         interface: info.backend.to_str(),
@@ -240,7 +240,7 @@ fn report(adapter: &::wgpu::Adapter) -> AdapterReport {
         kind,
         class,
         pci: Some(info.device_pci_bus_id).filter(|id| !id.is_empty()),
-        memory: super::memory::of(adapter, class),
+        memory,
         refusal,
     }
 }
