@@ -352,6 +352,29 @@ fn a_coldkey_is_made_here_and_forgotten() {
 }
 
 #[test]
+fn where_nothing_can_be_written_it_says_so_and_still_leads_to_its_end() {
+    let nowhere = [("HEARTH_HOME", "/dev/null/hearth"), ("DBUS_SESSION_BUS_ADDRESS", NO_BUS)];
+    let arguments = ["setup", "--backend", "cpu", "--practice-preset", "nano"];
+    let mut terminal = Terminal::start(24, 80, &arguments, &nowhere);
+    wait(&terminal, "used ");
+    terminal.press(ENTER);
+    wait(&terminal, "HEARTH_HOME");
+    terminal.press(ENTER);
+    wait(&terminal, "No key can be kept here");
+    mark(&mut terminal, "Decide later");
+    terminal.press(ENTER);
+    wait(&terminal, "Who is paid");
+    mark(&mut terminal, "Decide later");
+    terminal.press(ENTER);
+    wait_screen(&terminal, "Your limits");
+    terminal.press(ENTER);
+    wait(&terminal, "Not saved");
+    terminal.press("q");
+    leaves_in_order(&mut terminal);
+    assert!(terminal.text().contains("not kept"), "{}", terminal.text());
+}
+
+#[test]
 fn the_end_of_the_wizard_is_the_beginning_of_mining() {
     let home = tempfile::tempdir().unwrap();
     let arguments = [

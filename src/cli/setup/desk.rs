@@ -38,13 +38,15 @@ pub(super) struct Desk {
     answers: Sender<Answer>,
     practice: Mutex<Option<PracticeSwarm>>,
     keys: Arc<Keys>,
+    /// Why where the wizard stands could not be kept the last time.
+    forgotten: Mutex<Option<String>>,
 }
 
 impl Desk {
     /// A desk whose answers go there.
     pub(super) fn new(world: World, hotkey: Option<String>, answers: Sender<Answer>) -> Self {
         let keys = Arc::new(Keys::new(&world, hotkey));
-        Self { world, answers, practice: Mutex::new(None), keys }
+        Self { world, answers, practice: Mutex::new(None), keys, forgotten: Mutex::new(None) }
     }
 
     /// Takes a request. Never blocks for long.
@@ -118,10 +120,14 @@ impl Desk {
 
     fn remember(&self, remembered: Remembered) {
         let kept = Unfinished::new(remembered, self.keys.kept());
-        if let Err(error) = kept.write(&self.world.folders) {
-            // The wizard works without; only the next start begins anew.
-            tracing::warn!("where the setup stands cannot be kept: {error}");
-        }
+        // The wizard works without; only the next start begins anew.
+        let failed = kept.write(&self.world.folders).err().map(|error| error.to_string());
+        *self.forgotten.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+    }
+
+    /// Why where the wizard stands could not be kept, if it could not.
+    pub(super) fn forgotten(&self) -> Option<String> {
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn start_practice(&self) {
