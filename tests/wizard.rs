@@ -377,38 +377,35 @@ fn where_nothing_can_be_written_it_says_so_and_still_leads_to_its_end() {
 #[test]
 fn the_end_of_the_wizard_is_the_beginning_of_mining() {
     let home = tempfile::tempdir().unwrap();
-    let arguments = [
-        "setup",
-        "--backend",
-        "cpu",
-        "--practice-preset",
-        "nano",
-        "--network",
-        "practice",
-        "--cpu-threads",
-        "1",
-    ];
+    let key = home.path().join("hot");
+    std::fs::write(&key, DEV).unwrap();
+    let key = key.to_str().unwrap();
+    let mut arguments = vec!["setup", "--backend", "cpu", "--practice-preset", "nano"];
+    arguments.extend(["--network", "http://127.0.0.1:9", "--join", "metagraph"]);
+    arguments.extend(["--cpu-threads", "1", "--hotkey-file", key]);
     let mut terminal = open(home.path(), SIZES[0], &arguments);
     wait_screen(&terminal, "This machine");
     terminal.press(ENTER);
     wait_screen(&terminal, "See it work");
     terminal.press(ENTER);
-    wait(&terminal, "Your hotkey");
-    mark(&mut terminal, "Decide later");
+    wait(&terminal, "> Use the key that is here");
     terminal.press(ENTER);
     wait(&terminal, "Who is paid");
     mark(&mut terminal, "Decide later");
     terminal.press(ENTER);
-    wait(&terminal, "practice (this machine alone)");
+    wait(&terminal, "http://127.0.0.1:9");
     wait(&terminal, "1 of ");
     terminal.press(ENTER);
     wait(&terminal, "Enter starts mining");
     terminal.press(ENTER);
+    wait(&terminal, "Stages and their miners");
     wait(&terminal, "your miner m0");
     terminal.press("q");
     leaves_in_order(&mut terminal);
     let config = std::fs::read_to_string(home.path().join("config/config.toml")).unwrap();
-    assert!(config.contains("cpu_threads = 1") && config.contains("practice"), "{config}");
+    for part in ["cpu_threads = 1", "http://127.0.0.1:9", "hotkey_file", "metagraph"] {
+        assert!(config.contains(part), "{part} is missing in {config}");
+    }
 }
 
 #[test]

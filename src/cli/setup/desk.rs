@@ -11,6 +11,7 @@ use crate::cli::device::Compute;
 use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::network::NetworkChoice;
+use crate::config::settings::Settings;
 use crate::telemetry::logs::Ring;
 use crate::tui::wizard::facts::Practice;
 use crate::tui::wizard::{Answer, Remembered, Request};
@@ -22,6 +23,8 @@ pub(super) struct World {
     pub(super) folders: Folders,
     /// The settings file.
     pub(super) settings: std::path::PathBuf,
+    /// What flags, environment and settings say.
+    pub(super) given: Settings,
     /// What computes in the practice swarm.
     pub(super) compute: Compute,
     /// Size of the practice swarm's model.
@@ -85,7 +88,9 @@ impl Desk {
             }
             Request::Remember(remembered) => self.remember(*remembered),
             Request::Save(choices) => {
-                let saved = save::save(&self.world.settings, &choices, self.keys.kept().as_deref());
+                let world = &self.world;
+                let hotkey = self.keys.kept();
+                let saved = save::save(&world.settings, &choices, hotkey.as_deref(), &world.given);
                 self.tell(match saved {
                     Ok(()) => {
                         Unfinished::remove(&self.world.folders);

@@ -28,7 +28,7 @@ const ENCRYPTED: &str = "it is encrypted: `hearth keys import` asks for its pass
 pub(super) struct Keys {
     stores: KeyStores,
     data: PathBuf,
-    config: PathBuf,
+    given: Settings,
     /// Name of the key that was made or imported in this setup.
     kept: Mutex<Option<String>>,
     /// The store that new keys go to, once it is known.
@@ -40,7 +40,7 @@ impl Keys {
         Self {
             stores: KeyStores::open(&world.folders.data, &world.clock),
             data: world.folders.data.clone(),
-            config: world.folders.config.clone(),
+            given: world.given.clone(),
             kept: Mutex::new(hotkey),
             store: Mutex::new(None),
         }
@@ -87,8 +87,7 @@ impl Keys {
 
     /// The key that a run would take now: of this setup, of the settings, or the only one.
     fn there_is(&self) -> Option<KeyFacts> {
-        let settings = Settings::read(None, &self.config, |name| std::env::var(name).ok(), vec![]);
-        let settings = settings.unwrap_or_default();
+        let settings = &self.given;
         if self.kept().is_none()
             && let Some(file) = settings.text(Key::HotkeyFile)
         {

@@ -140,6 +140,7 @@ fn world(
     Ok(World {
         folders: folders.clone(),
         settings: settings_path(arguments, folders),
+        given: settings.clone(),
         compute: super::run::compute(settings)?,
         preset: arguments.practice_preset.clone(),
         log: logs::to_ring(),
