@@ -353,7 +353,7 @@ fn a_coldkey_is_made_here_and_forgotten() {
 
 #[test]
 fn where_nothing_can_be_written_it_says_so_and_still_leads_to_its_end() {
-    let nowhere = [("HEARTH_HOME", "/dev/null/hearth"), ("DBUS_SESSION_BUS_ADDRESS", NO_BUS)];
+    let nowhere = [("HEARTH_HOME", "/proc/hearth"), ("DBUS_SESSION_BUS_ADDRESS", NO_BUS)];
     let arguments = ["setup", "--backend", "cpu", "--practice-preset", "nano"];
     let mut terminal = Terminal::start(24, 80, &arguments, &nowhere);
     wait(&terminal, "used ");
