@@ -247,7 +247,7 @@ impl Bench<'_> {
             return Ok(());
         }
         let what = "a layer of the 1B model";
-        match stages::live_layer(self.peak(), 4.0) {
+        match stages::live_layer(self.peak(), 2.0) {
             None => {
                 (self.tell)(BenchStep::Skipped(what, "this device would take minutes for a step"))
             }
@@ -267,8 +267,9 @@ impl Bench<'_> {
     fn step(&mut self, item: &StageItem) -> Result<(), BenchError> {
         let what = format!("a {} step of {}", item.sort(), item.model);
         (self.tell)(BenchStep::Begins(&what));
-        let (device, effort) = (self.device, self.effort());
-        let result = stages::bench(item, device, self.clock, effort, self.peak())?;
+        // Steps are long and steady; three tell enough.
+        let effort = Effort { least: 3, ..self.effort() };
+        let result = stages::bench(item, self.device, self.clock, effort, self.peak())?;
         self.agree(&what, result.check)?;
         (self.tell)(BenchStep::Stage(&result));
         self.stages.push(result);

@@ -230,6 +230,10 @@ fn failure(error: &Error) -> KeyringError {
 /// One short line.
 fn reason(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.contains("DBUS_SESSION_BUS_ADDRESS") {
+        // The library says how it was compiled and which variable it looked at.
+        return "no desktop session runs".to_owned();
+    }
     if line.chars().count() <= LONGEST_REASON {
         return line;
     }
@@ -264,6 +268,8 @@ mod tests {
         assert!(
             matches!(platform("disk\n on  fire"), KeyringError::Broken(why) if why == "disk on fire")
         );
+        let bus = "D-Bus autolaunch was disabled, set your DBUS_SESSION_BUS_ADDRESS instead";
+        assert!(matches!(platform(bus), KeyringError::Broken(why) if why.contains("no desktop")));
         let prompt = failure(&Error::NoStorageAccess("prompt dismissed".into()));
         assert!(matches!(prompt, KeyringError::Locked(_)));
         let garbage = failure(&Error::BadEncoding(b"bottom drive".to_vec()));
