@@ -352,40 +352,60 @@ fn a_coldkey_is_made_here_and_forgotten() {
 }
 
 #[test]
-fn the_end_of_the_wizard_is_the_beginning_of_mining() {
-    let home = tempfile::tempdir().unwrap();
-    let arguments = [
-        "setup",
-        "--backend",
-        "cpu",
-        "--practice-preset",
-        "nano",
-        "--network",
-        "practice",
-        "--cpu-threads",
-        "1",
-    ];
-    let mut terminal = open(home.path(), SIZES[0], &arguments);
-    wait_screen(&terminal, "This machine");
+fn where_nothing_can_be_written_it_says_so_and_still_leads_to_its_end() {
+    let nowhere = [("HEARTH_HOME", "/proc/hearth"), ("DBUS_SESSION_BUS_ADDRESS", NO_BUS)];
+    let arguments = ["setup", "--backend", "cpu", "--practice-preset", "nano"];
+    let mut terminal = Terminal::start(24, 80, &arguments, &nowhere);
+    wait(&terminal, "used ");
     terminal.press(ENTER);
-    wait_screen(&terminal, "See it work");
+    wait(&terminal, "HEARTH_HOME");
     terminal.press(ENTER);
-    wait(&terminal, "Your hotkey");
+    wait(&terminal, "No key can be kept here");
     mark(&mut terminal, "Decide later");
     terminal.press(ENTER);
     wait(&terminal, "Who is paid");
     mark(&mut terminal, "Decide later");
     terminal.press(ENTER);
-    wait(&terminal, "practice (this machine alone)");
+    wait_screen(&terminal, "Your limits");
+    terminal.press(ENTER);
+    wait(&terminal, "Not saved");
+    terminal.press("q");
+    leaves_in_order(&mut terminal);
+    assert!(terminal.text().contains("not kept"), "{}", terminal.text());
+}
+
+#[test]
+fn the_end_of_the_wizard_is_the_beginning_of_mining() {
+    let home = tempfile::tempdir().unwrap();
+    let key = home.path().join("hot");
+    std::fs::write(&key, DEV).unwrap();
+    let key = key.to_str().unwrap();
+    let mut arguments = vec!["setup", "--backend", "cpu", "--practice-preset", "nano"];
+    arguments.extend(["--network", "http://127.0.0.1:9", "--join", "metagraph"]);
+    arguments.extend(["--cpu-threads", "1", "--hotkey-file", key]);
+    let mut terminal = open(home.path(), SIZES[0], &arguments);
+    wait_screen(&terminal, "This machine");
+    terminal.press(ENTER);
+    wait_screen(&terminal, "See it work");
+    terminal.press(ENTER);
+    wait(&terminal, "> Use the key that is here");
+    terminal.press(ENTER);
+    wait(&terminal, "Who is paid");
+    mark(&mut terminal, "Decide later");
+    terminal.press(ENTER);
+    wait(&terminal, "http://127.0.0.1:9");
     wait(&terminal, "1 of ");
     terminal.press(ENTER);
     wait(&terminal, "Enter starts mining");
     terminal.press(ENTER);
+    wait(&terminal, "Stages and their miners");
     wait(&terminal, "your miner m0");
     terminal.press("q");
     leaves_in_order(&mut terminal);
     let config = std::fs::read_to_string(home.path().join("config/config.toml")).unwrap();
-    assert!(config.contains("cpu_threads = 1") && config.contains("practice"), "{config}");
+    for part in ["cpu_threads = 1", "http://127.0.0.1:9", "hotkey_file", "metagraph"] {
+        assert!(config.contains(part), "{part} is missing in {config}");
+    }
 }
 
 #[test]

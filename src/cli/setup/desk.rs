@@ -11,6 +11,7 @@ use crate::cli::device::Compute;
 use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::network::NetworkChoice;
+use crate::config::settings::Settings;
 use crate::telemetry::logs::Ring;
 use crate::tui::wizard::facts::Practice;
 use crate::tui::wizard::{Answer, Remembered, Request};
@@ -22,6 +23,8 @@ pub(super) struct World {
     pub(super) folders: Folders,
     /// The settings file.
     pub(super) settings: std::path::PathBuf,
+    /// What flags, environment and settings say.
+    pub(super) given: Settings,
     /// What computes in the practice swarm.
     pub(super) compute: Compute,
     /// Size of the practice swarm's model.
@@ -38,13 +41,15 @@ pub(super) struct Desk {
     answers: Sender<Answer>,
     practice: Mutex<Option<PracticeSwarm>>,
     keys: Arc<Keys>,
+    /// Why where the wizard stands could not be kept the last time.
+    forgotten: Mutex<Option<String>>,
 }
 
 impl Desk {
     /// A desk whose answers go there.
     pub(super) fn new(world: World, hotkey: Option<String>, answers: Sender<Answer>) -> Self {
         let keys = Arc::new(Keys::new(&world, hotkey));
-        Self { world, answers, practice: Mutex::new(None), keys }
+        Self { world, answers, practice: Mutex::new(None), keys, forgotten: Mutex::new(None) }
     }
 
     /// Takes a request. Never blocks for long.
@@ -83,7 +88,9 @@ impl Desk {
             }
             Request::Remember(remembered) => self.remember(*remembered),
             Request::Save(choices) => {
-                let saved = save::save(&self.world.settings, &choices, self.keys.kept().as_deref());
+                let world = &self.world;
+                let hotkey = self.keys.kept();
+                let saved = save::save(&world.settings, &choices, hotkey.as_deref(), &world.given);
                 self.tell(match saved {
                     Ok(()) => {
                         Unfinished::remove(&self.world.folders);
@@ -118,10 +125,14 @@ impl Desk {
 
     fn remember(&self, remembered: Remembered) {
         let kept = Unfinished::new(remembered, self.keys.kept());
-        if let Err(error) = kept.write(&self.world.folders) {
-            // The wizard works without; only the next start begins anew.
-            tracing::warn!("where the setup stands cannot be kept: {error}");
-        }
+        // The wizard works without; only the next start begins anew.
+        let failed = kept.write(&self.world.folders).err().map(|error| error.to_string());
+        *self.forgotten.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+    }
+
+    /// Why where the wizard stands could not be kept, if it could not.
+    pub(super) fn forgotten(&self) -> Option<String> {
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn start_practice(&self) {

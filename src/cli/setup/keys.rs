@@ -18,7 +18,7 @@ use crate::wallet::phrase::{Phrase, Words};
 use crate::wallet::secret::{KeySecret, seed_from_hex};
 use crate::wallet::store::{
     AskPassphrase, Given, KeyName, KeyRecord, KeyStoreError, KeyStores, NewKey, Nobody, Probe,
-    StoreKind, StoreState, preferred,
+    StoreKind, StoreState, Trouble, preferred,
 };
 
 /// Said of a hotkey that its owner encrypted.
@@ -28,7 +28,7 @@ const ENCRYPTED: &str = "it is encrypted: `hearth keys import` asks for its pass
 pub(super) struct Keys {
     stores: KeyStores,
     data: PathBuf,
-    config: PathBuf,
+    given: Settings,
     /// Name of the key that was made or imported in this setup.
     kept: Mutex<Option<String>>,
     /// The store that new keys go to, once it is known.
@@ -40,7 +40,7 @@ impl Keys {
         Self {
             stores: KeyStores::open(&world.folders.data, &world.clock),
             data: world.folders.data.clone(),
-            config: world.folders.config.clone(),
+            given: world.given.clone(),
             kept: Mutex::new(hotkey),
             store: Mutex::new(None),
         }
@@ -60,35 +60,34 @@ impl Keys {
     }
 
     fn store_facts(&self, kind: StoreKind, probes: &[Probe]) -> StoreFacts {
-        match kind {
-            StoreKind::Keyring => {
-                StoreFacts { words: format!("the {kind}."), passphrase: PassphraseNeed::No }
-            }
-            StoreKind::EncryptedFile => {
-                let why = probes.iter().find_map(|probe| match (&probe.store, &probe.state) {
-                    (
-                        StoreKind::Keyring,
-                        StoreState::Locked(trouble) | StoreState::Absent(trouble),
-                    ) => Some(format!(" ({})", trouble.why)),
-                    _ => None,
-                });
-                let folder = self.stores.file_of(&KeyName::usual());
-                let folder = folder.parent().unwrap_or(&self.data).display().to_string();
-                StoreFacts {
-                    words: format!(
-                        "an encrypted file in {folder}, since the keyring cannot be used{}.",
-                        why.unwrap_or_default()
-                    ),
-                    passphrase: PassphraseNeed::New,
-                }
-            }
+        let trouble = |kind: StoreKind| {
+            let probe = probes.iter().find(|probe| probe.store == kind);
+            probe.and_then(|probe| match &probe.state {
+                StoreState::Works => None,
+                StoreState::Locked(trouble) | StoreState::Absent(trouble) => Some(trouble),
+            })
+        };
+        if let Some(Trouble { why, fix }) = trouble(kind) {
+            let words = format!("No key can be kept here: {why}. {}", sentence(fix));
+            return StoreFacts { words, passphrase: PassphraseNeed::No };
         }
+        if kind == StoreKind::Keyring {
+            let words = format!("A new key is kept in the {kind}.");
+            return StoreFacts { words, passphrase: PassphraseNeed::No };
+        }
+        let folder = self.stores.file_of(&KeyName::usual());
+        let folder = folder.parent().unwrap_or(&self.data).display().to_string();
+        let why = trouble(StoreKind::Keyring).map_or("", |trouble| &trouble.why);
+        let words = format!(
+            "A new key is kept in an encrypted file in {folder}, since the keyring cannot be used \
+             ({why})."
+        );
+        StoreFacts { words, passphrase: PassphraseNeed::New }
     }
 
     /// The key that a run would take now: of this setup, of the settings, or the only one.
     fn there_is(&self) -> Option<KeyFacts> {
-        let settings = Settings::read(None, &self.config, |name| std::env::var(name).ok(), vec![]);
-        let settings = settings.unwrap_or_default();
+        let settings = &self.given;
         if self.kept().is_none()
             && let Some(file) = settings.text(Key::HotkeyFile)
         {

@@ -53,10 +53,7 @@ pub fn run(arguments: &SetupArguments) -> Result<Exit, Failure> {
             );
             Ok(Exit::Done)
         }
-        Outcome::Left => {
-            println!("Your answers are kept: `hearth` goes on where you left.");
-            Ok(Exit::Done)
-        }
+        Outcome::Left => Ok(Exit::Done),
     }
 }
 
@@ -122,6 +119,15 @@ fn show(
         println!("The practice swarm finishes what it has in hand …");
     }
     desk.close();
+    if let (Ok(Outcome::Left), forgotten) = (&ended, desk.forgotten()) {
+        println!(
+            "{}",
+            match forgotten {
+                None => "Your answers are kept: `hearth` goes on where you left.".to_owned(),
+                Some(why) => format!("Your answers are not kept: {why}."),
+            }
+        );
+    }
     runtime.shutdown_background();
     ended.map_err(|error| Failure::new(Exit::Failed, error))
 }
@@ -134,6 +140,7 @@ fn world(
     Ok(World {
         folders: folders.clone(),
         settings: settings_path(arguments, folders),
+        given: settings.clone(),
         compute: super::run::compute(settings)?,
         preset: arguments.practice_preset.clone(),
         log: logs::to_ring(),

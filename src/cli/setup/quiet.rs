@@ -13,10 +13,10 @@ use crate::cli::print::{Printer, Style};
 use crate::cli::run::{Consent, HotkeySource, RunPlan, network};
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, Entropy};
-use crate::config::edit::{self, EditError};
+use crate::config::edit::EditError;
 use crate::config::folders::Folders;
 use crate::config::network::NetworkChoice;
-use crate::config::settings::{Key, Settings};
+use crate::config::settings::Settings;
 use crate::telemetry::{Event, Severity, logs};
 use crate::wallet::bittensor::read_hotkey;
 use crate::wallet::phrase::{Phrase, Words};
@@ -151,13 +151,8 @@ impl Quiet<'_> {
             };
             Failure::new(exit, &error).coded(error.code())
         };
-        save::save(&path, &choices, hotkey.as_ref().map(KeyName::as_str)).map_err(refused)?;
-        let also = [Key::HotkeyFile, Key::PassphraseFile]
-            .into_iter()
-            .filter_map(|key| Some((key, Some(self.settings.text(key)?.value.clone()))))
-            .filter(|(key, _)| *key != Key::HotkeyFile || hotkey.is_none())
-            .collect::<Vec<_>>();
-        edit::set(&path, &also).map_err(refused)?;
+        let hotkey = hotkey.as_ref().map(KeyName::as_str);
+        save::save(&path, &choices, hotkey, self.settings).map_err(refused)?;
         super::kept::Unfinished::remove(self.folders);
         Ok(path)
     }

@@ -28,8 +28,14 @@ pub(super) fn choices(settings: &Settings) -> Result<Choices, SettingsError> {
 }
 
 /// Writes the answers into the settings file; everything else in it stays. `hotkey` is the name of
-/// the key that was made or imported here.
-pub(super) fn save(path: &Path, choices: &Choices, hotkey: Option<&str>) -> Result<(), EditError> {
+/// the key that was made or imported here; without one, the key of `given` (flags, environment, file)
+/// stays.
+pub(super) fn save(
+    path: &Path,
+    choices: &Choices,
+    hotkey: Option<&str>,
+    given: &Settings,
+) -> Result<(), EditError> {
     let (address, unpaid) = match &choices.payout {
         Payout::Address(address) => (Some(address.clone()), None),
         Payout::Later => (None, Some("true".to_owned())),
@@ -43,11 +49,15 @@ pub(super) fn save(path: &Path, choices: &Choices, hotkey: Option<&str>) -> Resu
         (Key::PayoutAddress, address),
         (Key::AcceptUnpaid, unpaid),
     ];
-    if let Some(hotkey) = hotkey {
-        changes.push((Key::Hotkey, Some(hotkey.to_owned())));
+    let said = |key| given.text(key).map(|given| (key, Some(given.value.clone())));
+    match hotkey {
         // The key that was chosen last is the one that is meant.
-        changes.push((Key::HotkeyFile, None));
+        Some(hotkey) => {
+            changes.extend([(Key::Hotkey, Some(hotkey.to_owned())), (Key::HotkeyFile, None)])
+        }
+        None => changes.extend([Key::Hotkey, Key::HotkeyFile].into_iter().filter_map(said)),
     }
+    changes.extend(said(Key::PassphraseFile));
     edit::set(path, &changes)
 }
 
@@ -72,13 +82,13 @@ mod tests {
                 cpu_threads: Some(2),
                 payout,
             };
-            save(&path, &given, None).unwrap();
+            save(&path, &given, None, &read()).unwrap();
             assert_eq!(choices(&read()).unwrap(), given);
         }
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("# mine") && text.contains("peer_port = 4000"), "{text}");
         assert!(text.contains("hotkey_file"), "{text}");
-        save(&path, &Choices::default(), Some("rig")).unwrap();
+        save(&path, &Choices::default(), Some("rig"), &read()).unwrap();
         assert_eq!(choices(&read()).unwrap(), Choices::default());
         assert_eq!(read().text(Key::Hotkey).unwrap().value, "rig");
         assert_eq!(read().text(Key::HotkeyFile), None);
@@ -89,7 +99,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join(FILE_NAME);
         std::fs::write(&path, "network = ").unwrap();
-        assert!(save(&path, &Choices::default(), None).is_err());
+        assert!(save(&path, &Choices::default(), None, &Settings::default()).is_err());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "network = ");
     }
 }

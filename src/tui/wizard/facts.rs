@@ -198,7 +198,7 @@ pub enum PassphraseNeed {
 /// The store that a new key goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreFacts {
-    /// Which, in words; where it is not the best one, why.
+    /// Which, in a sentence; where it is not the best one, why.
     pub words: String,
     /// Whether it asks for a passphrase.
     pub passphrase: PassphraseNeed,

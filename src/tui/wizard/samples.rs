@@ -148,10 +148,12 @@ pub(super) fn machine() -> MachineFacts {
 
 pub(super) fn keys(passphrase: PassphraseNeed) -> Answer {
     let words = match passphrase {
-        PassphraseNeed::No => "the system's keyring (Secret Service).".into(),
-        PassphraseNeed::New => "an encrypted file under ~/.local/share/hearth/keys, since no \
+        PassphraseNeed::No => "A new key is kept in the system's keyring (Secret Service).".into(),
+        PassphraseNeed::New => {
+            "A new key is kept in an encrypted file under ~/.local/share/hearth/keys, since no \
                                 keyring answers here."
-            .into(),
+                .into()
+        }
     };
     Answer::Keys { store: StoreFacts { words, passphrase }, kept: None }
 }

@@ -180,11 +180,6 @@ pub fn pay_way(way: PayWay) -> (&'static str, &'static str) {
     }
 }
 
-/// Where a new key goes.
-pub fn kept_in(store: &str) -> String {
-    format!("A new key is kept in {store}")
-}
-
 /// Said on every screen about payouts.
 pub const NEVER_ASKED: &str =
     "Hearth never asks for the secret of a coldkey you have. If anything does, refuse.";

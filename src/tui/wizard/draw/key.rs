@@ -50,7 +50,7 @@ pub(super) fn key(frame: &mut Frame<'_>, area: Rect, screen: &KeyScreen, theme: 
             }
             if let (Step::Passphrase { .. }, Some(store)) = (&screen.step, &screen.store) {
                 lines.push(Line::default());
-                lines.extend(sentences(&text::kept_in(&store.words), width, theme));
+                lines.extend(sentences(&store.words, width, theme));
             }
         }
     }
@@ -89,7 +89,7 @@ fn about_key<'a>(screen: &KeyScreen, width: usize, theme: &Theme) -> Vec<Line<'a
         lines.push(Line::default());
     }
     if let Some(store) = &screen.store {
-        lines.extend(sentences(&text::kept_in(&store.words), width, theme));
+        lines.extend(sentences(&store.words, width, theme));
     }
     lines
 }
