@@ -1,15 +1,14 @@
 //! The dashboard as a person meets it: the real binary in a real terminal.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/picture.rs"]
+mod picture;
 #[path = "support/pty.rs"]
 mod pty;
 
 use std::path::Path;
 
 use pty::Terminal;
-use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
-use ratatui::style::{Color, Modifier, Style};
 
 fn demo(home: &Path, rows: u16, cols: u16, flags: &[&str]) -> Terminal {
     let mut arguments = vec!["demo", "--backend", "cpu"];
@@ -73,8 +72,7 @@ fn ctrl_c_stops_in_order() {
 /// Keeps pictures of a real demo for the README when `HEARTH_WRITE_SCREENS` names a folder.
 #[test]
 fn a_screen_can_be_kept_as_a_picture() {
-    let folder = std::env::var_os("HEARTH_WRITE_SCREENS");
-    let (flags, until): (&[&str], usize) = match folder {
+    let (flags, until): (&[&str], usize) = match picture::folder() {
         Some(_) => (&["--epochs", "2"], 140),
         None => (&["--preset", "nano", "--epochs", "2"], 2),
     };
@@ -82,12 +80,7 @@ fn a_screen_can_be_kept_as_a_picture() {
         let home = tempfile::tempdir().unwrap();
         let mut terminal = demo(home.path(), rows, cols, flags);
         terminal.wait_for("some progress", |text| tokens(text) >= until * 128);
-        let svg = terminal.look(|screen| hearth::tui::svg::to_svg(&picture(screen)));
-        assert!(svg.contains("Hearth") && svg.contains("</svg>"));
-        if let Some(folder) = &folder {
-            let path = Path::new(folder).join(format!("dashboard-{cols}x{rows}.svg"));
-            std::fs::write(path, svg).unwrap();
-        }
+        picture::keep(&terminal, &format!("dashboard-{cols}x{rows}"));
         terminal.press("q");
         terminal.ended();
     }
@@ -98,39 +91,4 @@ fn tokens(text: &str) -> usize {
     let Some((before, _)) = text.split_once(" tokens│") else { return 0 };
     let digits = before.rsplit(' ').next().unwrap_or_default().replace(',', "");
     digits.parse().unwrap_or(0)
-}
-
-fn picture(screen: &vt100::Screen) -> Buffer {
-    let (rows, cols) = screen.size();
-    let (rows, cols) = (rows.get(), cols.get());
-    let mut buffer = Buffer::empty(Rect::new(0, 0, cols, rows));
-    for y in 0..rows {
-        for x in 0..cols {
-            let Some(cell) = screen.cell(y, x) else { continue };
-            let mut style = Style::new().fg(colour(cell.fgcolor())).bg(colour(cell.bgcolor()));
-            if cell.bold() {
-                style = style.add_modifier(Modifier::BOLD);
-            }
-            let symbol = if cell.has_contents() { cell.contents() } else { " " };
-            buffer[(x, y)].set_symbol(symbol).set_style(style);
-        }
-    }
-    buffer
-}
-
-fn colour(colour: vt100::Color) -> Color {
-    match colour {
-        vt100::Color::Default => Color::Reset,
-        vt100::Color::Idx(0) => Color::Black,
-        vt100::Color::Idx(1 | 9) => Color::Red,
-        vt100::Color::Idx(2 | 10) => Color::Green,
-        vt100::Color::Idx(3) => Color::Yellow,
-        vt100::Color::Idx(11) => Color::LightYellow,
-        vt100::Color::Idx(4 | 12) => Color::Blue,
-        vt100::Color::Idx(5 | 13) => Color::Magenta,
-        vt100::Color::Idx(6 | 14) => Color::Cyan,
-        vt100::Color::Idx(7) => Color::Gray,
-        vt100::Color::Idx(8) => Color::DarkGray,
-        _ => Color::White,
-    }
 }

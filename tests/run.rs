@@ -183,6 +183,34 @@ fn the_practice_swarm_is_kept_and_goes_on_where_it_stopped_or_was_killed() {
     refused(&other, 3, &["nano", "--preset"]);
 }
 
+/// Every file below `folder`.
+#[cfg(unix)]
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn damaged_snapshots_are_said_and_training_goes_on_from_the_merged_weights() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = Running::practice(home.path());
+    first.until("a merge", |e| e["event"] == "merge" && e["epoch"] == 2);
+    first.until("a loss", |e| e["event"] == "loss" && e["epoch"] == 3);
+    assert_eq!(first.interrupt(), 0);
+    let snapshots = files(&home.path().join("data/practice/miners/m0/snapshots"));
+    assert!(!snapshots.is_empty());
+    for snapshot in snapshots {
+        std::fs::write(snapshot, b"no snapshot at all").unwrap();
+    }
+    let mut second = Running::practice(home.path());
+    let damaged = second.until("a word on it", |e| e["code"] == "snapshot-damaged");
+    assert_eq!(damaged["severity"], "warning");
+    assert!(damaged["fix"].as_str().is_some_and(|fix| !fix.is_empty()));
+    second.until("a loss", |e| e["event"] == "loss");
+    assert_eq!(second.interrupt(), 0);
+}
+
 #[test]
 fn keys_that_cannot_be_used_are_refused_with_exit_code_4() {
     let (home, key) = home("$NACL-not-a-hotkey");

@@ -6,6 +6,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/picture.rs"]
+mod picture;
 #[path = "support/pty.rs"]
 mod pty;
 
@@ -151,6 +153,9 @@ fn by_the_defaults_it_leads_to_a_falling_loss_a_key_and_saved_settings() {
         terminal.press(ENTER);
         wait(&terminal, "The loss fell from");
         println!("{preset}: falling loss after {:.1} s", started.elapsed().as_secs_f64());
+        if preset == "demo" {
+            picture::keep(&terminal, &format!("wizard-{}x{}", size.1, size.0));
+        }
         terminal.press(ENTER);
         wait(&terminal, "A new key is kept in an encrypted file");
         terminal.press(ENTER);

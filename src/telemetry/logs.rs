@@ -14,7 +14,7 @@ const RING_LINES: usize = 500;
 /// What is logged when `RUST_LOG` says nothing. The GPU layer's own warnings are about drivers'
 /// optional layers and mean nothing to a user; its errors reach us as errors.
 const QUIET: &str = "warn,wgpu=off,wgpu_core=off,wgpu_hal=off,naga=off,s3s=off,s3s_fs=off,\
-                     iroh=error,noq=off,noq_proto=off,noq_udp=off,netwatch=error,sqlx=error";
+                     iroh=error,iroh::socket=off,noq=off,noq_proto=off,noq_udp=off,netwatch=error,sqlx=error";
 
 /// The most recent log lines, for the screen's log pane. Cheap to clone.
 #[derive(Clone, Debug, Default)]

@@ -22,7 +22,7 @@ use crate::control::{Control, Progress};
 use crate::miner::Command;
 use crate::swarm::feed::Feed;
 use crate::telemetry::logs::Ring;
-use crate::telemetry::{Event, Events, SampleWhen, Summary};
+use crate::telemetry::{Event, Events, SampleWhen, Severity, Summary};
 use crate::training::record::Recorder;
 use crate::tui::Left;
 
@@ -98,7 +98,12 @@ impl Relay {
 
 /// Whether an event of a miner is one that the swarm does not tell as well.
 fn is_only_theirs(event: &Event) -> bool {
-    matches!(event, Event::State { .. } | Event::Step { .. } | Event::Upload { .. })
+    match event {
+        Event::State { .. } | Event::Step { .. } | Event::Upload { .. } => true,
+        // Six miners need not say six times what is fine.
+        Event::Finding { severity, .. } => *severity != Severity::Info,
+        _ => false,
+    }
 }
 
 impl Demo<'_> {
@@ -180,6 +185,14 @@ struct Show<'a> {
     started: Moment,
 }
 
+/// What came of a sample of the model's writing.
+enum Sampled {
+    /// It is there, or cannot be had.
+    Done(Result<String, NewcomerError>),
+    /// The user did not wait for it.
+    Left(Result<Ending, Failure>),
+}
+
 /// What is left when the miners have finished.
 struct Result_ {
     ending: Ending,
@@ -192,9 +205,14 @@ impl Show<'_> {
         let mut samples = Vec::new();
         let mut ends = session.take_ends();
         let before = self.sample(&session, SampleWhen::Before).await;
-        samples.extend(self.tell_sample(SampleWhen::Before, before)?);
         let training_since = self.clock.now();
-        let ending = self.watch(&session, &mut ends).await?;
+        let mut ending = match before {
+            Sampled::Done(text) => {
+                samples.extend(self.tell_sample(SampleWhen::Before, text)?);
+                self.watch(&session, &mut ends).await?
+            }
+            Sampled::Left(ending) => ending?,
+        };
         let training = self.clock.now().since(training_since);
         if !matches!(ending, Ending::Interrupted) {
             session.stop(&mut ends, self.clock).await;
@@ -203,8 +221,10 @@ impl Show<'_> {
             let _ = self.face.event(&event);
         }
         if matches!(ending, Ending::Done) {
-            let after = self.sample(&session, SampleWhen::After).await;
-            samples.extend(self.tell_sample(SampleWhen::After, after)?);
+            match self.sample(&session, SampleWhen::After).await {
+                Sampled::Done(text) => samples.extend(self.tell_sample(SampleWhen::After, text)?),
+                Sampled::Left(left) => ending = left?,
+            }
         }
         let rest = self.rest(&session, training, &ending).await;
         session.practice.shutdown().await;
@@ -238,29 +258,24 @@ impl Show<'_> {
                     return done.map(|()| Ending::Done).map_err(|error| swarm_failure(&error));
                 }
                 () = &mut over => return Ok(Ending::Done),
-                () = turned_true(self.signal.clone()) => return Ok(Ending::Asked),
+                left = user_left(&mut self.face, &self.signal) => return left,
                 Some((name, end)) = ends.next() => match end {
                     // Your own miner stops when you ask it to; then so does the demo.
                     Ok(()) if name == "m0" => return Ok(Ending::Asked),
                     Ok(()) => {}
                     Err(error) => return Err(miner_failure(&name, &error)),
                 },
-                left = self.face.left() => return match left {
-                    Ok(Left::Interrupted) => Ok(Ending::Interrupted),
-                    Ok(_) => Ok(Ending::Asked),
-                    Err(error) => Err(Failure::new(Exit::Failed, error).coded("terminal-lost")),
-                },
             }
         }
     }
 
-    /// What the model writes now. Relays events meanwhile.
-    async fn sample(
-        &mut self,
-        session: &Session,
-        when: SampleWhen,
-    ) -> Result<String, NewcomerError> {
-        let weights = newcomer::download(&session.practice, &session.config, self.clock).await?;
+    /// What the model writes now. Relays events meanwhile, and lets the user leave.
+    async fn sample(&mut self, session: &Session, when: SampleWhen) -> Sampled {
+        let downloaded = newcomer::download(&session.practice, &session.config, self.clock).await;
+        let weights = match downloaded {
+            Ok(weights) => weights,
+            Err(error) => return Sampled::Done(Err(error)),
+        };
         let (config, device) = (session.config.clone(), Arc::clone(&self.demo.device));
         let (feed, seed) = (Arc::clone(&self.demo.feed), self.demo.seed);
         let writing = tokio::task::spawn_blocking(move || {
@@ -270,8 +285,9 @@ impl Show<'_> {
         loop {
             tokio::select! {
                 written = &mut writing => {
-                    return written.unwrap_or(Err(NewcomerError::Stopped));
+                    return Sampled::Done(written.unwrap_or(Err(NewcomerError::Stopped)));
                 }
+                left = user_left(&mut self.face, &self.signal) => return Sampled::Left(left),
                 event = self.relay.next(), if when == SampleWhen::Before => {
                     let _ = self.face.event(&event);
                 }
@@ -385,6 +401,18 @@ fn ending_text(result: &Result_) -> String {
         text.push_str(&format!("\n\n{title}\n{sample}"));
     }
     text
+}
+
+/// Until the user, or a signal, asks for the end.
+async fn user_left(face: &mut Face, signal: &watch::Receiver<bool>) -> Result<Ending, Failure> {
+    tokio::select! {
+        () = turned_true(signal.clone()) => Ok(Ending::Asked),
+        left = face.left() => match left {
+            Ok(Left::Interrupted) => Ok(Ending::Interrupted),
+            Ok(_) => Ok(Ending::Asked),
+            Err(error) => Err(Failure::new(Exit::Failed, error).coded("terminal-lost")),
+        },
+    }
 }
 
 async fn turned_true(mut watched: watch::Receiver<bool>) {

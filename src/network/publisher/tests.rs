@@ -7,7 +7,13 @@ use super::*;
 use crate::config::constants::PeerConstants;
 use crate::network::peers::test_nodes::{Node, introduce};
 
+/// For peers that all live: a busy machine may take its time to connect.
 fn peer_rules() -> PeerConstants {
+    PeerConstants { connect_timeout: Duration::from_secs(20), ..impatient() }
+}
+
+/// For peers of which one is dead.
+fn impatient() -> PeerConstants {
     PeerConstants {
         connect_timeout: Duration::from_secs(1),
         first_retry_pause: Duration::from_millis(5),
@@ -62,14 +68,24 @@ impl Bench {
     }
 
     async fn result(&mut self) -> Published {
-        let waited = self.clock.timeout(Duration::from_secs(10), self.results.recv()).await;
-        waited.expect("a result within 10 s").unwrap()
+        let waited = self.clock.timeout(Duration::from_secs(60), self.results.recv()).await;
+        waited.expect("a result within 60 s").unwrap()
     }
 }
 
 /// A miner of stage 1, and one of stage 2 for each number.
 async fn stages<const N: usize>(numbers: [u8; N]) -> (Node, Vec<Node>) {
-    let own = Node::start(1, 1, peer_rules()).await;
+    stages_of(Node::start(1, 1, peer_rules()).await, numbers).await
+}
+
+/// The same; the first of stage 2 is dead.
+async fn stages_with_a_dead_one<const N: usize>(numbers: [u8; N]) -> (Node, Vec<Node>) {
+    let (own, next) = stages_of(Node::start(1, 1, impatient()).await, numbers).await;
+    next[0].peers.close().await;
+    (own, next)
+}
+
+async fn stages_of<const N: usize>(own: Node, numbers: [u8; N]) -> (Node, Vec<Node>) {
     let mut next = Vec::new();
     for number in numbers {
         next.push(Node::start(number, 2, peer_rules()).await);
@@ -181,8 +197,7 @@ async fn a_gradient_keeps_its_target_even_if_it_left_the_registry() {
 
 #[tokio::test]
 async fn forwards_go_round_a_dead_peer_and_a_gradient_waits_for_it() {
-    let (own, mut next) = stages([2, 3]).await;
-    next[0].peers.close().await;
+    let (own, mut next) = stages_with_a_dead_one([2, 3]).await;
     let mut bench = publisher(&own, rules());
     for n in 0..40 {
         bench.forward(&format!("{n}"));
@@ -206,8 +221,7 @@ async fn forwards_go_round_a_dead_peer_and_a_gradient_waits_for_it() {
 
 #[tokio::test]
 async fn tries_and_time_run_out() {
-    let (own, next) = stages([2]).await;
-    next[0].peers.close().await;
+    let (own, _next) = stages_with_a_dead_one([2]).await;
     let few = PublisherConstants { max_tries: 2, ..rules() };
     let mut bench = publisher(&own, few);
     bench.forward("a");
@@ -229,8 +243,7 @@ async fn tries_and_time_run_out() {
 
 #[tokio::test]
 async fn clearing_drops_what_waits_and_what_is_under_way() {
-    let (own, next) = stages([2]).await;
-    next[0].peers.close().await;
+    let (own, _next) = stages_with_a_dead_one([2]).await;
     let mut bench = publisher(&own, rules());
     for n in 0..20 {
         bench.forward(&format!("{n}"));
