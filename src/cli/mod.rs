@@ -76,6 +76,15 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Runs the command and returns how the process ends.
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    let ended = carry_out(arguments);
+    // Whoever presses Ctrl-C twice does not wait for a driver.
+    if !matches!(ended, Ok(Exit::Interrupted)) {
+        crate::compute::wgpu::settle();
+    }
+    ended
+}
+
+fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
     let Some(command) = arguments.command else { return setup::start() };
     match command {
         Command::Demo(arguments) => demo::run(&arguments),

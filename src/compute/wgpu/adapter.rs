@@ -1,5 +1,7 @@
 //! Finding the hardware: which adapters there are, which can be used, and which one is taken.
 
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
 use crate::compute::device::{DeviceInfo, DeviceKind};
 
 /// Which adapter to open.
@@ -142,13 +144,21 @@ const INTERFACES: ::wgpu::Backends =
 
 /// Every adapter of this machine, best first, with the reason where one cannot be used.
 pub fn adapters() -> Vec<AdapterReport> {
-    list(&instance()).iter().map(report).collect()
+    let drivers = drivers();
+    list(drivers.get()).iter().map(report).collect()
+}
+
+/// Waits until no thread loads a driver, and lets none begin: to be called when the process ends. A
+/// driver that is loaded while the system already tidies up after the process crashes it.
+pub fn settle() {
+    std::mem::forget(turn());
 }
 
 /// Opens the adapter that the choice names.
 pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
-    let instance = instance();
-    let all = list(&instance);
+    let drivers = drivers();
+    let instance = drivers.get();
+    let all = list(instance);
     let fits = |(place, adapter): &(usize, &::wgpu::Adapter)| {
         let report = report(adapter);
         report.refusal.is_none()
@@ -189,7 +199,31 @@ pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
         driver: report.driver,
         memory: report.memory,
     };
-    Ok(Opened { instance, device, queue, info, subgroup })
+    Ok(Opened { instance: instance.clone(), device, queue, info, subgroup })
+}
+
+/// The drivers of this process, used by one thread at a time. Loaded once and never unloaded: some
+/// crash when they are loaded again, or by two threads at once.
+struct Drivers {
+    instance: &'static ::wgpu::Instance,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Drivers {
+    fn get(&self) -> &::wgpu::Instance {
+        self.instance
+    }
+}
+
+fn drivers() -> Drivers {
+    static LOADED: OnceLock<::wgpu::Instance> = OnceLock::new();
+    let turn = turn();
+    Drivers { instance: LOADED.get_or_init(instance), _turn: turn }
+}
+
+fn turn() -> MutexGuard<'static, ()> {
+    static BUSY: Mutex<()> = Mutex::new(());
+    BUSY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn instance() -> ::wgpu::Instance {

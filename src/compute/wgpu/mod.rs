@@ -20,7 +20,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use adapter::{AdapterChoice, AdapterReport, GpuClass, OpenError, Unusable, adapters};
+pub use adapter::{AdapterChoice, AdapterReport, GpuClass, OpenError, Unusable, adapters, settle};
 pub use choice::{KernelChoice, KernelForm};
 pub use kernels::source_hash;
 
