@@ -2,7 +2,6 @@
 //! wizard and part of the doctor.
 
 pub mod fit;
-pub mod memory;
 mod print;
 pub mod survey;
 pub mod verdicts;

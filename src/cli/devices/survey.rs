@@ -4,7 +4,6 @@
 
 use crate::cli::bench::record::{self, BenchRecord};
 use crate::cli::devices::fit::{self, Fit, MemoryRoom};
-use crate::cli::devices::memory::SystemGpus;
 use crate::cli::devices::verdicts::{self, Verdict, VerdictKey};
 use crate::compute::cpu::CpuDevice;
 use crate::compute::wgpu::{AdapterReport, adapters};
@@ -97,8 +96,7 @@ impl Survey {
 pub fn survey(folders: Option<&Folders>) -> Survey {
     let free = crate::host::memory::available();
     let reports = adapters();
-    let gpus = if reports.is_empty() { SystemGpus::default() } else { SystemGpus::ask() };
-    let facts = reports.iter().map(|report| facts(report, &gpus, free, folders)).collect();
+    let facts = reports.iter().map(|report| facts(report, free, folders)).collect();
     let processor = processor(free);
     let (adapters, chosen, why) = choose(facts);
     let taken = match chosen {
@@ -109,16 +107,10 @@ pub fn survey(folders: Option<&Folders>) -> Survey {
     Survey { adapters, processor, chosen, why, bench }
 }
 
-fn facts(
-    report: &AdapterReport,
-    gpus: &SystemGpus,
-    host: Option<u64>,
-    folders: Option<&Folders>,
-) -> AdapterFacts {
-    let system = gpus.memory_of(report);
+fn facts(report: &AdapterReport, host: Option<u64>, folders: Option<&Folders>) -> AdapterFacts {
     let shares_memory = report.class.shares_memory();
-    let memory = report.memory.or(system.total);
-    let used = system.used.zip(system.total.or(memory));
+    let memory = report.memory.total;
+    let used = report.memory.used.zip(memory);
     let free = if shares_memory { host } else { used.map(|(used, all)| all.saturating_sub(used)) };
     // What is free of the machine's own memory counts beside what the driver would give at most.
     let device = if shares_memory { memory } else { free.or(memory) };

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::memory::{CardMemory, Cards};
 use crate::compute::device::{DeviceInfo, DeviceKind};
 
 /// Which adapter to open.
@@ -93,12 +94,17 @@ pub struct AdapterReport {
     pub kind: DeviceKind,
     /// What sort of GPU.
     pub class: GpuClass,
-    /// Its place on the PCI bus, as in `0000:01:00.0`, where the driver says.
-    pub pci: Option<String>,
-    /// Bytes of its own memory, where its driver says; none for one that shares the machine's.
-    pub memory: Option<u64>,
+    /// Its memory, as far as it is known.
+    pub memory: CardMemory,
     /// Why it cannot be used, if it cannot.
     pub refusal: Option<Unusable>,
+}
+
+impl AdapterReport {
+    /// Bytes of its own memory, where they are known; none for one that shares the machine's.
+    fn own_memory(&self) -> Option<u64> {
+        self.memory.total.filter(|_| !self.class.shares_memory())
+    }
 }
 
 /// No adapter could be opened.
@@ -144,8 +150,12 @@ const INTERFACES: ::wgpu::Backends =
 
 /// Every adapter of this machine, best first, with the reason where one cannot be used.
 pub fn adapters() -> Vec<AdapterReport> {
-    let drivers = drivers();
-    list(drivers.get()).iter().map(report).collect()
+    reports(&list(drivers().instance))
+}
+
+fn reports(all: &[::wgpu::Adapter]) -> Vec<AdapterReport> {
+    let cards = if all.is_empty() { Cards::default() } else { Cards::ask() };
+    all.iter().map(|adapter| report(adapter, &cards)).collect()
 }
 
 /// Waits until no thread loads a driver, and lets none begin: to be called when the process ends. A
@@ -157,10 +167,10 @@ pub fn settle() {
 /// Opens the adapter that the choice names.
 pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
     let drivers = drivers();
-    let instance = drivers.get();
+    let instance = drivers.instance;
     let all = list(instance);
-    let fits = |(place, adapter): &(usize, &::wgpu::Adapter)| {
-        let report = report(adapter);
+    let reports = reports(&all);
+    let fits = |(place, report): &(usize, &AdapterReport)| {
         report.refusal.is_none()
             && match choice {
                 AdapterChoice::Place(wanted) => place == wanted,
@@ -171,10 +181,10 @@ pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
                 }
             }
     };
-    let Some((_, adapter)) = all.iter().enumerate().find(fits) else {
-        return Err(no_adapter(choice, &all.iter().map(report).collect::<Vec<_>>()));
+    let taken = reports.iter().enumerate().find(fits).map(|(place, _)| place);
+    let Some((adapter, report)) = taken.and_then(|at| all.get(at).zip(reports.get(at))) else {
+        return Err(no_adapter(choice, &reports));
     };
-    let report = report(adapter);
     let features = adapter.features() & ::wgpu::Features::SUBGROUP;
     let (least, most) = {
         let info = adapter.get_info();
@@ -195,9 +205,9 @@ pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
     let info = DeviceInfo {
         kind: report.kind,
         backend: "wgpu",
-        name: report.name,
-        driver: report.driver,
-        memory: report.memory,
+        name: report.name.clone(),
+        driver: report.driver.clone(),
+        memory: report.own_memory(),
     };
     Ok(Opened { instance: instance.clone(), device, queue, info, subgroup })
 }
@@ -207,12 +217,6 @@ pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
 struct Drivers {
     instance: &'static ::wgpu::Instance,
     _turn: MutexGuard<'static, ()>,
-}
-
-impl Drivers {
-    fn get(&self) -> &::wgpu::Instance {
-        self.instance
-    }
 }
 
 fn drivers() -> Drivers {
@@ -252,7 +256,7 @@ fn list(instance: &::wgpu::Instance) -> Vec<::wgpu::Adapter> {
     all
 }
 
-fn report(adapter: &::wgpu::Adapter) -> AdapterReport {
+fn report(adapter: &::wgpu::Adapter, cards: &Cards) -> AdapterReport {
     let info = adapter.get_info();
     let driver = format!("{} {}", info.driver, info.driver_info).trim().to_owned();
     let kind = match info.device_type {
@@ -266,14 +270,13 @@ fn report(adapter: &::wgpu::Adapter) -> AdapterReport {
         Some(Unusable::NoCompute)
     };
     let class = GpuClass::from(info.device_type);
-    let memory = super::memory::of(&info, class);
+    let memory = cards.memory_of(&info);
     AdapterReport {
         name: info.name,
         interface: info.backend.to_str(),
         driver,
         kind,
         class,
-        pci: Some(info.device_pci_bus_id).filter(|id| !id.is_empty()),
         memory,
         refusal,
     }
@@ -340,8 +343,7 @@ mod tests {
             driver: String::new(),
             kind: DeviceKind::SoftwareGpu,
             class: GpuClass::Software,
-            pci: None,
-            memory: None,
+            memory: CardMemory::default(),
             refusal: None,
         };
         let text = no_adapter(&AdapterChoice::Best, &[soft]).to_string();

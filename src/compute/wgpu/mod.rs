@@ -23,6 +23,7 @@ use std::sync::Arc;
 pub use adapter::{AdapterChoice, AdapterReport, GpuClass, OpenError, Unusable, adapters, settle};
 pub use choice::{KernelChoice, KernelForm};
 pub use kernels::source_hash;
+pub use memory::CardMemory;
 
 use self::executor::WgpuExecutor;
 use self::fault::FaultCell;
