@@ -1,8 +1,10 @@
 //! The practice swarm's models, in one table.
 
 use super::config::{LlamaConfig, RopeScaling};
+use super::optimizer::OptimizerKind;
 use super::parameters;
-use crate::protocol::splits::Split;
+use super::plan::StageSpec;
+use crate::protocol::splits::{Split, SplitError, balanced_splits};
 
 /// A model of the practice swarm and how it is trained.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -126,6 +128,27 @@ impl Preset {
         }
     }
 
+    /// Its model cut into so many stages, first to last.
+    ///
+    /// # Errors
+    /// It has fewer blocks than that.
+    pub fn stage_specs(&self, stages: usize) -> Result<Vec<StageSpec>, SplitError> {
+        let total_global_params = self.total_params();
+        let spec = |(stage, split): (usize, Split)| StageSpec {
+            config: self.config(),
+            split,
+            stage,
+            stages,
+            batch: self.batch,
+            local_batch: self.local_batch,
+            seq: self.seq,
+            optimizer: OptimizerKind::NAdam,
+            grad_clip_norm: self.grad_clip_norm,
+            total_global_params,
+        };
+        Ok(balanced_splits(self.n_layers, stages)?.into_iter().enumerate().map(spec).collect())
+    }
+
     /// Parameters of the undivided model: the run's `total_global_params`.
     pub fn total_params(&self) -> u64 {
         parameters::count(&parameters::parameters(&self.config(), Split::WHOLE)) as u64
@@ -135,8 +158,6 @@ impl Preset {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{OptimizerKind, StageSpec};
-    use crate::protocol::splits::balanced_splits;
 
     #[test]
     fn the_live_models_stages_have_the_parameters_that_the_network_counts() {
@@ -150,20 +171,7 @@ mod tests {
     #[test]
     fn every_preset_can_be_planned_in_three_stages() {
         for preset in &PRESETS {
-            let splits = balanced_splits(preset.n_layers, 3).unwrap();
-            for (stage, split) in splits.into_iter().enumerate() {
-                let spec = StageSpec {
-                    config: preset.config(),
-                    split,
-                    stage,
-                    stages: 3,
-                    batch: preset.batch,
-                    local_batch: preset.local_batch,
-                    seq: preset.seq,
-                    optimizer: OptimizerKind::NAdam,
-                    grad_clip_norm: preset.grad_clip_norm,
-                    total_global_params: preset.total_params(),
-                };
+            for spec in preset.stage_specs(3).unwrap() {
                 let plan = spec.plan().unwrap();
                 assert!(plan.bytes() > 4 * 4 * plan.param_count());
                 assert!(plan.to_string().contains("total"));

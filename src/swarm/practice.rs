@@ -22,12 +22,12 @@ use super::store::{Store, StoreError, make_writable};
 use crate::clock::{Clock, Entropy};
 use crate::config::constants::Constants;
 use crate::model::presets::Preset;
-use crate::model::{LlamaConfig, OptimizerKind, PlanError, StageSpec};
+use crate::model::{LlamaConfig, PlanError, StageSpec};
 use crate::protocol::messages::{
     ActivationSettings, DatasetSettings, ModelConfig, ModelMetadata, OptimizerSettings,
 };
 use crate::protocol::sections::num_partitions;
-use crate::protocol::splits::{Split, SplitError, balanced_splits};
+use crate::protocol::splits::{Split, SplitError};
 use crate::protocol::{ChunkNumber, Hotkey, RunId, StageIndex};
 use crate::telemetry::Events;
 
@@ -91,20 +91,7 @@ impl PracticeConfig {
     /// # Errors
     /// The model has fewer blocks than there are stages, or makes no sense.
     pub fn stage_specs(&self) -> Result<Vec<StageSpec>, PracticeError> {
-        let splits = balanced_splits(self.preset.n_layers, self.stages)?;
-        let spec = |(stage, split): (usize, Split)| StageSpec {
-            config: self.preset.config(),
-            split,
-            stage,
-            stages: self.stages,
-            batch: self.preset.batch,
-            local_batch: self.preset.local_batch,
-            seq: self.preset.seq,
-            optimizer: OptimizerKind::NAdam,
-            grad_clip_norm: self.preset.grad_clip_norm,
-            total_global_params: self.preset.total_params(),
-        };
-        let specs: Vec<StageSpec> = splits.into_iter().enumerate().map(spec).collect();
+        let specs = self.preset.stage_specs(self.stages)?;
         for spec in &specs {
             spec.config.clone().checked().map_err(PlanError::from)?;
         }

@@ -16,7 +16,7 @@ use crate::model::presets::{LIVE_1B_PARAMS, PRESETS, Preset, live_1b};
 use crate::model::{
     OptimizerKind, Stage, StageError, StageGradient, StageInput, StageKind, StageSpec,
 };
-use crate::protocol::splits::{Split, balanced_splits};
+use crate::protocol::splits::Split;
 
 /// Seed of weights and samples: the same numbers on every machine.
 const SEED: u64 = 42;
@@ -55,26 +55,11 @@ impl StageItem {
 
 /// The stages of the practice models, the smallest model first.
 pub fn presets() -> Vec<StageItem> {
-    let of = |preset: &Preset| {
-        let splits = balanced_splits(preset.n_layers, STAGES).unwrap_or_default();
-        let items = splits.into_iter().enumerate().map(|(stage, split)| StageItem {
-            model: preset.name,
-            spec: StageSpec {
-                config: preset.config(),
-                split,
-                stage,
-                stages: STAGES,
-                batch: preset.batch,
-                local_batch: preset.local_batch,
-                seq: preset.seq,
-                optimizer: OptimizerKind::NAdam,
-                grad_clip_norm: preset.grad_clip_norm,
-                total_global_params: preset.total_params(),
-            },
-        });
-        items.collect::<Vec<_>>()
+    let of = |preset: &'static Preset| {
+        let specs = preset.stage_specs(STAGES).unwrap_or_default();
+        specs.into_iter().map(|spec| StageItem { model: preset.name, spec })
     };
-    let mut presets: Vec<&Preset> = PRESETS.iter().collect();
+    let mut presets: Vec<&'static Preset> = PRESETS.iter().collect();
     presets.sort_by_key(|preset| preset.total_params());
     presets.into_iter().flat_map(of).collect()
 }
