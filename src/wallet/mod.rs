@@ -9,8 +9,6 @@ pub mod phrase;
 pub mod secret;
 pub mod store;
 
-pub use bittensor::file;
-
 use std::fmt;
 
 use schnorrkel::{ExpansionMode, Keypair, MiniSecretKey, SecretKey};

@@ -79,6 +79,18 @@ impl Judgement {
     }
 }
 
+/// The code of a judgement, or `fine`; for tests. Trouble always says what to do.
+#[cfg(test)]
+pub(super) fn code(judgement: &Judgement) -> &'static str {
+    match judgement {
+        Judgement::Fine(_) => "fine",
+        Judgement::Trouble { code, fix, .. } => {
+            assert!(!fix.is_empty(), "{code}");
+            code
+        }
+    }
+}
+
 /// What a check found. Every check gives exactly one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {

@@ -9,7 +9,7 @@ use crate::cli::run::{HotkeySource, hotkey as source_of};
 use crate::config::settings::Key;
 use crate::config::values::JoinWay;
 use crate::miner::joining::PayoutAddress;
-use crate::wallet::file::{Exposure, read_hotkey};
+use crate::wallet::bittensor::{Exposure, read_hotkey};
 use crate::wallet::store::{
     KEYRING_NAME, KeyStoreError, KeyStores, StoreKind, StoreState, Trouble,
 };

@@ -161,19 +161,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::cli::doctor::finding::code;
     use crate::host::disk::DiskSpace;
     use crate::host::memory::Memory;
     use crate::host::processes::OtherMiner;
-
-    fn code(judgement: &Judgement) -> &'static str {
-        match judgement {
-            Judgement::Fine(_) => "fine",
-            Judgement::Trouble { code, fix, .. } => {
-                assert!(!fix.is_empty());
-                code
-            }
-        }
-    }
 
     #[test]
     fn each_fact_has_its_verdict() {

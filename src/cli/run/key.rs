@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::settings::Settings;
 use crate::wallet::HotkeyPair;
-use crate::wallet::file::{Exposure, read_hotkey};
+use crate::wallet::bittensor::{Exposure, read_hotkey};
 use crate::wallet::store::KeyStores;
 
 /// A key that can sign.

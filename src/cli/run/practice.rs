@@ -21,7 +21,7 @@ use crate::swarm::feed::{Source, TokenizerChoice};
 use crate::telemetry::logs::Ring;
 use crate::training::record::Recorder;
 use crate::wallet::HotkeyPair;
-use crate::wallet::file::{HotkeyFileError, read_hotkey};
+use crate::wallet::bittensor::{HotkeyFileError, read_hotkey};
 
 /// Stages of the kept swarm.
 const STAGES: usize = 3;

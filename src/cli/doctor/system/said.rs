@@ -126,42 +126,36 @@ pub(super) fn service_account(user: &str, session: &str) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn code(judgement: Judgement) -> &'static str {
-        match judgement {
-            Judgement::Fine(_) => "fine",
-            Judgement::Trouble { code, .. } => code,
-        }
-    }
+    use crate::cli::doctor::finding::code;
 
     #[test]
     fn what_macos_says_is_understood() {
-        assert_eq!(code(signature(Some("# designated => cdhash H\"aa\""))), "keychain-asks");
-        assert_eq!(code(signature(Some("designated => anchor apple generic"))), "fine");
-        assert_eq!(code(signature(None)), "keychain-asks");
-        assert_eq!(code(app_nap("com.apple.Terminal", &[None, Some("1\n".into())])), "fine");
-        assert_eq!(code(app_nap("com.apple.Terminal", &[None, Some("0\n".into())])), "app-nap");
+        assert_eq!(code(&signature(Some("# designated => cdhash H\"aa\""))), "keychain-asks");
+        assert_eq!(code(&signature(Some("designated => anchor apple generic"))), "fine");
+        assert_eq!(code(&signature(None)), "keychain-asks");
+        assert_eq!(code(&app_nap("com.apple.Terminal", &[None, Some("1\n".into())])), "fine");
+        assert_eq!(code(&app_nap("com.apple.Terminal", &[None, Some("0\n".into())])), "app-nap");
     }
 
     #[test]
     fn what_windows_says_is_understood() {
-        assert_eq!(code(zone(Some("[ZoneTransfer]\r\nZoneId=3\r\n"), "h.exe")), "smartscreen");
-        assert_eq!(code(zone(Some("[ZoneTransfer]\r\nZoneId=1\r\n"), "h.exe")), "fine");
-        assert_eq!(code(zone(None, "h.exe")), "fine");
-        assert_eq!(code(defender(Some("C:\\x\\Hearth.exe\r\n"))), "defender-quarantine");
-        assert_eq!(code(defender(None)), "fine");
-        assert_eq!(code(firewall(Some("Inbound Block\r\nInbound Allow"))), "firewall-blocks");
-        assert_eq!(code(firewall(Some("Inbound Allow"))), "fine");
-        assert_eq!(code(firewall(Some(""))), "firewall-asks");
-        assert_eq!(code(firewall(None)), "not-checked");
+        assert_eq!(code(&zone(Some("[ZoneTransfer]\r\nZoneId=3\r\n"), "h.exe")), "smartscreen");
+        assert_eq!(code(&zone(Some("[ZoneTransfer]\r\nZoneId=1\r\n"), "h.exe")), "fine");
+        assert_eq!(code(&zone(None, "h.exe")), "fine");
+        assert_eq!(code(&defender(Some("C:\\x\\Hearth.exe\r\n"))), "defender-quarantine");
+        assert_eq!(code(&defender(None)), "fine");
+        assert_eq!(code(&firewall(Some("Inbound Block\r\nInbound Allow"))), "firewall-blocks");
+        assert_eq!(code(&firewall(Some("Inbound Allow"))), "fine");
+        assert_eq!(code(&firewall(Some(""))), "firewall-asks");
+        assert_eq!(code(&firewall(None)), "not-checked");
         let font = "HKEY_CURRENT_USER\\Console\r\n    FaceName    REG_SZ    Consolas\r\n";
-        assert_eq!(code(console_font(Some(font), false)), "console-font");
+        assert_eq!(code(&console_font(Some(font), false)), "console-font");
         assert_eq!(
-            code(console_font(Some(&font.replace("Consolas", "Cascadia Mono")), false)),
+            code(&console_font(Some(&font.replace("Consolas", "Cascadia Mono")), false)),
             "fine"
         );
-        assert_eq!(code(console_font(None, true)), "fine");
-        assert_eq!(code(service_account("HOME-PC$", "Services")), "service-credentials");
-        assert_eq!(code(service_account("ada", "Console")), "fine");
+        assert_eq!(code(&console_font(None, true)), "fine");
+        assert_eq!(code(&service_account("HOME-PC$", "Services")), "service-credentials");
+        assert_eq!(code(&service_account("ada", "Console")), "fine");
     }
 }
