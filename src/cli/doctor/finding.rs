@@ -81,7 +81,7 @@ impl Judgement {
 
 /// The code of a judgement, or `fine`; for tests. Trouble always says what to do.
 #[cfg(test)]
-pub(super) fn code(judgement: &Judgement) -> &'static str {
+pub(super) fn judged(judgement: &Judgement) -> &'static str {
     match judgement {
         Judgement::Fine(_) => "fine",
         Judgement::Trouble { code, fix, .. } => {

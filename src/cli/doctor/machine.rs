@@ -161,7 +161,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::cli::doctor::finding::code;
+    use crate::cli::doctor::finding::judged;
     use crate::host::disk::DiskSpace;
     use crate::host::memory::Memory;
     use crate::host::processes::OtherMiner;
@@ -184,7 +184,7 @@ mod tests {
             (judge_others(&[miner]), "other-miner"),
             (judge_others(&[]), "fine"),
         ] {
-            assert_eq!(code(&judgement), expected, "{judgement:?}");
+            assert_eq!(judged(&judgement), expected, "{judgement:?}");
         }
     }
 }

@@ -91,23 +91,23 @@ fn judge_locale(locale: [&str; 3], terminal: &str) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::doctor::finding::code;
+    use crate::cli::doctor::finding::judged;
 
     #[test]
     fn each_kind_of_place_is_told() {
         let home = Surroundings::default();
-        assert_eq!(code(&judge_surroundings(&home)), "fine");
-        assert_eq!(code(&judge_surroundings(&Surroundings { wsl: true, ..home })), "wsl");
-        assert_eq!(code(&judge_surroundings(&Surroundings { ssh: true, ..home })), "over-ssh");
+        assert_eq!(judged(&judge_surroundings(&home)), "fine");
+        assert_eq!(judged(&judge_surroundings(&Surroundings { wsl: true, ..home })), "wsl");
+        assert_eq!(judged(&judge_surroundings(&Surroundings { ssh: true, ..home })), "over-ssh");
         let boxed = Surroundings { container: Some(Container::Podman), ..home };
-        assert_eq!(code(&judge_surroundings(&boxed)), "container");
+        assert_eq!(judged(&judge_surroundings(&boxed)), "container");
     }
 
     #[test]
     fn the_first_language_variable_decides() {
-        assert_eq!(code(&judge_locale(["", "", "de_DE.UTF-8"], "xterm")), "fine");
-        assert_eq!(code(&judge_locale(["C", "", "de_DE.UTF-8"], "xterm")), "terminal-not-utf8");
-        assert_eq!(code(&judge_locale(["", "C.utf8", ""], "xterm")), "fine");
-        assert_eq!(code(&judge_locale(["", "", "C.UTF-8"], "linux")), "terminal-plain");
+        assert_eq!(judged(&judge_locale(["", "", "de_DE.UTF-8"], "xterm")), "fine");
+        assert_eq!(judged(&judge_locale(["C", "", "de_DE.UTF-8"], "xterm")), "terminal-not-utf8");
+        assert_eq!(judged(&judge_locale(["", "C.utf8", ""], "xterm")), "fine");
+        assert_eq!(judged(&judge_locale(["", "", "C.UTF-8"], "linux")), "terminal-plain");
     }
 }

@@ -126,36 +126,36 @@ pub(super) fn service_account(user: &str, session: &str) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::doctor::finding::code;
+    use crate::cli::doctor::finding::judged;
 
     #[test]
     fn what_macos_says_is_understood() {
-        assert_eq!(code(&signature(Some("# designated => cdhash H\"aa\""))), "keychain-asks");
-        assert_eq!(code(&signature(Some("designated => anchor apple generic"))), "fine");
-        assert_eq!(code(&signature(None)), "keychain-asks");
-        assert_eq!(code(&app_nap("com.apple.Terminal", &[None, Some("1\n".into())])), "fine");
-        assert_eq!(code(&app_nap("com.apple.Terminal", &[None, Some("0\n".into())])), "app-nap");
+        assert_eq!(judged(&signature(Some("# designated => cdhash H\"aa\""))), "keychain-asks");
+        assert_eq!(judged(&signature(Some("designated => anchor apple generic"))), "fine");
+        assert_eq!(judged(&signature(None)), "keychain-asks");
+        assert_eq!(judged(&app_nap("com.apple.Terminal", &[None, Some("1\n".into())])), "fine");
+        assert_eq!(judged(&app_nap("com.apple.Terminal", &[None, Some("0\n".into())])), "app-nap");
     }
 
     #[test]
     fn what_windows_says_is_understood() {
-        assert_eq!(code(&zone(Some("[ZoneTransfer]\r\nZoneId=3\r\n"), "h.exe")), "smartscreen");
-        assert_eq!(code(&zone(Some("[ZoneTransfer]\r\nZoneId=1\r\n"), "h.exe")), "fine");
-        assert_eq!(code(&zone(None, "h.exe")), "fine");
-        assert_eq!(code(&defender(Some("C:\\x\\Hearth.exe\r\n"))), "defender-quarantine");
-        assert_eq!(code(&defender(None)), "fine");
-        assert_eq!(code(&firewall(Some("Inbound Block\r\nInbound Allow"))), "firewall-blocks");
-        assert_eq!(code(&firewall(Some("Inbound Allow"))), "fine");
-        assert_eq!(code(&firewall(Some(""))), "firewall-asks");
-        assert_eq!(code(&firewall(None)), "not-checked");
+        assert_eq!(judged(&zone(Some("[ZoneTransfer]\r\nZoneId=3\r\n"), "h.exe")), "smartscreen");
+        assert_eq!(judged(&zone(Some("[ZoneTransfer]\r\nZoneId=1\r\n"), "h.exe")), "fine");
+        assert_eq!(judged(&zone(None, "h.exe")), "fine");
+        assert_eq!(judged(&defender(Some("C:\\x\\Hearth.exe\r\n"))), "defender-quarantine");
+        assert_eq!(judged(&defender(None)), "fine");
+        assert_eq!(judged(&firewall(Some("Inbound Block\r\nInbound Allow"))), "firewall-blocks");
+        assert_eq!(judged(&firewall(Some("Inbound Allow"))), "fine");
+        assert_eq!(judged(&firewall(Some(""))), "firewall-asks");
+        assert_eq!(judged(&firewall(None)), "not-checked");
         let font = "HKEY_CURRENT_USER\\Console\r\n    FaceName    REG_SZ    Consolas\r\n";
-        assert_eq!(code(&console_font(Some(font), false)), "console-font");
+        assert_eq!(judged(&console_font(Some(font), false)), "console-font");
         assert_eq!(
-            code(&console_font(Some(&font.replace("Consolas", "Cascadia Mono")), false)),
+            judged(&console_font(Some(&font.replace("Consolas", "Cascadia Mono")), false)),
             "fine"
         );
-        assert_eq!(code(&console_font(None, true)), "fine");
-        assert_eq!(code(&service_account("HOME-PC$", "Services")), "service-credentials");
-        assert_eq!(code(&service_account("ada", "Console")), "fine");
+        assert_eq!(judged(&console_font(None, true)), "fine");
+        assert_eq!(judged(&service_account("HOME-PC$", "Services")), "service-credentials");
+        assert_eq!(judged(&service_account("ada", "Console")), "fine");
     }
 }
