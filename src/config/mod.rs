@@ -4,8 +4,10 @@
 pub mod constants;
 pub mod edit;
 pub mod folders;
+pub mod key;
 pub mod network;
 pub mod settings;
+pub mod units;
 pub mod values;
 
 pub use constants::{

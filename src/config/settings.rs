@@ -9,134 +9,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::constants::Constants;
+pub use super::key::Key;
 use super::values;
 
-/// Prefix of the environment variables.
-const ENV_PREFIX: &str = "HEARTH_";
 /// The table in the file that overrides network constants.
 const CONSTANTS: &str = "constants";
 /// The file in the configuration folder.
 pub const FILE_NAME: &str = "config.toml";
-
-/// A setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Key {
-    /// Which network.
-    Network,
-    /// How it is joined.
-    Join,
-    /// Who is paid.
-    PayoutAddress,
-    /// Whether to work without being paid.
-    AcceptUnpaid,
-    /// The key that signs, in a file.
-    HotkeyFile,
-    /// The key that signs, by its name in the key stores.
-    Hotkey,
-    /// A file with the passphrase of encrypted key files.
-    PassphraseFile,
-    /// What computes.
-    Backend,
-    /// How many threads of the processor compute.
-    CpuThreads,
-    /// A tokenizer file.
-    Tokenizer,
-    /// Whether a tokenizer may be downloaded from the model hub.
-    TokenizerDownload,
-    /// A program that answers attestation challenges.
-    AttestationCommand,
-    /// UDP port of the peer endpoint.
-    PeerPort,
-    /// Relays of the peer endpoint.
-    Relays,
-    /// Country that is told at registration.
-    LocationCountry,
-    /// City that is told at registration.
-    LocationCity,
-    /// Link speed that is told at registration.
-    LinkSpeed,
-    /// Whether measurements are sent to the operator.
-    FleetTelemetry,
-}
-
-impl Key {
-    /// All keys, in the order in which they are explained.
-    pub const ALL: [Self; 18] = [
-        Self::Network,
-        Self::Join,
-        Self::PayoutAddress,
-        Self::AcceptUnpaid,
-        Self::HotkeyFile,
-        Self::Hotkey,
-        Self::PassphraseFile,
-        Self::Backend,
-        Self::CpuThreads,
-        Self::Tokenizer,
-        Self::TokenizerDownload,
-        Self::AttestationCommand,
-        Self::PeerPort,
-        Self::Relays,
-        Self::LocationCountry,
-        Self::LocationCity,
-        Self::LinkSpeed,
-        Self::FleetTelemetry,
-    ];
-
-    /// Its name in the file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Network => "network",
-            Self::Join => "join",
-            Self::PayoutAddress => "payout_address",
-            Self::AcceptUnpaid => "accept_unpaid",
-            Self::HotkeyFile => "hotkey_file",
-            Self::Hotkey => "hotkey",
-            Self::PassphraseFile => "passphrase_file",
-            Self::Backend => "backend",
-            Self::CpuThreads => "cpu_threads",
-            Self::Tokenizer => "tokenizer",
-            Self::TokenizerDownload => "tokenizer_download",
-            Self::AttestationCommand => "attestation_command",
-            Self::PeerPort => "peer_port",
-            Self::Relays => "relays",
-            Self::LocationCountry => "location_country",
-            Self::LocationCity => "location_city",
-            Self::LinkSpeed => "link_speed",
-            Self::FleetTelemetry => "fleet_telemetry",
-        }
-    }
-
-    /// Its environment variable.
-    pub fn variable(self) -> String {
-        format!("{ENV_PREFIX}{}", self.name().to_uppercase())
-    }
-
-    /// What may be written there, in a few words.
-    pub fn allowed(self) -> &'static str {
-        match self {
-            Self::Network => "mainnet, testnet, practice, or a server's address",
-            Self::Join => "pool or metagraph",
-            Self::PayoutAddress => "an address that begins with 5",
-            Self::AcceptUnpaid | Self::TokenizerDownload | Self::FleetTelemetry => "true or false",
-            Self::HotkeyFile => "a file",
-            Self::Hotkey => "the name of a kept key (hearth keys list)",
-            Self::PassphraseFile => "a file whose one line is the passphrase",
-            Self::Backend => "auto, wgpu or cpu",
-            Self::CpuThreads => "a number from 1 to 1024; all threads where nothing is said",
-            Self::Tokenizer => "a tokenizer.json",
-            Self::AttestationCommand => "a program and its arguments, as a list",
-            Self::PeerPort => "a UDP port, 0 for any",
-            Self::Relays => "default, none, or a list of addresses",
-            Self::LocationCountry | Self::LocationCity => "what you want the network to be told",
-            Self::LinkSpeed => "down/up in Mbit/s, such as 100/40",
-        }
-    }
-
-    /// The setting of that name in the file.
-    pub fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|key| key.name() == name)
-    }
-}
 
 /// Where a value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -354,9 +233,9 @@ impl Settings {
         }
     }
 
-    /// A setting that is on or off; off unless somebody switched it on.
+    /// A setting that is on or off; as its default says unless somebody said otherwise.
     pub fn is_on(&self, key: Key) -> Result<bool, SettingsError> {
-        let Some(written) = self.values.get(&key) else { return Ok(false) };
+        let Some(written) = self.values.get(&key) else { return Ok(key.default_words() == "true") };
         values::switch(&written.value)
             .ok_or_else(|| self.wrong(key, written, "it is on or off".to_owned()))
     }

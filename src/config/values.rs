@@ -4,8 +4,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::key::Key;
 use super::network::{self, NetworkChoice};
-use super::settings::Key;
+use super::units;
 use crate::protocol::messages::Bandwidth;
 use crate::protocol::ss58;
 
@@ -99,7 +100,11 @@ impl Key {
             Self::PayoutAddress => {
                 ss58::decode(trimmed).map(|_| as_text()).map_err(|error| why(&error))
             }
-            Self::AcceptUnpaid | Self::TokenizerDownload | Self::FleetTelemetry => {
+            Self::AcceptUnpaid
+            | Self::TokenizerDownload
+            | Self::FleetTelemetry
+            | Self::KeepAwake
+            | Self::AlertDesktop => {
                 switch(trimmed).map(toml::Value::Boolean).ok_or_else(|| "it is on or off".into())
             }
             Self::Backend => match BACKENDS.contains(&trimmed.to_lowercase().as_str()) {
@@ -110,50 +115,85 @@ impl Key {
                 Ok(threads @ 1..=1024) => Ok(toml::Value::Integer(threads.into())),
                 _ => Err("that is no number of threads".into()),
             },
-            Self::PeerPort => trimmed
+            Self::PeerPort | Self::ApiPort => trimmed
                 .parse::<u16>()
                 .map(|port| toml::Value::Integer(port.into()))
                 .map_err(|_| "that is no port from 0 to 65535".into()),
-            Self::AttestationCommand => {
+            Self::AttestationCommand
+            | Self::AlertCommand
+            | Self::AlertOn
+            | Self::PauseFor
+            | Self::Devices => {
                 list(trimmed).map(texts).ok_or_else(|| "it is not a list of texts".into())
             }
             Self::Relays => relays(trimmed),
             Self::LinkSpeed => link_speed(trimmed).map(|_| as_text()).map_err(|error| why(&error)),
+            Self::OnBattery => units::battery(trimmed).map(|_| as_text()).map_err(|e| why(&e)),
+            Self::IdleAfter => {
+                units::or_off(trimmed, units::span).map(|_| as_text()).map_err(|e| why(&e))
+            }
+            Self::LogKeep | Self::AlertEvery => {
+                units::span(trimmed).map(|_| as_text()).map_err(|e| why(&e))
+            }
+            Self::Temperature => {
+                units::or_off(trimmed, units::pair).map(|_| as_text()).map_err(|e| why(&e))
+            }
+            Self::PowerLimit | Self::UploadLimit | Self::DownloadLimit => {
+                units::or_off(trimmed, units::amount).map(|_| as_text()).map_err(|e| why(&e))
+            }
+            Self::LoadLimit => {
+                units::or_off(trimmed, units::share).map(|_| as_text()).map_err(|e| why(&e))
+            }
+            Self::Duty => units::share(trimmed).map(|_| as_text()).map_err(|e| why(&e)),
+            Self::DiskReserve => units::bytes(trimmed).map(|_| as_text()).map_err(|e| why(&e)),
+            Self::Quota | Self::DiskCap | Self::RecordKeep => {
+                units::or_off(trimmed, units::bytes).map(|_| as_text()).map_err(|e| why(&e))
+            }
+            Self::Fullscreen | Self::Metered => {
+                one_of(trimmed, &["pause", "run"]).map(|()| as_text())
+            }
+            Self::LogLevel => {
+                one_of(trimmed, &["error", "warn", "info", "debug", "trace"]).map(|()| as_text())
+            }
+            Self::LogFormat => one_of(trimmed, &["readable", "json"]).map(|()| as_text()),
+            Self::AlertWebhook | Self::AlertNtfy | Self::AlertKuma | Self::OtelEndpoint => {
+                web_address(trimmed).map(|()| as_text())
+            }
             Self::Hotkey => key_name(trimmed).map(|()| as_text()),
             Self::HotkeyFile
             | Self::PassphraseFile
             | Self::Tokenizer
             | Self::LocationCountry
-            | Self::LocationCity => match trimmed.is_empty() {
+            | Self::LocationCity
+            | Self::Hours => match trimmed.is_empty() {
                 true => Err("there is nothing in it".into()),
                 false => Ok(as_text()),
             },
         }
     }
 
-    /// What counts while nobody says anything, in words; empty where nothing does.
-    pub fn default_words(self) -> &'static str {
-        match self {
-            Self::Network => "mainnet",
-            Self::Join => "pool; metagraph where only a key file is given",
-            Self::AcceptUnpaid | Self::TokenizerDownload | Self::FleetTelemetry => "false",
-            Self::Backend => "auto",
-            Self::PeerPort => "0",
-            Self::Relays => "default",
-            _ => "",
-        }
-    }
-
     /// Whether the value may hold something that others must not read, such as a token among a
     /// program's arguments.
     pub fn is_private(self) -> bool {
-        matches!(self, Self::AttestationCommand)
+        matches!(
+            self,
+            Self::AttestationCommand
+                | Self::AlertCommand
+                | Self::AlertWebhook
+                | Self::AlertNtfy
+                | Self::AlertKuma
+                | Self::OtelEndpoint
+        )
     }
 
     /// The value for other eyes.
     pub fn shown(self, value: &str) -> String {
         if !self.is_private() {
             return value.to_owned();
+        }
+        if let Ok(url) = value.trim().parse::<url::Url>() {
+            let host = url.host_str().unwrap_or("somewhere");
+            return format!("{}://{host} (the rest is not shown)", url.scheme());
         }
         let words = list(value).unwrap_or_default();
         match words.split_first() {
@@ -168,6 +208,20 @@ impl Key {
 
 fn texts(words: Vec<String>) -> toml::Value {
     toml::Value::Array(words.into_iter().map(toml::Value::String).collect())
+}
+
+fn web_address(text: &str) -> Result<(), String> {
+    match text.parse::<url::Url>() {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
+        _ => Err("that is no web address".into()),
+    }
+}
+
+fn one_of(text: &str, words: &[&str]) -> Result<(), String> {
+    match words.contains(&text) {
+        true => Ok(()),
+        false => Err("there is no such word here".into()),
+    }
 }
 
 /// The form of a kept key's name; whether there is such a key is seen when it is used.

@@ -1,17 +1,20 @@
 //! What a face attaches to: the snapshots and commands of the miners and the practice swarm of
-//! this process, in one place, so that the screen reaches both in the same way.
+//! this process, or of another one on this machine, in one place, so that every face reaches them in
+//! the same way.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::miner::{Command, MinerSnapshot};
 use crate::swarm::SwarmSnapshot;
 
 /// Where a demo or a run as a whole stands.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "progress", content = "text", rename_all = "kebab-case")]
 pub enum Progress {
     /// Under way.
     Running,
@@ -21,21 +24,80 @@ pub enum Progress {
     Failed(String),
 }
 
-/// A handle on everything that runs in this process. Cheap to clone.
+/// Which of the own miners a command is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Addressee {
+    /// All of them.
+    All,
+    /// The one of this name: `m0`..
+    One(String),
+}
+
+/// A command and whom it is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// For whom.
+    pub to: Addressee,
+    /// What.
+    #[serde(flatten)]
+    pub command: Command,
+}
+
+/// The user's own miners, at least one, each on a device of its own.
+#[derive(Clone, Debug)]
+pub struct Miners {
+    first: watch::Receiver<MinerSnapshot>,
+    others: Vec<watch::Receiver<MinerSnapshot>>,
+}
+
+impl Miners {
+    /// One miner.
+    pub fn one(first: watch::Receiver<MinerSnapshot>) -> Self {
+        Self::new(first, Vec::new())
+    }
+
+    /// Several.
+    pub fn new(
+        first: watch::Receiver<MinerSnapshot>,
+        others: Vec<watch::Receiver<MinerSnapshot>>,
+    ) -> Self {
+        Self { first, others }
+    }
+
+    /// In the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &watch::Receiver<MinerSnapshot>> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+/// A handle on everything that runs in a process. Cheap to clone.
 #[derive(Clone)]
 pub struct Control {
-    /// The user's own miner.
-    pub miner: watch::Receiver<MinerSnapshot>,
-    /// The practice swarm, if it is in this process.
+    /// The user's own miners.
+    pub miners: Miners,
+    /// The practice swarm, if there is one.
     pub swarm: Option<watch::Receiver<SwarmSnapshot>>,
-    /// Short names of the miners of this process, by hotkey address.
+    /// Short names of the miners, by hotkey address.
     pub names: Arc<BTreeMap<String, String>>,
     /// How many epochs the demo trains; none if it runs by the clock or for ever.
     pub epochs: Option<u64>,
     /// The whole.
     pub progress: watch::Receiver<Progress>,
     /// Where commands go.
-    pub send: Arc<dyn Fn(Command) + Send + Sync>,
+    pub send: Arc<dyn Fn(Order) + Send + Sync>,
+}
+
+impl Control {
+    /// The first of the own miners.
+    pub fn first(&self) -> &watch::Receiver<MinerSnapshot> {
+        &self.miners.first
+    }
+
+    /// A command for all of the own miners.
+    pub fn send_to_all(&self, command: Command) {
+        (self.send)(Order { to: Addressee::All, command });
+    }
 }
 
 impl fmt::Debug for Control {

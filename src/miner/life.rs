@@ -227,9 +227,9 @@ async fn take_orders(
 ) {
     while let Some(order) = orders.recv().await {
         let wish = match order {
-            Command::Pause => Wish::Pause,
-            Command::Resume => Wish::Run,
-            Command::Stop => Wish::Stop,
+            Command::Pause { .. } => Wish::Pause,
+            Command::Resume | Command::RunAnyway { .. } => Wish::Run,
+            Command::Finish | Command::Stop => Wish::Stop,
         };
         // Who asked to stop does not mean it less because of a later key press.
         let changed = wishes.send_if_modified(|old| {

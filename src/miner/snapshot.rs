@@ -1,10 +1,10 @@
 //! What a face may know of a miner, and what it may ask of it. No face computes, signs or talks to
 //! the network; it draws a [`MinerSnapshot`] and sends a [`Command`].
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What the miner does now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Opening the device, the peer endpoint, the files.
@@ -51,7 +51,7 @@ impl State {
 }
 
 /// Why the miner is in its state. Each has a stable code and a sentence; none is a guess.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "kebab-case")]
 pub enum Reason {
     /// The program has just started.
@@ -181,7 +181,7 @@ fn capitalised(text: &str) -> String {
 }
 
 /// Who must act next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Who {
     /// This machine.
@@ -195,7 +195,7 @@ pub enum Who {
 }
 
 /// When it is expected to happen.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Eta {
     /// Nobody can say.
@@ -205,7 +205,7 @@ pub enum Eta {
 }
 
 /// State, reason, since when, what must happen next, who must do it, and when.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// What it does.
     pub state: State,
@@ -222,7 +222,7 @@ pub struct Status {
 }
 
 /// Counters since the miner started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
     /// Forwards done.
     pub forwards: u64,
@@ -243,7 +243,7 @@ pub struct Work {
 }
 
 /// The device in use.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceView {
     /// `cpu`, `wgpu`.
     pub backend: String,
@@ -258,7 +258,7 @@ pub struct DeviceView {
 }
 
 /// A miner of an adjacent stage, as the registry and its own broadcasts describe it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NeighbourView {
     /// Address.
     pub hotkey: String,
@@ -271,7 +271,7 @@ pub struct NeighbourView {
 }
 
 /// A place in the registration queue.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QueueView {
     /// When the ticket was drawn, Unix seconds.
     pub since: f64,
@@ -284,7 +284,7 @@ pub struct QueueView {
 }
 
 /// How other miners reach this machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReachView {
     /// In a sentence.
     pub sentence: String,
@@ -293,7 +293,7 @@ pub struct ReachView {
 }
 
 /// Everything a face shows of one miner.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MinerSnapshot {
     /// `m0`..
     pub name: String,
@@ -337,13 +337,24 @@ pub struct MinerSnapshot {
     pub losses: Vec<f64>,
 }
 
-/// What a face may ask of a miner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a face may ask of a miner. Times are Unix seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Command {
-    /// Take no new work.
-    Pause,
-    /// Take work again.
+    /// Take no new work, until this time or until somebody says resume.
+    Pause {
+        /// When it goes on by itself.
+        until: Option<u64>,
+    },
+    /// Take work again, as far as the rules let it.
     Resume,
+    /// Take work whatever the rules say, except those that protect the machine, until this time.
+    RunAnyway {
+        /// When the rules decide again.
+        until: u64,
+    },
+    /// Finish this epoch, hand in what was learned, then end.
+    Finish,
     /// Finish the work in hand, say goodbye, end.
     Stop,
 }

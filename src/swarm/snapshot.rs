@@ -1,9 +1,9 @@
 //! What a face may know of a practice swarm: stages, their miners and phases, losses, progress.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One reported loss.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossPoint {
     /// Seconds since the swarm started.
     pub at: f64,
@@ -16,7 +16,7 @@ pub struct LossPoint {
 }
 
 /// One miner, as the orchestrator's books have it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MinerView {
     /// Address.
     pub hotkey: String,
@@ -33,7 +33,7 @@ pub struct MinerView {
 }
 
 /// One pipeline stage.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageView {
     /// 0-based.
     pub stage: usize,
@@ -48,7 +48,7 @@ pub struct StageView {
 }
 
 /// Everything a face shows of a practice swarm.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SwarmSnapshot {
     /// Run id.
     pub run: String,

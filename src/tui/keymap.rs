@@ -44,7 +44,7 @@ pub const BINDINGS: [Binding; 6] = [
         key: "p",
         short: "pause",
         long: "Pause your miner. It takes no new work; the others go on.",
-        action: Action::Send(Command::Pause),
+        action: Action::Send(Command::Pause { until: None }),
     },
     Binding {
         key: "r",

@@ -84,9 +84,9 @@ pub fn run(
                         return Ok(Left::Quit);
                     }
                     quitting = true;
-                    (control.send)(crate::miner::Command::Stop);
+                    control.send_to_all(crate::miner::Command::Stop);
                 }
-                Some(Action::Send(command)) => (control.send)(command),
+                Some(Action::Send(command)) => control.send_to_all(command),
                 Some(Action::Help) => help = !help,
                 Some(Action::Back) => help = false,
                 None => {}

@@ -42,7 +42,7 @@ impl View {
         quitting: bool,
     ) -> Self {
         Self {
-            miner: control.miner.borrow().clone(),
+            miner: control.first().borrow().clone(),
             swarm: control.swarm.as_ref().map(|swarm| swarm.borrow().clone()),
             names: control.names.clone(),
             epochs: control.epochs,

@@ -18,8 +18,7 @@ use crate::cli::print::{Style, summary_lines};
 use crate::cli::{Exit, Failure, signals};
 use crate::clock::{Clock, Moment};
 use crate::compute::Device;
-use crate::control::{Control, Progress};
-use crate::miner::Command;
+use crate::control::{Control, Miners, Order, Progress};
 use crate::swarm::feed::Feed;
 use crate::telemetry::logs::Ring;
 use crate::telemetry::{Event, Events, SampleWhen, Severity, Summary};
@@ -156,14 +155,14 @@ impl Demo<'_> {
         };
         let commands = own.commands.clone();
         let control = Control {
-            miner: own.snapshot.clone(),
+            miners: Miners::one(own.snapshot.clone()),
             swarm: Some(session.practice.snapshot()),
             names: Arc::clone(&session.names),
             epochs: self.plan.end.epochs(),
             progress,
-            send: Arc::new(move |command: Command| {
+            send: Arc::new(move |order: Order| {
                 // A miner that has ended takes no commands, and needs none.
-                let _ = commands.send(command);
+                let _ = commands.send(order.command);
             }),
         };
         Face::screen(control, log, clock.clone(), closed).map_err(|error| {

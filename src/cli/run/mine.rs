@@ -16,7 +16,7 @@ use crate::clock::{Clock, Entropy};
 use crate::compute::Device;
 use crate::config::folders::Folders;
 use crate::config::network::NetworkChoice;
-use crate::control::{Control, Progress};
+use crate::control::{Control, Miners, Order, Progress};
 use crate::miner::text_source::TokenizerSource;
 use crate::miner::{Command, DeviceWorker, Miner, MinerError, MinerHandle, MinerSettings};
 use crate::network::http::Route;
@@ -120,14 +120,14 @@ impl Mine {
         };
         let commands = miner.commands.clone();
         let control = Control {
-            miner: miner.snapshot.clone(),
+            miners: Miners::one(miner.snapshot.clone()),
             swarm: None,
             names: Arc::new(BTreeMap::from([(self.hotkey.address().to_string(), NAME.to_owned())])),
             epochs: None,
             progress,
-            send: Arc::new(move |command: Command| {
+            send: Arc::new(move |order: Order| {
                 // A miner that has ended takes no commands, and needs none.
-                let _ = commands.send(command);
+                let _ = commands.send(order.command);
             }),
         };
         Face::screen(control, log, clock.clone(), closed).map_err(|error| {

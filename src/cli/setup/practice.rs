@@ -19,8 +19,7 @@ use crate::cli::exit::miner_failure;
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::Folders;
-use crate::control::{Control, Progress};
-use crate::miner::Command;
+use crate::control::{Control, Miners, Order, Progress};
 use crate::swarm::Rules;
 use crate::swarm::feed::{Source, TokenizerChoice};
 use crate::telemetry::Events;
@@ -178,14 +177,14 @@ fn control(session: &Session, progress: watch::Receiver<Progress>) -> Option<Con
     let own = session.miners.first()?;
     let commands = own.commands.clone();
     Some(Control {
-        miner: own.snapshot.clone(),
+        miners: Miners::one(own.snapshot.clone()),
         swarm: Some(session.practice.snapshot()),
         names: Arc::clone(&session.names),
         epochs: None,
         progress,
-        send: Arc::new(move |command: Command| {
+        send: Arc::new(move |order: Order| {
             // A miner that has ended takes no commands, and needs none.
-            let _ = commands.send(command);
+            let _ = commands.send(order.command);
         }),
     })
 }
