@@ -1,6 +1,7 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
 pub mod bench;
+pub mod beside;
 pub mod completions;
 pub mod config;
 pub mod demo;

@@ -5,6 +5,7 @@ pub mod constants;
 pub mod edit;
 pub mod folders;
 pub mod key;
+pub mod live;
 pub mod network;
 pub mod settings;
 pub mod units;

@@ -8,6 +8,7 @@ pub mod graphics;
 pub mod memory;
 pub mod power;
 pub mod processes;
+pub mod readings;
 pub mod sleep;
 pub mod surroundings;
 

@@ -13,11 +13,14 @@ use super::face::Face;
 use super::newcomer::{self, NewcomerError};
 use super::session::{Ends, Ingredients, Keys, Session, swarm_failure};
 use super::tally::{Rest, Tally};
+use crate::cli::beside::{Beside, Running};
 use crate::cli::exit::miner_failure;
 use crate::cli::print::{Style, summary_lines};
 use crate::cli::{Exit, Failure, signals};
 use crate::clock::{Clock, Moment};
 use crate::compute::Device;
+use crate::config::folders::Folders;
+use crate::config::live::LiveSettings;
 use crate::control::{Control, Miners, Order, Progress};
 use crate::swarm::feed::Feed;
 use crate::telemetry::logs::Ring;
@@ -46,6 +49,8 @@ pub struct Demo<'a> {
     pub feed: Arc<Feed>,
     /// Every deed is written down here.
     pub recorder: Recorder,
+    /// Of a kept practice run: what it goes by, and where its files are. A demo has neither.
+    pub run: Option<(LiveSettings, Folders)>,
     /// Lines, or a screen.
     pub style: Option<Style>,
     /// The screen's log lines.
@@ -116,6 +121,7 @@ impl Demo<'_> {
             miners: miner_events.subscribe(),
             tally: Tally::default(),
         };
+        let tap = miner_events.clone();
         let ingredients = Ingredients {
             plan: self.plan,
             seed: self.seed,
@@ -134,7 +140,18 @@ impl Demo<'_> {
         };
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
-        let face = self.open_face(&session, watched, closed, clock)?;
+        let control = control(&self, &session, watched)?;
+        let _beside = match &self.run {
+            Some((settings, folders)) => Some(Beside::start(&Running {
+                control: control.clone(),
+                events: tap,
+                settings: settings.clone(),
+                folders: folders.clone(),
+                clock: clock.clone(),
+            })?),
+            None => None,
+        };
+        let face = self.open_face(control, closed, clock)?;
         let mut show = Show { demo: &self, relay, face, close, signal, clock, started };
         let ended = show.until_the_end(session).await;
         show.conclude(ended, &progress).await
@@ -142,34 +159,41 @@ impl Demo<'_> {
 
     fn open_face(
         &self,
-        session: &Session,
-        progress: watch::Receiver<Progress>,
+        control: Control,
         closed: watch::Receiver<bool>,
         clock: &Clock,
     ) -> Result<Face, Failure> {
         let Some(log) = self.log.clone() else {
             return Ok(Face::lines(self.style.unwrap_or(Style::Readable), clock));
         };
-        let Some(own) = session.miners.first() else {
-            return Err(Failure::new(Exit::Failed, "no miner could be started"));
-        };
-        let commands = own.commands.clone();
-        let control = Control {
-            miners: Miners::one(own.snapshot.clone()),
-            swarm: Some(session.practice.snapshot()),
-            names: Arc::clone(&session.names),
-            epochs: self.plan.end.epochs(),
-            progress,
-            send: Arc::new(move |order: Order| {
-                // A miner that has ended takes no commands, and needs none.
-                let _ = commands.send(order.command);
-            }),
-        };
         Face::screen(control, log, clock.clone(), closed).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
                 .coded("no-threads")
         })
     }
+}
+
+/// What a face attaches to: your miner and the swarm around it.
+fn control(
+    demo: &Demo<'_>,
+    session: &Session,
+    progress: watch::Receiver<Progress>,
+) -> Result<Control, Failure> {
+    let Some(own) = session.miners.first() else {
+        return Err(Failure::new(Exit::Failed, "no miner could be started"));
+    };
+    let commands = own.commands.clone();
+    Ok(Control {
+        miners: Miners::one(own.snapshot.clone()),
+        swarm: Some(session.practice.snapshot()),
+        names: Arc::clone(&session.names),
+        epochs: demo.plan.end.epochs(),
+        progress,
+        send: Arc::new(move |order: Order| {
+            // A miner that has ended takes no commands, and needs none.
+            let _ = commands.send(order.command);
+        }),
+    })
 }
 
 /// A demo that is being shown.

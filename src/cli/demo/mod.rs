@@ -47,6 +47,7 @@ pub fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
     let runtime = super::runtime()?;
     let demo = Demo {
         plan: &plan,
+        run: None,
         seed: arguments.seed,
         port: arguments.port,
         folder: folder.path(),

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use super::arguments::{Relays, RunPlan};
+use crate::cli::beside::{Beside, Running};
 use crate::cli::demo::face::Face;
 use crate::cli::exit::miner_failure;
 use crate::cli::print::Style;
@@ -15,6 +16,7 @@ use crate::cli::{Exit, Failure, signals};
 use crate::clock::{Clock, Entropy};
 use crate::compute::Device;
 use crate::config::folders::Folders;
+use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
 use crate::control::{Control, Miners, Order, Progress};
 use crate::miner::text_source::TokenizerSource;
@@ -35,6 +37,7 @@ const NAME: &str = "m0";
 /// Everything a run is made of.
 pub(super) struct Mine {
     pub(super) plan: RunPlan,
+    pub(super) settings: LiveSettings,
     pub(super) folders: Folders,
     pub(super) hotkey: Arc<HotkeyPair>,
     /// Where the key is kept, in words.
@@ -55,11 +58,24 @@ impl Mine {
             Failure::new(Exit::Failed, format!("no thread for the device: {error}"))
                 .coded("no-threads")
         })?;
-        let mut miner =
-            Miner::start(self.settings(), worker, clock.clone(), Entropy::system(), events);
+        let mut miner = Miner::start(
+            self.miner_settings(),
+            worker,
+            clock.clone(),
+            Entropy::system(),
+            events.clone(),
+        );
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
-        let mut face = self.face(&miner, watched, closed, clock)?;
+        let control = self.control(&miner, watched);
+        let _beside = Beside::start(&Running {
+            control: control.clone(),
+            events,
+            settings: self.settings.clone(),
+            folders: self.folders.clone(),
+            clock: clock.clone(),
+        })?;
+        let mut face = self.face(control, closed, clock)?;
         if let Some(log) = &self.log {
             log.push(&self.kept);
         }
@@ -108,18 +124,9 @@ impl Mine {
         failure.map_or(Ok(Exit::Done), Err)
     }
 
-    fn face(
-        &self,
-        miner: &MinerHandle,
-        progress: watch::Receiver<Progress>,
-        closed: watch::Receiver<bool>,
-        clock: &Clock,
-    ) -> Result<Face, Failure> {
-        let Some(log) = self.log.clone() else {
-            return Ok(Face::lines(self.style.unwrap_or(Style::Readable), clock).with_states());
-        };
+    fn control(&self, miner: &MinerHandle, progress: watch::Receiver<Progress>) -> Control {
         let commands = miner.commands.clone();
-        let control = Control {
+        Control {
             miners: Miners::one(miner.snapshot.clone()),
             swarm: None,
             names: Arc::new(BTreeMap::from([(self.hotkey.address().to_string(), NAME.to_owned())])),
@@ -129,6 +136,17 @@ impl Mine {
                 // A miner that has ended takes no commands, and needs none.
                 let _ = commands.send(order.command);
             }),
+        }
+    }
+
+    fn face(
+        &self,
+        control: Control,
+        closed: watch::Receiver<bool>,
+        clock: &Clock,
+    ) -> Result<Face, Failure> {
+        let Some(log) = self.log.clone() else {
+            return Ok(Face::lines(self.style.unwrap_or(Style::Readable), clock).with_states());
         };
         Face::screen(control, log, clock.clone(), closed).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
@@ -136,7 +154,7 @@ impl Mine {
         })
     }
 
-    fn settings(&self) -> MinerSettings {
+    fn miner_settings(&self) -> MinerSettings {
         let plan = &self.plan;
         let local = plan.hosts.are_local();
         MinerSettings {

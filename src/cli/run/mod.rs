@@ -18,6 +18,7 @@ use super::demo::face;
 use super::{Exit, Failure, device};
 use crate::clock::Clock;
 use crate::config::folders::{Folders, RunLock, prepare};
+use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
 use crate::config::settings::Settings;
 use crate::miner::Joining;
@@ -29,9 +30,10 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let log = face::start_log(style);
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let settings = settings(arguments, &folders)?;
+    let live = live(settings.clone(), arguments, &folders);
     if arguments::network(&settings)? == NetworkChoice::Practice {
         let compute = compute(&settings)?;
-        return practice::run(arguments, compute, &folders, style, log);
+        return practice::run(arguments, compute, live, &folders, style, log);
     }
     let plan = RunPlan::new(&settings)?;
     let key = key::open(&plan.hotkey, &settings, &folders)?;
@@ -47,7 +49,8 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     face::tell(style, &opened.findings, &clock)?;
     let device = opened.device;
     let runtime = super::runtime()?;
-    let mine = Mine { plan, folders, hotkey: Arc::new(hotkey), kept: key.kept, device, style, log };
+    let hotkey = Arc::new(hotkey);
+    let mine = Mine { plan, settings: live, folders, hotkey, kept: key.kept, device, style, log };
     let ended = runtime.block_on(mine.run(&clock));
     // Whatever still sleeps or serves is of no use any more.
     runtime.shutdown_background();
@@ -60,6 +63,15 @@ fn settings(arguments: &RunArguments, folders: &Folders) -> Result<Settings, Fai
     let environment = |name: &str| std::env::var(name).ok();
     Settings::read(arguments.config.as_deref(), &folders.config, environment, arguments.flags())
         .map_err(|error| Failure::of_settings(&error))
+}
+
+/// The same settings, to be read again while it runs.
+fn live(now: Settings, arguments: &RunArguments, folders: &Folders) -> LiveSettings {
+    let (arguments, folder) = (arguments.clone(), folders.config.clone());
+    LiveSettings::new(now, move || {
+        let environment = |name: &str| std::env::var(name).ok();
+        Settings::read(arguments.config.as_deref(), &folder, environment, arguments.flags())
+    })
 }
 
 fn exit_of_lock(error: &crate::config::folders::LockError) -> Exit {

@@ -16,6 +16,7 @@ use crate::cli::print::Style;
 use crate::cli::{Exit, Failure, device};
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::{Folders, prepare, write_atomically, write_privately};
+use crate::config::live::LiveSettings;
 use crate::swarm::Rules;
 use crate::swarm::feed::{Source, TokenizerChoice};
 use crate::telemetry::logs::Ring;
@@ -54,6 +55,7 @@ struct Kept {
 pub(super) fn run(
     arguments: &RunArguments,
     compute: device::Compute,
+    settings: LiveSettings,
     folders: &Folders,
     style: Option<Style>,
     log: Option<Ring>,
@@ -74,6 +76,7 @@ pub(super) fn run(
         feed: open_feed(&plan)?,
         recorder: Recorder::off(),
         plan: &plan,
+        run: Some((settings, folders.clone())),
         style,
         log,
     };
