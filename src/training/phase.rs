@@ -143,6 +143,9 @@ async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule)
                 Ok(())
             }
         };
+        for news in stage.keep_news() {
+            floor.observer.tell(News::Keeping(news));
+        }
         match done {
             Ok(()) => {}
             Err(error) if error.is_about_the_work() => {
