@@ -7,4 +7,5 @@ pub(super) mod network;
 pub(super) mod reasons;
 pub(super) mod settings;
 pub(super) mod systems;
+pub(super) mod telemetry;
 pub(super) mod training;
