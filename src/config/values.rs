@@ -228,14 +228,17 @@ fn one_of(text: &str, words: &[&str]) -> Result<(), String> {
 /// Whether a text has the form of a kept key's name; whether there is such a key is seen when it is
 /// used.
 pub fn is_key_name(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    (1..=32).contains(&text.len()) && text.chars().all(allowed)
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let allowed = |c: char| plain(c) || c == '-' || c == '_';
+    text.starts_with(plain) && text.len() <= 32 && text.chars().all(allowed)
 }
 
 fn key_name(text: &str) -> Result<(), String> {
     match is_key_name(text) {
         true => Ok(()),
-        false => Err("a key's name has 1 to 32 small letters, digits, - and _".into()),
+        false => Err("a key's name has 1 to 32 small letters, digits, - and _, and begins with a \
+                      letter or a digit"
+            .into()),
     }
 }
 
@@ -283,6 +286,7 @@ mod tests {
             (Key::AcceptUnpaid, "maybe"),
             (Key::HotkeyFile, " "),
             (Key::Hotkey, "../hot"),
+            (Key::Hotkey, "-hot"),
             (Key::PassphraseFile, ""),
             (Key::Backend, "abacus"),
             (Key::CpuThreads, "0"),

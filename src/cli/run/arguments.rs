@@ -181,7 +181,7 @@ impl RunPlan {
         let hosts = hosts(&network, &constants)?;
         let hotkey = hotkey(settings)?;
         let devices = devices(settings)?;
-        let joining = joining(settings, &hotkey, &devices)?;
+        let joining = joining(settings, &hotkey)?;
         let consent = match &joining {
             Joining::Pool(None) if settings.is_on(Key::AcceptUnpaid).map_err(wrong)? => {
                 Consent::Given
@@ -276,10 +276,9 @@ pub(in crate::cli) fn devices(settings: &Settings) -> Result<Vec<DeviceKey>, Fai
 
 /// Metagraph where a key file is all that is known: its owner brings a hotkey that is registered.
 /// Saved settings say it themselves; without a word there, the pool, which needs no registration.
-fn joining(
+pub(in crate::cli) fn joining(
     settings: &Settings,
     hotkey: &HotkeySource,
-    devices: &[DeviceKey],
 ) -> Result<Joining, Failure> {
     let payout = settings.get::<PayoutAddress>(Key::PayoutAddress).map_err(wrong)?;
     let payout = payout.map(|given| given.value);
@@ -289,7 +288,7 @@ fn joining(
         None if payout.is_some() || settings.has_saved() => Ok(Joining::Pool(payout)),
         None => {
             let is_file = |device: &DeviceKey| matches!(device.hotkey, KeySelector::File(_));
-            let only_files = match devices {
+            let only_files = match &devices(settings)?[..] {
                 [] => matches!(hotkey, HotkeySource::File(_)),
                 several => several.iter().all(is_file),
             };
