@@ -58,7 +58,7 @@ type Ends = JoinSet<(String, Result<(), MinerError>)>;
 
 impl Mine {
     pub(super) async fn run(mut self, clock: &Clock) -> Result<Exit, Failure> {
-        let mut signal = signals::watch();
+        let signal = signals::watch();
         let events = Events::new();
         let mut told = events.subscribe();
         let kept = self.kept();
@@ -106,7 +106,7 @@ impl Mine {
                         break;
                     }
                 }
-                Ok(()) = signal.changed(), if !asked => stop(&mut asked),
+                () = turned_true(signal.clone()), if !asked => stop(&mut asked),
                 left = face.left(), if !asked => match left {
                     Ok(Left::Interrupted) => return Ok(Exit::Interrupted),
                     Ok(_) => stop(&mut asked),
@@ -313,6 +313,12 @@ pub fn hub_of(
 
 /// Seed of the first weights (spec 8.7).
 const GENESIS_SEED: u64 = 42;
+
+async fn turned_true(mut watched: watch::Receiver<bool>) {
+    if watched.wait_for(|on| *on).await.is_err() {
+        std::future::pending().await
+    }
+}
 
 fn rest(told: &mut mpsc::UnboundedReceiver<Event>) -> Vec<Event> {
     std::iter::from_fn(|| told.try_recv().ok()).collect()
