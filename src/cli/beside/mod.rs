@@ -1,6 +1,7 @@
 //! What goes on beside the miners for as long as a run lasts, whatever face it has: each is a task of
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
+mod logs;
 mod record;
 
 use std::time::Duration;
@@ -47,7 +48,10 @@ const FAREWELL: Duration = Duration::from_secs(3);
 impl Beside {
     /// Starts all of it, on the current tokio runtime.
     pub fn start(running: &Running) -> Result<Self, Failure> {
-        let tasks = vec![tokio::spawn(tell_changes(running.settings.clone()))];
+        let tasks = vec![
+            tokio::spawn(tell_changes(running.settings.clone())),
+            tokio::spawn(logs::write(running.clone())),
+        ];
         let (ending, ends) = watch::channel(false);
         let finishing = vec![tokio::spawn(record::keep(running.clone(), ends))];
         Ok(Self { tasks, ending, finishing, clock: running.clock.clone() })
