@@ -45,7 +45,7 @@ fn a_run_is_recorded_listed_printed_and_played() {
     assert!(all[0]["seconds"].as_f64().unwrap() > 0.5, "{all:?}");
     let name = all[0]["name"].as_str().unwrap();
     let file = PathBuf::from(all[0]["file"].as_str().unwrap());
-    assert_eq!(records(home), [file.clone()]);
+    assert_eq!(records(home), vec![file.clone()]);
     use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 
