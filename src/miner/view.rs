@@ -9,8 +9,8 @@ use crate::network::Directory;
 use crate::protocol::messages::MinerStatus;
 use crate::protocol::{Epoch, Phase, StageIndex};
 use crate::telemetry::{Event, Severity};
-use crate::training::keep::KeepNews;
 use crate::training::floor::{Idle, News, Observer, Wish};
+use crate::training::keep::KeepNews;
 
 use super::announce::Announcer;
 

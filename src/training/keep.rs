@@ -13,9 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::journal::{Change, Head, Journal, Read};
 use super::local::{BackwardDone, LocalError, StageAccess, pieces};
-use super::snapshot::{
-    Mark, Permit, Progress, SaveError, SnapshotMeta, SnapshotStore,
-};
+use super::snapshot::{Mark, Permit, Progress, SaveError, SnapshotMeta, SnapshotStore};
 use crate::clock::{Clock, Moment};
 use crate::model::MomentKind;
 use crate::protocol::{Epoch, Hotkey, RunId, StageIndex};

@@ -162,10 +162,7 @@ enum TakeError {
 }
 
 /// Takes a snapshot over into a stage of its size; gives the weights of the epoch's start.
-async fn take_over(
-    stage: &LocalStage,
-    snapshot: Opened,
-) -> Result<(Taken, Vec<f32>), TakeError> {
+async fn take_over(stage: &LocalStage, snapshot: Opened) -> Result<(Taken, Vec<f32>), TakeError> {
     let meta = snapshot.meta.clone();
     let count = meta.weights;
     let mut reader = Reader::start(snapshot);

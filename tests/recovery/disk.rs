@@ -45,12 +45,8 @@ async fn a_first_snapshot_that_does_not_fit_ends_the_miner_with_a_sentence() {
     let (practice, _events) = world::swarm(&plan, folder.path()).await;
     let (home, key) = home(1);
     // No file may be larger than a part of the snapshot.
-    let mut command = miner(
-        "trap '' XFSZ; ulimit -f 400;",
-        home.path(),
-        &key,
-        &practice.orchestrator_url(),
-    );
+    let mut command =
+        miner("trap '' XFSZ; ulimit -f 400;", home.path(), &key, &practice.orchestrator_url());
     let output: Output =
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -84,11 +80,18 @@ async fn training_goes_on_while_the_disk_is_full_and_is_safe_again_when_there_is
         let data = first.0.path().join("data");
         let mount = format!("mount -t tmpfs -o size=32m none {} &&", data.display());
         let mut small = miner(&mount, first.0.path(), &first.1, &network);
-        let mut small = Running::start(Command::new("unshare").arg("-m").arg("--").args(
-            std::iter::once(small.get_program().to_owned())
-                .chain(small.get_args().map(ToOwned::to_owned))
-                .collect::<Vec<_>>(),
-        ).env("HEARTH_HOME", first.0.path()).stdin(Stdio::null()));
+        let mut small = Running::start(
+            Command::new("unshare")
+                .arg("-m")
+                .arg("--")
+                .args(
+                    std::iter::once(small.get_program().to_owned())
+                        .chain(small.get_args().map(ToOwned::to_owned))
+                        .collect::<Vec<_>>(),
+                )
+                .env("HEARTH_HOME", first.0.path())
+                .stdin(Stdio::null()),
+        );
         let mut other = Running::start(&mut miner("", second.0.path(), &second.1, &network));
         small.until("a step", |event| event["event"] == "step");
         // The mount is in the miner's own world.

@@ -68,7 +68,14 @@ async fn kill_again_and_again(home: &Path, kills: usize, most: Duration, seed: u
 fn print_head() {
     println!(
         "{:>4} {:>8}  {:<34} {:>8} {:>9} {:>6} {:>7} {:>8} {:>8}  equal",
-        "kill", "after s", "state at the kill", "counted", "back in s", "lost", "redone", "resumed",
+        "kill",
+        "after s",
+        "state at the kill",
+        "counted",
+        "back in s",
+        "lost",
+        "redone",
+        "resumed",
         "moments"
     );
 }

@@ -31,13 +31,13 @@ impl Running {
 
     pub fn start(command: &mut Command) -> Self {
         let started = Instant::now();
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (sender, events) = mpsc::channel();
         std::thread::spawn(move || {
             // A process that is killed may leave half a line.
-            let whole = lines.map_while(Result::ok).map_while(|line| serde_json::from_str(&line).ok());
+            let whole =
+                lines.map_while(Result::ok).map_while(|line| serde_json::from_str(&line).ok());
             for event in whole {
                 if sender.send(event).is_err() {
                     return;

@@ -236,7 +236,12 @@ async fn moments_of_the_next_epoch(
     newest.next(count).unwrap();
     let apart = practice.with_extension(format!("{}-before", files.name));
     copy(&files.folder, &apart);
-    let files = Files { folder: apart.clone(), hotkey: files.hotkey.clone(), name: files.name.clone(), ..*files };
+    let files = Files {
+        folder: apart.clone(),
+        hotkey: files.hotkey.clone(),
+        name: files.name.clone(),
+        ..*files
+    };
     let there = place(&files, ground);
     std::fs::remove_file(there.store.current()).unwrap();
     let mut stage = stage(worker, &files).await;

@@ -85,7 +85,8 @@ async fn look(running: &Running, said: Said) -> Said {
             1 => String::new(),
             count => format!(" and {} more", count - 1),
         };
-        let what = format!("{} removed to make room on the disk: {}{more}.", size(gone), first.what);
+        let what =
+            format!("{} removed to make room on the disk: {}{more}.", size(gone), first.what);
         News::Cleaned.tell(running, what);
     }
     match over {

@@ -1,6 +1,7 @@
 //! What goes on beside the miners for as long as a run lasts, whatever face it has: each is a task of
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
+mod disk;
 mod logs;
 mod record;
 
@@ -51,6 +52,7 @@ impl Beside {
         let tasks = vec![
             tokio::spawn(tell_changes(running.settings.clone())),
             tokio::spawn(logs::write(running.clone())),
+            tokio::spawn(disk::watch(running.clone())),
         ];
         let (ending, ends) = watch::channel(false);
         let finishing = vec![tokio::spawn(record::keep(running.clone(), ends))];

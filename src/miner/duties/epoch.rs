@@ -15,11 +15,11 @@ use crate::network::CallError;
 use crate::protocol::Phase;
 use crate::protocol::messages::{Flag, MinerStatus};
 use crate::telemetry::Severity;
-use crate::training::floor::TrainingEnd;
 use crate::training::exchange::exchange_optimizer;
+use crate::training::floor::TrainingEnd;
 use crate::training::keep::{KeepError, KeepNews};
-use crate::training::local::LocalStage;
 use crate::training::load::{LoadError, Synced, load_merged};
+use crate::training::local::LocalStage;
 use crate::training::merge::{MergeDone, MergeFailure, merge_partitions};
 use crate::training::phase::{Pipeline, train};
 use crate::training::pseudo_gradient::{HandIn, HandInError, PseudoGradientError, hand_in};
@@ -261,7 +261,8 @@ impl Life {
 
 /// What is learned from here on would be lost with the process.
 pub(in crate::miner) fn not_durable(board: &Board, what: String) {
-    let fix = "Make room or make the data folder writable; training goes on, and it is tried again.";
+    let fix =
+        "Make room or make the data folder writable; training goes on, and it is tried again.";
     board.finding(Severity::Warning, "snapshot-not-written", what, fix);
 }
 

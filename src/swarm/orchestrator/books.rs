@@ -200,7 +200,8 @@ impl Books {
              JOIN stages ON stages.stage = submissions.stage AND stages.epoch = submissions.epoch",
         );
         let submissions = submissions.fetch_all(&mut *db).await?;
-        let handed_out = sqlx::query("SELECT COUNT(*) FROM activations").fetch_one(&mut *db).await?;
+        let handed_out =
+            sqlx::query("SELECT COUNT(*) FROM activations").fetch_one(&mut *db).await?;
         let leftovers = leftovers.fetch_all(&mut *db).await?;
         Ok(Restored {
             epoch,

@@ -129,8 +129,7 @@ pub(super) fn work_content<'a>(
         Gradient::Targets(ids) => tokens(ids),
         Gradient::Activation(values) => numbers(values),
     };
-    let note =
-        Note::Work { activation: id.clone(), source: source.cloned(), input, gradient };
+    let note = Note::Work { activation: id.clone(), source: source.cloned(), input, gradient };
     let mut head = serde_json::to_vec(&note)?;
     // The end of the text: JSON of one line holds no line break.
     head.push(b'\n');

@@ -97,15 +97,14 @@ impl JournalReader {
         let (content, stored) = content(&mut file, left, MAX_HEAD)
             .map_err(fail)?
             .ok_or_else(|| corrupt("its head is cut off"))?;
-        let head: Head = serde_json::from_slice(&content)
-            .map_err(|_| corrupt("its head makes no sense"))?;
+        let head: Head =
+            serde_json::from_slice(&content).map_err(|_| corrupt("its head makes no sense"))?;
         if hash(&head.mark, 0, &[&content]) != stored {
             return Err(corrupt("the checksum of its head is wrong"));
         }
         let taken = (PREFIX + content.len()) as u64;
         let at = (1, 8 + taken);
-        let read =
-            Read { head, frames: at.0, length: at.1, computed: Duration::ZERO, torn: None };
+        let read = Read { head, frames: at.0, length: at.1, computed: Duration::ZERO, torn: None };
         let (path, left, most) = (path.to_owned(), left - taken, most + MAX_TEXT);
         Ok(Self { path, file, left, most, at, read })
     }
@@ -220,10 +219,15 @@ fn parse(content: &[u8]) -> Option<(Note, Option<Begun>)> {
         return None;
     }
     let (first, second) = numbers.split_at(split);
-    let begun = (activation.clone(), source.clone(), vector(*input, first), match gradient {
-        Vector::Tokens(_) => Gradient::Targets(token_ids(second)),
-        Vector::Numbers(_) => Gradient::Activation(from_le_bytes(second)),
-    });
+    let begun = (
+        activation.clone(),
+        source.clone(),
+        vector(*input, first),
+        match gradient {
+            Vector::Tokens(_) => Gradient::Targets(token_ids(second)),
+            Vector::Numbers(_) => Gradient::Activation(from_le_bytes(second)),
+        },
+    );
     Some((note, Some(begun)))
 }
 

@@ -175,8 +175,7 @@ fn journals_go_with_their_generation() {
     let of = |mark: &str| Mark::try_from(mark.to_owned()).unwrap();
     for (epoch, mark) in [(1, "a"), (2, "b"), (3, "c")] {
         let (mark, joined) = (of(mark), Epoch(1));
-        let progress =
-            Progress { mark, joined, backwards: 0, steps: 0, start: 0, merged: None };
+        let progress = Progress { mark, joined, backwards: 0, steps: 0, start: 0, merged: None };
         let meta = SnapshotMeta { progress: Some(progress), ..meta(epoch, 1, 0) };
         write(&store, &meta, &[1.0]).unwrap();
     }

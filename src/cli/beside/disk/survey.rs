@@ -248,7 +248,11 @@ mod tests {
         let gone = survey.free(140);
         assert_eq!(
             names(&gone, home.path()),
-            ["cache/tokenizers/t/tokenizer.json", "data/snapshots/5B-r-1", "state/logs/hearth-1.log"]
+            [
+                "cache/tokenizers/t/tokenizer.json",
+                "data/snapshots/5B-r-1",
+                "state/logs/hearth-1.log"
+            ]
         );
         let all = super::survey(&folders).free(u64::MAX);
         assert_eq!(
