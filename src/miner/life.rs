@@ -309,6 +309,8 @@ pub(super) struct Life {
     pub(super) saved: bool,
     /// Whether the stage holds the work of an epoch that may still last.
     pub(super) held: Held,
+    /// Recoveries in a row that the device did not survive.
+    pub(super) lost_in_recovery: u32,
     /// Resets since the last training phase that ended as it should.
     resets: u32,
     /// Why it cannot go on.
@@ -406,6 +408,7 @@ impl Life {
             benched: false,
             saved: false,
             held: Held::Nothing,
+            lost_in_recovery: 0,
             resets: 0,
             failure: None,
         })

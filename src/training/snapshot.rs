@@ -248,6 +248,15 @@ impl SnapshotStore {
         entries.filter_map(|entry| journal(entry.ok()?.path())).collect()
     }
 
+    /// Removes all journals: what is in them cannot be done again. Blocks.
+    pub fn drop_journals(&self) {
+        for (_, path) in self.journals() {
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::warn!("{} cannot be removed: {error}", path.display());
+            }
+        }
+    }
+
     /// Removes every journal whose durable point is neither of a generation that is here nor among
     /// `living`. Blocks.
     pub fn sweep(&self, living: &[Mark]) {

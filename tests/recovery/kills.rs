@@ -48,7 +48,22 @@ async fn kill_again_and_again(home: &Path, kills: usize, most: Duration, seed: u
             assert_eq!(running.terminate(), 0);
             break;
         }
-        std::thread::sleep(most.mul_f64(dice.unit()));
+        // Some right after coming back, in the same epoch; some at any time; some among backwards.
+        let losses = match dice.below(3) {
+            0 => 1 + dice.below(6),
+            1 => {
+                std::thread::sleep(most.mul_f64(dice.unit()));
+                0
+            }
+            _ => {
+                std::thread::sleep(most.mul_f64(dice.unit()));
+                1 + dice.below(12)
+            }
+        };
+        while running.events.try_recv().is_ok() {}
+        for _ in 0..losses {
+            running.until("a loss", |event| event["event"] == "loss");
+        }
         let at = running.started.elapsed();
         running.kill();
         let apart = copies.path().join(format!("kill{kill}"));

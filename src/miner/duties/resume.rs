@@ -13,6 +13,9 @@ use crate::training::recover::{Taken, recover};
 use crate::training::snapshot::SnapshotStore;
 use crate::training::terms::Terms;
 
+/// So often the same work may take the device down before it is given up.
+const RECOVERIES: u32 = 2;
+
 impl Life {
     /// Takes what is on the disk into a stage that was just built.
     pub(super) async fn recover(&mut self, stage: &mut LocalStage) -> Result<(), LocalError> {
@@ -24,7 +27,19 @@ impl Life {
         };
         let began = self.clock.now();
         let seed = self.settings.weights_seed;
+        if self.lost_in_recovery >= RECOVERIES {
+            // The device does not survive that work.
+            let store = place.store.clone();
+            drop(tokio::task::spawn_blocking(move || store.drop_journals()).await);
+            let what =
+                "The noted work of this epoch could not be done again: the device failed at it \
+                        each time. The snapshot before it is used."
+                    .to_owned();
+            self.warn("snapshot-damaged", what, "Nothing: what is good is used.");
+        }
+        self.lost_in_recovery += 1;
         let recovered = recover(stage, &place, seed, &told).await?;
+        self.lost_in_recovery = 0;
         if !recovered.losses.is_empty() {
             let what = format!("{}.", recovered.losses.join("; "));
             self.warn("snapshot-damaged", what, "Nothing: what is good is used.");

@@ -21,6 +21,8 @@ mod view;
 mod work;
 
 #[cfg(test)]
+mod restart_tests;
+#[cfg(test)]
 mod tests;
 
 pub use entry::{Entry, OptimizerState, Restored, RestoredMiner, RestoredWork};
