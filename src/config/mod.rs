@@ -4,9 +4,11 @@
 pub mod constants;
 pub mod edit;
 pub mod folders;
+pub mod hours;
 pub mod key;
 pub mod live;
 pub mod network;
+pub mod rules;
 pub mod settings;
 pub mod units;
 pub mod values;

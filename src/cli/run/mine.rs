@@ -19,8 +19,11 @@ use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
 use crate::control::{Control, Miners, Order, Progress};
+use crate::host::readings::Readings;
 use crate::miner::text_source::TokenizerSource;
-use crate::miner::{Command, DeviceWorker, Miner, MinerError, MinerHandle, MinerSettings};
+use crate::miner::{
+    Command, DeviceWorker, Miner, MinerError, MinerHandle, MinerSettings, RuleSource,
+};
 use crate::network::http::Route;
 use crate::network::hub::{Download, Hub};
 use crate::network::peers::{PeerIdentity, PeerReach, RelayChoice};
@@ -58,8 +61,9 @@ impl Mine {
             Failure::new(Exit::Failed, format!("no thread for the device: {error}"))
                 .coded("no-threads")
         })?;
+        let (_sensed, readings) = watch::channel(Readings::none());
         let mut miner = Miner::start(
-            self.miner_settings(),
+            self.miner_settings(readings),
             worker,
             clock.clone(),
             Entropy::system(),
@@ -154,7 +158,7 @@ impl Mine {
         })
     }
 
-    fn miner_settings(&self) -> MinerSettings {
+    fn miner_settings(&self, readings: watch::Receiver<Readings>) -> MinerSettings {
         let plan = &self.plan;
         let local = plan.hosts.are_local();
         MinerSettings {
@@ -184,6 +188,7 @@ impl Mine {
             in_flight: None,
             recorder: Recorder::off(),
             weights_seed: GENESIS_SEED,
+            rules: RuleSource::Live { settings: self.settings.clone(), readings },
         }
     }
 

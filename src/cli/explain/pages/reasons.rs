@@ -110,13 +110,6 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Nothing.",
     ),
     page(
-        "user-paused",
-        "You paused it",
-        "It takes no new work until you say so.",
-        "The key or the command for a pause was given.",
-        "Resume it when you like.",
-    ),
-    page(
         "stop-requested",
         "It stops",
         "Work in hand is finished first.",
