@@ -40,37 +40,14 @@ pub struct Board {
 impl Board {
     /// A board of a miner that has just started.
     pub fn new(name: &str, hotkey: &str, device: DeviceView, clock: Clock, events: Events) -> Self {
-        let status = Status {
-            state: State::Starting,
-            reason: Reason::Start,
-            since: clock.unix_seconds(),
-            next: "the peer endpoint must open".into(),
-            who: Who::Machine,
-            eta: Eta::Unknown,
-        };
+        let status = Status { since: clock.unix_seconds(), ..blank().status };
         let snapshot = MinerSnapshot {
             name: name.to_owned(),
             hotkey: hotkey.to_owned(),
-            run: None,
-            stage: None,
-            stages: 0,
-            epoch: 0,
-            recovered: None,
-            queue: None,
-            phase: None,
             ruling: Ruling::free(status.since),
-            finishing: false,
             status: status.clone(),
-            work: Work::default(),
-            tokens_per_second: [0.0; 3],
-            forward_queue: 0,
-            backward_queue: 0,
-            cache: 0,
-            cache_capacity: 0,
             device,
-            reach: None,
-            neighbours: Vec::new(),
-            losses: Vec::new(),
+            ..blank()
         };
         let pace = Mutex::new(Pace { woken: None, tokens: RateMeter::new() });
         let snapshot = watch::Sender::new(snapshot);
@@ -78,6 +55,28 @@ impl Board {
         let board = Self { snapshot, beneath, pace, clock, events, said: Mutex::default() };
         board.emit_state();
         board
+    }
+
+    /// The same miner begins again after it was switched off: what it has done still counts, what it
+    /// had is gone.
+    pub(super) fn start_again(&self, device: DeviceView) {
+        self.forget(device);
+        self.status(State::Starting, Reason::Start, Who::Machine, "the peer endpoint must open");
+    }
+
+    /// Everything that went with the place on the network and the stage.
+    pub(super) fn forget(&self, device: DeviceView) {
+        self.snapshot.send_modify(|snapshot| {
+            *snapshot = MinerSnapshot {
+                name: std::mem::take(&mut snapshot.name),
+                hotkey: std::mem::take(&mut snapshot.hotkey),
+                status: snapshot.status.clone(),
+                work: Work { backwards_this_epoch: 0, ..snapshot.work },
+                losses: std::mem::take(&mut snapshot.losses),
+                device,
+                ..blank()
+            };
+        });
     }
 
     /// A reader.
@@ -163,22 +162,18 @@ impl Board {
 
     /// Sets what the rules say.
     pub fn rule(&self, ruling: Ruling) {
-        let beneath = self.lock_beneath();
-        self.snapshot.send_if_modified(|snapshot| {
+        self.show_with(&self.lock_beneath(), |snapshot| {
             let changed = snapshot.ruling != ruling;
             snapshot.ruling = ruling;
             changed
         });
-        self.show(&beneath);
     }
 
     /// Sets that it ends with this epoch, or no longer does.
     pub fn finishing(&self, finishing: bool) {
-        let beneath = self.lock_beneath();
-        self.snapshot.send_if_modified(|snapshot| {
+        self.show_with(&self.lock_beneath(), |snapshot| {
             std::mem::replace(&mut snapshot.finishing, finishing) != finishing
         });
-        self.show(&beneath);
     }
 
     fn lock_beneath(&self) -> MutexGuard<'_, Status> {
@@ -188,15 +183,21 @@ impl Board {
     /// Shows a status, or the pause that lies on top of it. Told at once where state or reason changed,
     /// and otherwise not more often than anything else.
     fn show(&self, beneath: &Status) {
+        self.show_with(beneath, |_| false);
+    }
+
+    /// The same after a change, which is told at once where it is one.
+    fn show_with(&self, beneath: &Status, change: impl FnOnce(&mut MinerSnapshot) -> bool) {
         let wake = self.time_to_wake();
         let now = self.clock.unix_seconds();
         let mut told = false;
         self.snapshot.send_if_modified(|snapshot| {
+            let urgent = change(snapshot);
             let status = composed(beneath, snapshot, now);
             told = snapshot.status.state != status.state || snapshot.status.reason != status.reason;
             let changed = snapshot.status != status;
             snapshot.status = status;
-            told || (changed && wake)
+            urgent || told || (changed && wake)
         });
         if told {
             self.emit_state();
@@ -247,8 +248,8 @@ impl Board {
 
 /// The status that is shown: `beneath`, or a pause on top of it, with what comes after the epoch.
 fn composed(beneath: &Status, snapshot: &MinerSnapshot, now: f64) -> Status {
-    use State::{Fault, Merging, Stopped, Stopping, Uploading};
-    let leaving = matches!(beneath.state, Stopping | Stopped | Fault);
+    use State::{Disabled, Fault, Merging, Stopped, Stopping, Uploading};
+    let leaving = matches!(beneath.state, Stopping | Stopped | Disabled | Fault);
     let ruling = &snapshot.ruling;
     let mut status = beneath.clone();
     if ruling.pauses() && !leaving {
@@ -288,6 +289,41 @@ fn after_pause(ruling: &Ruling) -> (Who, &'static str) {
         Rule::UserPaused | Rule::RunAnyway | Rule::PowerLimit | Rule::DutyCycle | Rule::NoRule => {
             (Who::You, "you must resume it")
         }
+    }
+}
+
+/// A miner of which nothing is known but that it starts.
+fn blank() -> MinerSnapshot {
+    MinerSnapshot {
+        name: String::new(),
+        hotkey: String::new(),
+        run: None,
+        stage: None,
+        stages: 0,
+        epoch: 0,
+        recovered: None,
+        queue: None,
+        phase: None,
+        status: Status {
+            state: State::Starting,
+            reason: Reason::Start,
+            since: 0.0,
+            next: "the peer endpoint must open".into(),
+            who: Who::Machine,
+            eta: Eta::Unknown,
+        },
+        ruling: Ruling::free(0.0),
+        finishing: false,
+        work: Work::default(),
+        tokens_per_second: [0.0; 3],
+        forward_queue: 0,
+        backward_queue: 0,
+        cache: 0,
+        cache_capacity: 0,
+        device: DeviceView::default(),
+        reach: None,
+        neighbours: Vec::new(),
+        losses: Vec::new(),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod machine;
 mod pauses;
 mod register;
 pub mod snapshot;
+mod switch;
 pub mod text_source;
 mod ticket;
 mod uploads;
@@ -25,4 +26,5 @@ pub use snapshot::{
     Command, DeviceView, Eta, MinerSnapshot, NeighbourView, PauseCost, QueueView, ReachView,
     Reason, Rule, Ruling, State, Status, Who, Work,
 };
+pub use switch::{DeviceSource, OpenDevice, Switch, SwitchFile};
 pub use warden::RuleSource;

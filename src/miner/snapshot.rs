@@ -25,6 +25,8 @@ pub enum State {
     Waiting,
     /// Takes no new work: a rule or the user says so.
     Paused,
+    /// Switched off by the user: it has left the network and given its device back.
+    Disabled,
     /// Handing back work in order.
     Stopping,
     /// Done.
@@ -45,6 +47,7 @@ impl State {
             Self::Merging => "merging",
             Self::Waiting => "waiting",
             Self::Paused => "paused",
+            Self::Disabled => "disabled",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Fault => "fault",
@@ -93,6 +96,8 @@ pub enum Reason {
         /// Until when, and why: "Paused until 22:00: outside the hours you set."
         sentence: String,
     },
+    /// The user switched it off.
+    SwitchedOff,
     /// The user, or the end of the demo, asked for it.
     StopRequested,
     /// A server or peer does not answer; tried again.
@@ -140,6 +145,7 @@ impl Reason {
             Self::MergingPartitions => "merging-partitions",
             Self::OthersMerging => "others-merging",
             Self::Rule { rule, .. } => rule.code(),
+            Self::SwitchedOff => "switched-off",
             Self::StopRequested => "stop-requested",
             Self::NetworkTrouble { .. } => "network-trouble",
             Self::RunFull => "run-full",
@@ -170,6 +176,7 @@ impl Reason {
             Self::MergingPartitions => "Merging this machine's partitions.".into(),
             Self::OthersMerging => "Own partitions are merged; others still merge.".into(),
             Self::Rule { sentence, .. } => sentence.clone(),
+            Self::SwitchedOff => "You switched it off; its device is free.".into(),
             Self::StopRequested => "Stopping: work in hand is finished first.".into(),
             Self::NetworkTrouble { what } => format!("{} Trying again.", capitalised(what)),
             Self::RunFull => "The run takes no more miners now.".into(),
@@ -463,6 +470,11 @@ pub enum Command {
     },
     /// Finish this epoch, hand in what was learned, then end.
     Finish,
+    /// Finish the work in hand, leave, give the device back; stay off, over restarts too, until
+    /// somebody says enable.
+    Disable,
+    /// Take the device and begin again, if it is disabled.
+    Enable,
     /// Finish the work in hand, say goodbye, end.
     Stop,
 }

@@ -139,7 +139,9 @@ impl Warden {
             Command::Finish if self.end == End::Open => self.end = End::WithEpoch,
             Command::Finish => {}
             // Who asked to stop does not mean it less because of a later key press.
-            Command::Stop => self.end = End::Now,
+            Command::Stop | Command::Disable => self.end = End::Now,
+            // It is on.
+            Command::Enable => {}
         }
     }
 

@@ -34,7 +34,7 @@ const IDLE_AFTER: Duration = Duration::from_secs(1);
 /// Between two looks at the desk of a paused miner; what comes to it wakes it before that.
 const PAUSED_LOOK: Duration = Duration::from_secs(30);
 /// So long a stopping miner waits for the gradients of its forwards.
-const STOP_LIMIT: Duration = Duration::from_secs(8);
+const STOP_LIMIT: Duration = Duration::from_secs(6);
 /// Between two looks whether a stopping miner is done.
 const STOP_POLL: Duration = Duration::from_millis(50);
 

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use clap::Args;
 use serde::Serialize;
 
+use super::exit::written;
 use super::{Exit, Failure};
 
 /// A page.
@@ -36,11 +37,12 @@ const fn page(
 }
 
 /// All pages, by chapter.
-pub const CHAPTERS: [(&str, &[Page]); 9] = [
+pub const CHAPTERS: [(&str, &[Page]); 10] = [
     ("How a command ends", pages::ends::PAGES),
     ("Settings and files", pages::settings::PAGES),
     ("Keys and payout", pages::keys::PAGES),
     ("The machine", pages::machine::PAGES),
+    ("Several devices", pages::several::PAGES),
     ("Operating systems", pages::systems::PAGES),
     ("The network", pages::network::PAGES),
     ("While it trains", pages::training::PAGES),
@@ -93,13 +95,7 @@ pub fn run(arguments: &ExplainArguments) -> Result<Exit, Failure> {
         (None, true) => print_json(&mut out, |_| true),
         (None, false) => list(&mut out),
     };
-    match printed {
-        // Who closed the pipe has read enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost"))
-        }
-        _ => Ok(Exit::Done),
-    }
+    written(printed)
 }
 
 fn print(page: &Page, out: &mut impl Write) -> io::Result<()> {

@@ -197,6 +197,9 @@ fn sentence(
     rules: &RuleSettings,
     past: &Past,
 ) -> String {
+    // The end of a minute's wait is known, but to say it would change the sentence all the time.
+    let lasting = [Rule::UserPaused, Rule::RunAnyway, Rule::OutsideHours, Rule::QuotaReached];
+    let until = until.filter(|_| lasting.contains(&rule));
     let until = until.map(|until| time_text(until, now.unix, now.zone));
     match verdict {
         Verdict::Run(percent) => words::running(rule, rules, percent, until),
