@@ -293,7 +293,7 @@ async fn redo(
         same_ground &= reader.head().ground == place.ground;
         loop {
             let (back, record) = match spawn_blocking(move || {
-                let record = reader.next();
+                let record = reader.record();
                 (reader, record)
             })
             .await

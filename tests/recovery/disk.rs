@@ -79,7 +79,7 @@ async fn training_goes_on_while_the_disk_is_full_and_is_safe_again_when_there_is
     tokio::task::spawn_blocking(move || {
         let data = first.0.path().join("data");
         let mount = format!("mount -t tmpfs -o size=32m none {} &&", data.display());
-        let mut small = miner(&mount, first.0.path(), &first.1, &network);
+        let small = miner(&mount, first.0.path(), &first.1, &network);
         let mut small = Running::start(
             Command::new("unshare")
                 .arg("-m")

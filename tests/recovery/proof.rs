@@ -201,7 +201,7 @@ async fn straight_on(
 fn backwards_after_resuming(path: &Path) -> u64 {
     let Ok(mut reader) = JournalReader::open(path, 1 << 20) else { return 0 };
     let (mut resumed, mut count) = (false, 0);
-    while let Ok(Some(record)) = reader.next() {
+    while let Ok(Some(record)) = reader.record() {
         match record {
             Record::Change(Change::Resumed) => resumed = true,
             Record::Backward { .. } if resumed => count += 1,

@@ -118,7 +118,7 @@ impl JournalReader {
     ///
     /// # Errors
     /// The disk cannot be read.
-    pub fn next(&mut self) -> Result<Option<Record>, Damage> {
+    pub fn record(&mut self) -> Result<Option<Record>, Damage> {
         let mut begun: Option<Begun> = None;
         while let Some((note, begins)) = self.note()? {
             let record = match (note, begun.take()) {

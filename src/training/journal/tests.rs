@@ -36,7 +36,7 @@ async fn backward(journal: &mut Journal, id: &str) -> Record {
 fn all(path: &Path) -> (Vec<Record>, Read) {
     let mut reader = JournalReader::open(path, 1 << 20).unwrap();
     let mut records = Vec::new();
-    while let Some(record) = reader.next().unwrap() {
+    while let Some(record) = reader.record().unwrap() {
         records.push(record);
     }
     (records, reader.finish())
@@ -96,7 +96,7 @@ async fn no_damage_is_taken_for_work() {
         fs::write(&path, &bad).unwrap();
         if let Ok(mut reader) = JournalReader::open(&path, 1 << 20) {
             let mut count = 0;
-            while let Some(record) = reader.next().unwrap() {
+            while let Some(record) = reader.record().unwrap() {
                 assert_eq!(record, written[count], "byte {place}");
                 count += 1;
             }

@@ -104,8 +104,8 @@ pub(super) fn survey(folders: &Folders) -> Survey {
     roots.dedup();
     let all = roots.clone();
     roots.retain(|root| !all.iter().any(|other| other != root && root.starts_with(other)));
-    let mut survey = Survey::default();
-    survey.used = roots.iter().map(|root| weigh(root).bytes).sum();
+    let used = roots.iter().map(|root| weigh(root).bytes).sum();
+    let mut survey = Survey { used, things: Vec::new() };
     let mut snapshots = Vec::new();
     roots.iter().for_each(|root| find_snapshots(root, &mut snapshots));
     old_snapshots(&snapshots, &mut survey.things);
