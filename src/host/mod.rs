@@ -2,13 +2,16 @@
 //! else uses the card. Every fact that is read from a file is read below a root, so that a test can
 //! put a laptop, a container or WSL there. Nothing here judges; that is the doctor's and the miner's.
 
+pub mod awake;
 pub mod command;
 pub mod disk;
 pub mod graphics;
 pub mod memory;
+pub mod month;
 pub mod power;
 pub mod processes;
 pub mod readings;
+pub mod sensors;
 pub mod sleep;
 pub mod surroundings;
 

@@ -208,6 +208,7 @@ pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
         name: report.name.clone(),
         driver: report.driver.clone(),
         memory: report.own_memory(),
+        place: adapter.get_info().device_pci_bus_id,
     };
     Ok(Opened { instance: instance.clone(), device, queue, info, subgroup })
 }
