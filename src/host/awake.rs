@@ -24,7 +24,7 @@ pub enum AwakeError {
 #[derive(Debug)]
 pub struct Hold {
     #[cfg(target_os = "linux")]
-    _lock: dbus::arg::OwnedFd,
+    _lock: std::os::fd::OwnedFd,
     #[cfg(target_os = "macos")]
     _program: tokio::process::Child,
     #[cfg(windows)]
@@ -62,7 +62,7 @@ mod system {
 
     fn ask(mut bus: Bus) -> Result<Hold, AwakeError> {
         let mut lock = |what: &str| {
-            bus.call::<(dbus::arg::OwnedFd,)>(MANAGER, "Inhibit", (what, WHO, WHY, "block"))
+            bus.call::<(std::os::fd::OwnedFd,)>(MANAGER, "Inhibit", (what, WHO, WHY, "block"))
         };
         // Whether a program may stop sleep that somebody asked for is the administrator's choice; sleep
         // for want of a key press is the lesser thing.
@@ -138,8 +138,7 @@ mod system {
         let (release, released) = mpsc::channel::<()>();
         let (said, heard) = tokio::sync::oneshot::channel();
         let thread = std::thread::Builder::new().name("keep-awake".to_owned()).spawn(move || {
-            let held =
-                keepawake::Builder::default().idle(true).app_name(WHO).reason(WHY).create();
+            let held = keepawake::Builder::default().idle(true).app_name(WHO).reason(WHY).create();
             let told = held.as_ref().map(|_| ()).map_err(ToString::to_string);
             // Until the other end is dropped.
             if said.send(told).is_ok() {
@@ -176,3 +175,49 @@ mod system {
 }
 
 pub use system::hold;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::Read as _;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::host::fake_bus::{FakeBus, calls};
+    use crate::host::surroundings::Variables;
+    use crate::host::trees::tree;
+
+    #[tokio::test]
+    async fn the_computer_stays_awake_exactly_as_long_as_it_is_asked_to() {
+        let Some(bus) = FakeBus::start() else { return };
+        let (_folder, roots) = tree(&[("x", "")]);
+        let name = "DBUS_SYSTEM_BUS_ADDRESS".to_owned();
+        let variables = Variables::from([(name, bus.address.clone())]);
+        let clock = Clock::system();
+        let nobody = hold(&roots, &variables, &clock).await.unwrap_err();
+        assert!(matches!(nobody, AwakeError::NotHere(_)), "{nobody}");
+
+        let (given, mut kept) = UnixStream::pair().unwrap();
+        let given = Mutex::new(Some(OwnedFd::from(given)));
+        let _login = bus.serve("org.freedesktop.login1", move |message| {
+            let (what, who) = message.read2::<&str, &str>().ok()?;
+            assert_eq!((calls(message, "Inhibit"), who), (true, "Hearth"));
+            // This administrator lets nobody stop sleep that was asked for.
+            if what != "idle" {
+                let denied = c"Permission denied";
+                let name = "org.freedesktop.DBus.Error.AccessDenied".into();
+                return Some(message.error(&name, denied));
+            }
+            let given = given.lock().unwrap().take()?;
+            Some(message.method_return().append1(given))
+        });
+        let held = hold(&roots, &variables, &clock).await.unwrap();
+        kept.set_nonblocking(true).unwrap();
+        let still = kept.read(&mut [0; 1]).unwrap_err();
+        assert_eq!(still.kind(), std::io::ErrorKind::WouldBlock);
+        drop(held);
+        kept.set_nonblocking(false).unwrap();
+        assert_eq!(kept.read(&mut [0; 1]).unwrap(), 0, "the lock is let go");
+    }
+}

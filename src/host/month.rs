@@ -68,7 +68,9 @@ impl MonthCounter {
         self.changed = true;
         // The oldest go, but never the one that counts now.
         while self.months.len() > KEPT {
-            let Some(oldest) = self.months.keys().find(|key| **key != month).cloned() else { break };
+            let Some(oldest) = self.months.keys().find(|key| **key != month).cloned() else {
+                break;
+            };
             self.months.remove(&oldest);
         }
     }

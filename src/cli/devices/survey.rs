@@ -122,6 +122,7 @@ fn facts(report: &AdapterReport, host: Option<u64>, folders: Option<&Folders>) -
         name: report.name.clone(),
         driver: report.driver.clone(),
         memory,
+        place: String::new(),
     };
     AdapterFacts {
         name: report.name.clone(),

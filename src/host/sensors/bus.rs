@@ -8,8 +8,8 @@ use dbus::Message;
 use dbus::arg::{AppendAll, Arg, Get, ReadAll, Variant};
 use dbus::channel::Channel;
 
-use crate::host::surroundings::Variables;
 use crate::host::Roots;
+use crate::host::surroundings::Variables;
 
 /// A service that lives answers at once.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -57,10 +57,7 @@ pub(in crate::host) fn session_address(variables: &Variables) -> Option<String> 
 
 fn said(variables: &Variables, name: &str) -> Option<String> {
     // `autolaunch:` would start a bus that nobody else is on.
-    variables
-        .get(name)
-        .filter(|text| !text.is_empty() && !text.starts_with("autolaunch:"))
-        .cloned()
+    variables.get(name).filter(|text| !text.is_empty() && !text.starts_with("autolaunch:")).cloned()
 }
 
 fn at(socket: &Path) -> Option<String> {

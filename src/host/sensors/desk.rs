@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
+use crate::host::Roots;
 use crate::host::readings::Known;
 use crate::host::surroundings::Variables;
-use crate::host::Roots;
 
 /// Which of the two is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -69,9 +69,9 @@ impl Device {
     fn temperature(&mut self) -> Result<f64, String> {
         match self.computing.clone() {
             Computing::Processor => self.processor_heat(),
-            Computing::Card(place) if self.is_nvidia(&place) => self.nvidia.ask(&place, |card| {
-                card.temperature(TemperatureSensor::Gpu).map(f64::from)
-            }),
+            Computing::Card(place) if self.is_nvidia(&place) => self
+                .nvidia
+                .ask(&place, |card| card.temperature(TemperatureSensor::Gpu).map(f64::from)),
             Computing::Card(place) => hottest(&self.card_monitors(&place)?)
                 .ok_or_else(|| "the card's driver shows no temperature".to_owned()),
         }
@@ -80,14 +80,13 @@ impl Device {
     fn watts(&mut self) -> Result<f64, String> {
         match self.computing.clone() {
             Computing::Processor => self.processor_power(),
-            Computing::Card(place) if self.is_nvidia(&place) => {
-                self.nvidia.ask(&place, |card| card.power_usage().map(|milli| f64::from(milli) / 1e3))
-            }
+            Computing::Card(place) if self.is_nvidia(&place) => self
+                .nvidia
+                .ask(&place, |card| card.power_usage().map(|milli| f64::from(milli) / 1e3)),
             Computing::Card(place) => {
                 let monitors = self.card_monitors(&place)?;
-                let of = |name: &str| {
-                    monitors.iter().find_map(|monitor| number(&monitor.join(name)))
-                };
+                let of =
+                    |name: &str| monitors.iter().find_map(|monitor| number(&monitor.join(name)));
                 // Microwatts.
                 let said = of("power1_average").or_else(|| of("power1_input"));
                 said.map(|micro| micro / 1e6)
@@ -149,8 +148,7 @@ impl Device {
     #[allow(clippy::unused_self)]
     fn processor_heat(&self) -> Result<f64, String> {
         let none = || "no temperature sensor of the processor is readable".to_owned();
-        let components =
-            sysinfo::Components::new_with_refreshed_list().map_err(|_| none())?;
+        let components = sysinfo::Components::new_with_refreshed_list().map_err(|_| none())?;
         let heats = components.iter().filter_map(|one| one.temperature().map(f64::from));
         heats.filter(|heat| is_heat(*heat)).max_by(f64::total_cmp).ok_or_else(none)
     }
@@ -162,7 +160,9 @@ impl Device {
         }
         let packages: Vec<PathBuf> = entries(&self.roots.sys.join("class/powercap"))
             .into_iter()
-            .filter(|zone| text(&zone.join("name")).is_some_and(|name| name.starts_with("package-")))
+            .filter(|zone| {
+                text(&zone.join("name")).is_some_and(|name| name.starts_with("package-"))
+            })
             .collect();
         if packages.is_empty() {
             return Err("the processor has no readable energy counter".to_owned());
@@ -189,11 +189,10 @@ impl Device {
 }
 
 fn counters(packages: &[PathBuf]) -> Result<Vec<u64>, String> {
-    let counted: Option<Vec<u64>> = packages
-        .iter()
-        .map(|package| text(&package.join("energy_uj"))?.parse().ok())
-        .collect();
-    counted.ok_or_else(|| "only the administrator may read the processor's energy counter".to_owned())
+    let counted: Option<Vec<u64>> =
+        packages.iter().map(|package| text(&package.join("energy_uj"))?.parse().ok()).collect();
+    counted
+        .ok_or_else(|| "only the administrator may read the processor's energy counter".to_owned())
 }
 
 /// A counter begins again at its range.
@@ -259,9 +258,7 @@ impl Nvidia {
     fn ask(
         &mut self,
         place: &str,
-        question: impl Fn(
-            &nvml_wrapper::Device<'_>,
-        ) -> Result<f64, nvml_wrapper::error::NvmlError>,
+        question: impl Fn(&nvml_wrapper::Device<'_>) -> Result<f64, nvml_wrapper::error::NvmlError>,
     ) -> Result<f64, String> {
         if self.rest > 0 {
             self.rest -= 1;
@@ -278,20 +275,21 @@ impl Nvidia {
     fn asked(
         &mut self,
         place: &str,
-        question: impl Fn(
-            &nvml_wrapper::Device<'_>,
-        ) -> Result<f64, nvml_wrapper::error::NvmlError>,
+        question: impl Fn(&nvml_wrapper::Device<'_>) -> Result<f64, nvml_wrapper::error::NvmlError>,
     ) -> Result<f64, String> {
         let why = |error| format!("NVIDIA's library does not answer ({error})");
         let library = match self.library.take() {
             Some(library) => library,
-            None => Nvml::init()
-                .map_err(|_| "NVIDIA's library is not there to be asked".to_owned())?,
+            None => {
+                Nvml::init().map_err(|_| "NVIDIA's library is not there to be asked".to_owned())?
+            }
         };
         let library = self.library.insert(library);
         let card = match place {
             // Nothing to choose between where there is only one.
-            "" if library.device_count().is_ok_and(|cards| cards == 1) => library.device_by_index(0),
+            "" if library.device_count().is_ok_and(|cards| cards == 1) => {
+                library.device_by_index(0)
+            }
             "" => return Err("the driver does not tell which of the cards it is".to_owned()),
             place => library.device_by_pci_bus_id(place),
         };

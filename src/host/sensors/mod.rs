@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use device::Computing;
-pub use wanted::{Sense, Wanted};
+pub use wanted::{Sense, Wanted, unknown};
 
 use self::aside::Aside;
 use self::desk::Desk;
@@ -189,10 +189,8 @@ async fn ask_desk(
     let by_command = on(ask.idle, desk::idle_by_command(clock)).await;
     let answer = desk.ask(clock, ask).await;
     #[cfg(target_os = "macos")]
-    let answer = answer.map(|answer| desk::Answer {
-        idle: by_command.unwrap_or(Known::NotAsked),
-        ..answer
-    });
+    let answer =
+        answer.map(|answer| desk::Answer { idle: by_command.unwrap_or(Known::NotAsked), ..answer });
     answer
 }
 
@@ -240,3 +238,6 @@ fn late<T>() -> Known<T> {
 fn late_if<T>(wanted: &Wanted, sense: Sense) -> Known<T> {
     if wanted.has(sense) { late() } else { Known::NotAsked }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,11 +27,7 @@ fn plain(name: &str) -> String {
 const KEPT: usize = 15;
 
 #[cfg(target_os = "linux")]
-fn every_name(
-    roots: &Roots,
-    wanted: &BTreeSet<String>,
-    meet: &mut dyn FnMut(&str),
-) -> Option<()> {
+fn every_name(roots: &Roots, wanted: &BTreeSet<String>, meet: &mut dyn FnMut(&str)) -> Option<()> {
     let own = std::process::id().to_string();
     let folders = std::fs::read_dir(&roots.proc).ok()?;
     for folder in folders.flatten() {
@@ -99,8 +95,14 @@ mod tests {
             (&own, "hearth\n"),
         ]);
         let wanted = named(&[
-            "steam", "game", "C:\\Games\\GAME.EXE", "web", "hearth", "blender",
-            "a-program-with-a-long-name", "a-program-with-another-name",
+            "steam",
+            "game",
+            "C:\\Games\\GAME.EXE",
+            "web",
+            "hearth",
+            "blender",
+            "a-program-with-a-long-name",
+            "a-program-with-another-name",
         ]);
         let found = running(&roots, &wanted).unwrap();
         let expected =

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::settings::{Key, Settings};
+use crate::host::readings::{Known, Readings};
 
 /// A fact that a rule can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,10 +100,7 @@ impl Wanted {
         senses: impl IntoIterator<Item = Sense>,
         programs: impl IntoIterator<Item = String>,
     ) -> Self {
-        Self {
-            senses: senses.into_iter().collect(),
-            programs: programs.into_iter().collect(),
-        }
+        Self { senses: senses.into_iter().collect(), programs: programs.into_iter().collect() }
     }
 
     /// Whether it is asked for.
@@ -124,6 +122,32 @@ impl Wanted {
     pub fn programs(&self) -> &BTreeSet<String> {
         &self.programs
     }
+}
+
+/// What was asked for and cannot be known here, with the reason.
+pub fn unknown(readings: &Readings) -> Vec<(Sense, String)> {
+    fn why<T>(fact: &Known<T>) -> Option<String> {
+        match fact {
+            Known::No(why) => Some(why.clone()),
+            Known::Is(_) | Known::NotAsked => None,
+        }
+    }
+    let all = Sense::ALL.into_iter().map(|sense| {
+        let why = match sense {
+            Sense::Power => why(&readings.power),
+            Sense::Idle => why(&readings.idle),
+            Sense::Temperature => why(&readings.temperature),
+            Sense::Watts => why(&readings.watts),
+            Sense::Load => why(&readings.load),
+            Sense::Programs => why(&readings.programs),
+            Sense::Fullscreen => why(&readings.fullscreen),
+            Sense::Metered => why(&readings.metered),
+            Sense::Month => why(&readings.month_bytes),
+            Sense::Disk => why(&readings.disk_free),
+        };
+        why.map(|why| (sense, why))
+    });
+    all.flatten().collect()
 }
 
 #[cfg(test)]
@@ -157,11 +181,9 @@ mod tests {
         ] {
             assert!(wanted(text).has(sense), "{text}");
         }
-        let nothing = "on_battery = \"run\"\nmetered = \"run\"\npause_for = []\nidle_after = \"off\"";
+        let nothing =
+            "on_battery = \"run\"\nmetered = \"run\"\npause_for = []\nidle_after = \"off\"";
         assert_eq!(wanted(nothing).senses().collect::<Vec<_>>(), [Sense::Disk]);
-        assert_eq!(
-            wanted("pause_for = [\"Steam\", \"blender\"]").programs().len(),
-            2
-        );
+        assert_eq!(wanted("pause_for = [\"Steam\", \"blender\"]").programs().len(), 2);
     }
 }

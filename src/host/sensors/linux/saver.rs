@@ -66,9 +66,7 @@ fn unit(passed: Duration, before: u64, now: u64) -> Option<Unit> {
     let grown = now.checked_sub(before)?;
     let millis = u64::try_from(passed.as_millis()).ok()?;
     match grown {
-        _ if grown >= millis / 2 && grown > 10 * (passed.as_secs() + 1) => {
-            Some(Unit::Milliseconds)
-        }
+        _ if grown >= millis / 2 && grown > 10 * (passed.as_secs() + 1) => Some(Unit::Milliseconds),
         // A counter of seconds may stand still for less than one.
         _ if before > 0 && grown <= passed.as_secs() + 1 => Some(Unit::Seconds),
         _ => None,
