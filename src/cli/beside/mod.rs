@@ -2,6 +2,7 @@
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
 mod awake;
+mod logs;
 pub mod sensing;
 
 use tokio::task::JoinHandle;
@@ -40,6 +41,7 @@ impl Beside {
         let tasks = vec![
             tokio::spawn(tell_changes(running.settings.clone())),
             tokio::spawn(awake::keep(running.clone())),
+            tokio::spawn(logs::write(running.clone())),
         ];
         Ok(Self { tasks })
     }

@@ -2,7 +2,6 @@
 //! on whether anybody waits for the answer.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -119,7 +118,7 @@ impl Sensing {
 }
 
 /// Whether somebody set the rule that asks for this fact; nobody need hear of a default.
-pub fn is_set(settings: &Arc<Settings>, sense: Sense) -> bool {
+pub fn is_set(settings: &Settings, sense: Sense) -> bool {
     settings.text(sense.key()).is_some_and(|said| said.origin != Origin::Default)
 }
 

@@ -96,6 +96,8 @@ pub struct AdapterReport {
     pub class: GpuClass,
     /// Its memory, as far as it is known.
     pub memory: CardMemory,
+    /// Its place on the PCI bus; empty where the driver does not tell.
+    pub place: String,
     /// Why it cannot be used, if it cannot.
     pub refusal: Option<Unusable>,
 }
@@ -208,7 +210,7 @@ pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
         name: report.name.clone(),
         driver: report.driver.clone(),
         memory: report.own_memory(),
-        place: adapter.get_info().device_pci_bus_id,
+        place: report.place.clone(),
     };
     Ok(Opened { instance: instance.clone(), device, queue, info, subgroup })
 }
@@ -279,6 +281,7 @@ fn report(adapter: &::wgpu::Adapter, cards: &Cards) -> AdapterReport {
         kind,
         class,
         memory,
+        place: info.device_pci_bus_id,
         refusal,
     }
 }
@@ -345,6 +348,7 @@ mod tests {
             kind: DeviceKind::SoftwareGpu,
             class: GpuClass::Software,
             memory: CardMemory::default(),
+            place: String::new(),
             refusal: None,
         };
         let text = no_adapter(&AdapterChoice::Best, &[soft]).to_string();
