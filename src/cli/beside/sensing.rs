@@ -141,8 +141,7 @@ mod tests {
 
     #[test]
     fn only_rules_that_somebody_set_are_talked_about() {
-        let read =
-            |text| Arc::new(Settings::of_text(std::path::Path::new("config.toml"), text).unwrap());
+        let read = |text| Settings::of_text(std::path::Path::new("config.toml"), text).unwrap();
         assert!(!is_set(&read(""), Sense::Metered));
         assert!(is_set(&read("metered = \"pause\""), Sense::Metered));
     }
