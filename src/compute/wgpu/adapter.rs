@@ -94,6 +94,8 @@ pub struct AdapterReport {
     pub kind: DeviceKind,
     /// What sort of GPU.
     pub class: GpuClass,
+    /// Where it is plugged in, as the driver gives it; empty where it does not.
+    pub slot: String,
     /// Its memory, as far as it is known.
     pub memory: CardMemory,
     /// Its place on the PCI bus; empty where the driver does not tell.
@@ -280,6 +282,7 @@ fn report(adapter: &::wgpu::Adapter, cards: &Cards) -> AdapterReport {
         driver,
         kind,
         class,
+        slot: info.device_pci_bus_id,
         memory,
         place: info.device_pci_bus_id,
         refusal,
@@ -347,6 +350,7 @@ mod tests {
             driver: String::new(),
             kind: DeviceKind::SoftwareGpu,
             class: GpuClass::Software,
+            slot: String::new(),
             memory: CardMemory::default(),
             place: String::new(),
             refusal: None,
