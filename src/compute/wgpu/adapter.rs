@@ -98,8 +98,6 @@ pub struct AdapterReport {
     pub slot: String,
     /// Its memory, as far as it is known.
     pub memory: CardMemory,
-    /// Its place on the PCI bus; empty where the driver does not tell.
-    pub place: String,
     /// Why it cannot be used, if it cannot.
     pub refusal: Option<Unusable>,
 }
@@ -212,7 +210,7 @@ pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
         name: report.name.clone(),
         driver: report.driver.clone(),
         memory: report.own_memory(),
-        place: report.place.clone(),
+        place: report.slot.clone(),
     };
     Ok(Opened { instance: instance.clone(), device, queue, info, subgroup })
 }
@@ -284,7 +282,6 @@ fn report(adapter: &::wgpu::Adapter, cards: &Cards) -> AdapterReport {
         class,
         slot: info.device_pci_bus_id,
         memory,
-        place: info.device_pci_bus_id,
         refusal,
     }
 }
@@ -352,7 +349,6 @@ mod tests {
             class: GpuClass::Software,
             slot: String::new(),
             memory: CardMemory::default(),
-            place: String::new(),
             refusal: None,
         };
         let text = no_adapter(&AdapterChoice::Best, &[soft]).to_string();
