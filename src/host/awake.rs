@@ -176,7 +176,8 @@ mod system {
 
 pub use system::hold;
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::io::Read as _;
     use std::os::fd::OwnedFd;

@@ -165,7 +165,8 @@ fn of_process(stat: &str) -> Option<u64> {
     Some(next()? + next()?)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use crate::host::trees::tree;

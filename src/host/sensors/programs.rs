@@ -72,7 +72,8 @@ fn every_name(
     Some(())
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use crate::host::trees::tree;
