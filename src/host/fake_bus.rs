@@ -10,7 +10,6 @@ use std::time::Duration;
 use dbus::Message;
 use dbus::arg::{RefArg, Variant};
 use dbus::blocking::Connection;
-use dbus::channel::Sender as _;
 
 /// A daemon that ends with the test.
 pub(crate) struct FakeBus {

@@ -101,7 +101,7 @@ fn need(states: &[State]) -> Need {
             Need::Work
         }
         State::Waiting | State::Registering | State::Starting => Need::Wait,
-        State::Paused | State::Stopped | State::Fault => Need::None,
+        State::Paused | State::Disabled | State::Stopped | State::Fault => Need::None,
     });
     needs.max().unwrap_or(Need::None)
 }

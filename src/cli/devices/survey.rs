@@ -124,7 +124,7 @@ fn facts(report: &AdapterReport, host: Option<u64>, folders: Option<&Folders>) -
         name: report.name.clone(),
         driver: report.driver.clone(),
         memory,
-        place: report.place.clone(),
+        place: report.slot.clone(),
     };
     AdapterFacts {
         name: report.name.clone(),
@@ -134,7 +134,7 @@ fn facts(report: &AdapterReport, host: Option<u64>, folders: Option<&Folders>) -
         memory,
         free,
         shares_memory,
-        place: report.place.clone(),
+        place: report.slot.clone(),
         refusal: report.refusal.as_ref().map(ToString::to_string),
         why: String::new(),
         verdict: folders.and_then(|folders| verdicts::read(folders, &VerdictKey::of(report))),

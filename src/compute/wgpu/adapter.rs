@@ -94,10 +94,10 @@ pub struct AdapterReport {
     pub kind: DeviceKind,
     /// What sort of GPU.
     pub class: GpuClass,
+    /// Where it is plugged in, as the driver gives it; empty where it does not.
+    pub slot: String,
     /// Its memory, as far as it is known.
     pub memory: CardMemory,
-    /// Its place on the PCI bus; empty where the driver does not tell.
-    pub place: String,
     /// Why it cannot be used, if it cannot.
     pub refusal: Option<Unusable>,
 }
@@ -210,7 +210,7 @@ pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
         name: report.name.clone(),
         driver: report.driver.clone(),
         memory: report.own_memory(),
-        place: report.place.clone(),
+        place: report.slot.clone(),
     };
     Ok(Opened { instance: instance.clone(), device, queue, info, subgroup })
 }
@@ -280,8 +280,8 @@ fn report(adapter: &::wgpu::Adapter, cards: &Cards) -> AdapterReport {
         driver,
         kind,
         class,
+        slot: info.device_pci_bus_id,
         memory,
-        place: info.device_pci_bus_id,
         refusal,
     }
 }
@@ -347,8 +347,8 @@ mod tests {
             driver: String::new(),
             kind: DeviceKind::SoftwareGpu,
             class: GpuClass::Software,
+            slot: String::new(),
             memory: CardMemory::default(),
-            place: String::new(),
             refusal: None,
         };
         let text = no_adapter(&AdapterChoice::Best, &[soft]).to_string();
