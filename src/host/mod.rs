@@ -11,6 +11,7 @@ pub mod month;
 pub mod power;
 pub mod processes;
 pub mod readings;
+pub mod rules;
 pub mod sensors;
 pub mod sleep;
 pub mod surroundings;

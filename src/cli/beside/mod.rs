@@ -7,6 +7,7 @@ pub mod sensing;
 
 use tokio::task::JoinHandle;
 
+use self::sensing::Sensing;
 use super::Failure;
 use crate::clock::Clock;
 use crate::config::folders::Folders;
@@ -44,6 +45,12 @@ impl Beside {
             tokio::spawn(logs::write(running.clone())),
         ];
         Ok(Self { tasks })
+    }
+
+    /// Looks at the sensors for as long as these miners run.
+    pub fn sense(mut self, sensing: Sensing, control: Control) -> Self {
+        self.tasks.push(tokio::spawn(sensing.go_on(control)));
+        self
     }
 }
 

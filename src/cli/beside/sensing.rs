@@ -1,7 +1,6 @@
 //! Looks at the sensors while miners run, and tells each miner what its rules go by. How often depends
 //! on whether anybody waits for the answer.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -15,13 +14,13 @@ use crate::control::Control;
 use crate::host::Roots;
 use crate::host::month::MonthCounter;
 use crate::host::readings::{Known, Readings};
-use crate::host::sensors::{Computing, Place, Sense, Sensors, Wanted, unknown};
+use crate::host::sensors::{Computing, Place, Sense, Sensors, Wanted, forget, unknown};
 use crate::host::surroundings::variables;
 use crate::miner::State;
 
 /// Between two looks while a miner works: who comes back to the computer waits no longer than this.
 const BUSY: Duration = Duration::from_secs(5);
-/// Between two looks while all are paused.
+/// Between two looks while none works.
 const PAUSED: Duration = Duration::from_secs(15);
 
 /// The sensors, and whom they are told.
@@ -32,36 +31,43 @@ pub struct Sensing {
     month: MonthCounter,
     settings: LiveSettings,
     clock: Clock,
-    /// What has been said of a fact that is not known.
-    said: BTreeMap<Sense, String>,
+    counted: Counted,
+}
+
+/// Whether what these miners send and receive counts for the month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// It goes over the line.
+    Here,
+    /// It stays on this machine.
+    Nowhere,
 }
 
 impl Sensing {
     /// Takes a first look, so that no miner works before its rules know anything. Gives what each
     /// device's miner is told, in the order of the devices.
     pub async fn start(
-        devices: &[&DeviceInfo],
+        devices: Vec<Computing>,
+        counted: Counted,
         settings: &LiveSettings,
         folders: &Folders,
         clock: &Clock,
     ) -> (Self, Vec<watch::Receiver<Readings>>) {
+        let (told, heard): (Vec<_>, Vec<_>) =
+            devices.iter().map(|_| watch::channel(Readings::none())).unzip();
         let place = Place {
             roots: Roots::system(),
             variables: variables(),
             folder: folders.data.clone(),
-            devices: devices.iter().map(|device| computing(device)).collect(),
+            devices,
         };
-        let (told, heard) = devices
-            .iter()
-            .map(|_| watch::channel(Readings::none()))
-            .unzip::<_, _, Vec<_>, Vec<_>>();
         let mut sensing = Self {
             sensors: Sensors::new(place, clock),
             told,
             month: MonthCounter::open(&folders.state, clock),
             settings: settings.clone(),
             clock: clock.clone(),
-            said: BTreeMap::new(),
+            counted,
         };
         sensing.look().await;
         (sensing, heard)
@@ -70,23 +76,28 @@ impl Sensing {
     /// Looks again and again, for as long as the run lasts.
     pub async fn go_on(mut self, control: Control) {
         let mut changes = self.settings.subscribe();
-        changes.mark_unchanged();
         loop {
             let pause = if is_paused(&control) { PAUSED } else { BUSY };
             tokio::select! {
                 () = self.clock.sleep(pause) => {}
                 changed = changes.changed() => if changed.is_err() { return },
             }
-            for miner in control.miners.iter() {
-                let snapshot = miner.borrow();
-                let work = &snapshot.work;
-                let bytes = work.bytes_sent.saturating_add(work.bytes_received);
-                self.month.note(&snapshot.name, bytes);
-            }
-            if let Err(error) = self.month.keep() {
-                tracing::warn!("the month's count of bytes could not be kept: {error}");
+            if self.counted == Counted::Here {
+                self.count(&control);
             }
             self.look().await;
+        }
+    }
+
+    fn count(&mut self, control: &Control) {
+        for miner in control.miners.iter() {
+            let snapshot = miner.borrow();
+            let work = &snapshot.work;
+            let bytes = work.bytes_sent.saturating_add(work.bytes_received);
+            self.month.note(&snapshot.name, bytes);
+        }
+        if let Err(error) = self.month.keep() {
+            tracing::warn!("the month's count of bytes could not be kept: {error}");
         }
     }
 
@@ -101,11 +112,10 @@ impl Sensing {
             if wanted.has(Sense::Month) {
                 new.month_bytes = Known::Is(self.month.bytes());
             }
-            for (sense, why) in unknown(&new) {
-                // Each reason is said once, and only where somebody set the rule.
-                if is_set(&settings, sense) && self.said.get(&sense) != Some(&why) {
-                    tracing::warn!("the rule {} cannot be kept here: {why}", sense.key().name());
-                    self.said.insert(sense, why);
+            for (sense, _) in unknown(&new) {
+                // Who set no such rule need not hear that a default can do nothing here.
+                if !is_set(&settings, sense) {
+                    forget(&mut new, sense);
                 }
             }
             told.send_if_modified(|old| {
@@ -123,7 +133,7 @@ pub fn is_set(settings: &Settings, sense: Sense) -> bool {
 }
 
 /// What a device's sensors are found by.
-fn computing(device: &DeviceInfo) -> Computing {
+pub fn computing(device: &DeviceInfo) -> Computing {
     match device.kind {
         DeviceKind::Gpu => Computing::Card(device.place.clone()),
         // A software adapter is the processor.
@@ -132,7 +142,10 @@ fn computing(device: &DeviceInfo) -> Computing {
 }
 
 fn is_paused(control: &Control) -> bool {
-    control.miners.iter().all(|miner| miner.borrow().status.state == State::Paused)
+    control.miners.iter().all(|miner| {
+        let state = miner.borrow().status.state;
+        matches!(state, State::Paused | State::Disabled | State::Stopped | State::Fault)
+    })
 }
 
 #[cfg(test)]

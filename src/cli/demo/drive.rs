@@ -13,6 +13,7 @@ use super::face::Face;
 use super::newcomer::{self, NewcomerError};
 use super::session::{Ends, Ingredients, Keys, Session, swarm_failure};
 use super::tally::{Rest, Tally};
+use crate::cli::beside::sensing::{Counted, Sensing, computing};
 use crate::cli::beside::{Beside, Running};
 use crate::cli::exit::miner_failure;
 use crate::cli::print::{Style, summary_lines};
@@ -22,6 +23,8 @@ use crate::compute::Device;
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::control::{Control, Miners, Order, Progress};
+use crate::host::readings::Readings;
+use crate::miner::RuleSource;
 use crate::swarm::feed::Feed;
 use crate::telemetry::logs::Ring;
 use crate::telemetry::{Event, Events, SampleWhen, Severity, Summary};
@@ -125,6 +128,7 @@ impl Demo<'_> {
             tally: Tally::default(),
         };
         let tap = miner_events.clone();
+        let (sensing, readings) = self.sense(clock).await;
         let ingredients = Ingredients {
             plan: self.plan,
             seed: self.seed,
@@ -134,6 +138,9 @@ impl Demo<'_> {
             device: Arc::clone(&self.device),
             feed: Arc::clone(&self.feed),
             recorder: self.recorder.clone(),
+            rules: self.run.as_ref().zip(readings).map(|((settings, _), readings)| {
+                RuleSource::Live { settings: settings.clone(), readings }
+            }),
             swarm_events,
             miner_events,
         };
@@ -144,7 +151,7 @@ impl Demo<'_> {
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
         let control = control(&self, &session, watched)?;
-        let _beside = match &self.run {
+        let beside = match &self.run {
             Some((settings, folders)) => Some(Beside::start(&Running {
                 control: control.clone(),
                 events: tap,
@@ -154,10 +161,23 @@ impl Demo<'_> {
             })?),
             None => None,
         };
+        let _beside = match (beside, sensing) {
+            (Some(beside), Some(sensing)) => Some(beside.sense(sensing, control.clone())),
+            (beside, _) => beside,
+        };
         let face = self.open_face(control, closed, clock)?;
         let mut show = Show { demo: &self, relay, face, close, signal, clock, started };
         let ended = show.until_the_end(session).await;
         show.conclude(ended, &progress).await
+    }
+
+    /// The sensors of a kept run. Its messages stay on this machine, so none are counted.
+    async fn sense(&self, clock: &Clock) -> (Option<Sensing>, Option<watch::Receiver<Readings>>) {
+        let Some((settings, folders)) = &self.run else { return (None, None) };
+        let devices = vec![computing(self.device.info())];
+        let (sensing, readings) =
+            Sensing::start(devices, Counted::Nowhere, settings, folders, clock).await;
+        (Some(sensing), readings.into_iter().next())
     }
 
     fn open_face(

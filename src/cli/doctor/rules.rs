@@ -3,11 +3,13 @@
 use super::finding::Judgement;
 use super::graphics::surveyed;
 use super::scope::Scope;
+use super::settings::sentence;
 use crate::cli::beside::sensing::is_set;
 use crate::cli::devices::Survey;
 use crate::clock::Clock;
 use crate::config::folders::Folders;
-use crate::config::settings::{Key, Settings};
+use crate::config::rules::RuleSettings;
+use crate::config::settings::{Key, Settings, SettingsError};
 use crate::host::Roots;
 use crate::host::sensors::{Computing, Place, Sense, Sensors, Wanted, unknown};
 use crate::host::surroundings::variables;
@@ -15,6 +17,18 @@ use crate::host::surroundings::variables;
 /// Whether the rules can be kept.
 pub(super) async fn rules(scope: &Scope) -> Judgement {
     let settings = scope.usable_settings();
+    let left = match RuleSettings::read(&settings) {
+        Ok(rules) => rules.hours_a_week(),
+        Err(error @ SettingsError::NeverRuns { .. }) => {
+            let fix = "Change the setting that is named; `hearth explain rules-never-run`.";
+            return Judgement::error(error.code(), sentence(&error.to_string()), fix);
+        }
+        // The check of the settings says what is wrong with them.
+        Err(_) => {
+            let what = "The settings are not in order, so no rule was looked at.";
+            return Judgement::note("not-checked", what, "Correct what the settings' check names.");
+        }
+    };
     let set = Sense::ALL.into_iter().filter(|sense| is_set(&settings, *sense));
     let asked = Wanted::of(&settings);
     let wanted = Wanted::these(set.filter(|sense| asked.has(*sense)), asked.programs().clone());
@@ -29,7 +43,7 @@ pub(super) async fn rules(scope: &Scope) -> Judgement {
         devices: vec![computing(&settings, survey)],
     };
     let readings = Sensors::new(place, &scope.clock).read(&wanted).await;
-    judge(&readings.first().map(unknown).unwrap_or_default())
+    judge(&readings.first().map(unknown).unwrap_or_default(), left)
 }
 
 /// Of all rules there are, which are about something that cannot be known on this machine, and why.
@@ -52,6 +66,15 @@ pub async fn unknown_here(
     unknown.into_iter().map(|(sense, why)| (sense.key(), why)).collect()
 }
 
+/// How much of a week the rules leave.
+fn hours(a_week: f64) -> String {
+    match (a_week * 10.0).round() / 10.0 {
+        168.0.. => "No hours are excluded.".to_owned(),
+        1.0 => "They leave 1 hour a week.".to_owned(),
+        hours => format!("They leave {hours} hours a week."),
+    }
+}
+
 fn asks_device(wanted: &Wanted) -> bool {
     wanted.has(Sense::Temperature) || wanted.has(Sense::Watts)
 }
@@ -66,9 +89,9 @@ fn computing(settings: &Settings, survey: Option<&Survey>) -> Computing {
     }
 }
 
-fn judge(unknown: &[(Sense, String)]) -> Judgement {
+fn judge(unknown: &[(Sense, String)], hours_a_week: f64) -> Judgement {
     let Some((sense, why)) = unknown.first() else {
-        return Judgement::fine("Every rule that is set can be kept here.");
+        return Judgement::fine(format!("The rules can be kept here. {}", hours(hours_a_week)));
     };
     let more = match unknown.len() {
         1 => String::new(),
@@ -82,12 +105,12 @@ fn judge(unknown: &[(Sense, String)]) -> Judgement {
         }
     };
     let name = sense.key().name();
-    let what = format!("The rule {name} can do nothing here: {why}.{more}");
+    let what = format!("The rule {name} can do nothing here: {why}.{more} {}", hours(hours_a_week));
     let fix = format!(
         "Take it out with `hearth config unset {name}`, or give it what it needs: `hearth explain \
-         rule-not-known`."
+         rule-unknown`."
     );
-    Judgement::warning("rule-not-known", what, fix)
+    Judgement::warning("rule-unknown", what, fix)
 }
 
 #[cfg(test)]
@@ -97,15 +120,17 @@ mod tests {
 
     #[test]
     fn rules_that_cannot_be_kept_are_named_with_the_reason() {
-        assert_eq!(judged(&judge(&[])), "fine");
+        assert_eq!(judged(&judge(&[], 168.0)), "fine");
+        let Judgement::Fine(what) = judge(&[], 63.0) else { panic!("nothing is wrong") };
+        assert!(what.contains("63 hours a week"), "{what}");
         let unknown = [
             (Sense::Idle, "nobody is logged in".to_owned()),
             (Sense::Temperature, "no sensor is readable".to_owned()),
         ];
-        let judgement = judge(&unknown);
-        assert_eq!(judged(&judgement), "rule-not-known");
+        let judgement = judge(&unknown, 1.0);
+        assert_eq!(judged(&judgement), "rule-unknown");
         let Judgement::Trouble { what, .. } = judgement else { panic!("{judgement:?}") };
-        for part in ["idle_after", "nobody is logged in", "temperature", "no sensor"] {
+        for part in ["idle_after", "nobody is logged in", "temperature", "no sensor", "1 hour a"] {
             assert!(what.contains(part), "{part}: {what}");
         }
     }

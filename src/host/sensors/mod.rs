@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use device::Computing;
-pub use wanted::{Sense, Wanted, unknown};
+pub use wanted::{Sense, Wanted, forget, unknown};
 
 use self::aside::Aside;
 use self::desk::Desk;

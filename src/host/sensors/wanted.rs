@@ -150,6 +150,22 @@ pub fn unknown(readings: &Readings) -> Vec<(Sense, String)> {
     all.flatten().collect()
 }
 
+/// Takes a fact out again, as if nobody had asked for it.
+pub fn forget(readings: &mut Readings, sense: Sense) {
+    match sense {
+        Sense::Power => readings.power = Known::NotAsked,
+        Sense::Idle => readings.idle = Known::NotAsked,
+        Sense::Temperature => readings.temperature = Known::NotAsked,
+        Sense::Watts => readings.watts = Known::NotAsked,
+        Sense::Load => readings.load = Known::NotAsked,
+        Sense::Programs => readings.programs = Known::NotAsked,
+        Sense::Fullscreen => readings.fullscreen = Known::NotAsked,
+        Sense::Metered => readings.metered = Known::NotAsked,
+        Sense::Month => readings.month_bytes = Known::NotAsked,
+        Sense::Disk => readings.disk_free = Known::NotAsked,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;

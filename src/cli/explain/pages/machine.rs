@@ -19,17 +19,6 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Nothing: each can be kept.",
     ),
     page(
-        "rule-not-known",
-        "A rule is about something that cannot be known here",
-        "A rule is set, but the system does not tell what it is about, so it can do nothing.",
-        "A server has no desktop that knows whether somebody is there; a virtual machine has no \
-         temperature sensors; Wayland does not tell which window fills the screen. docs/rules.md says \
-         what is known where.",
-        "Take the rule out with `hearth config unset KEY`. For idle_after as a service: let the desktop \
-         tell the login service (most do), or run Hearth in the desktop's session. For temperature: \
-         load the driver's sensors (`modprobe coretemp`, or NVIDIA's own driver).",
-    ),
-    page(
         "memory-low",
         "Hardly any memory is free",
         "Less than 2 GB are free: hardly any stage of a real run fits beside the system.",
