@@ -3,8 +3,12 @@
 
 mod awake;
 mod logs;
+mod record;
 pub mod sensing;
 
+use std::time::Duration;
+
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::sensing::Sensing;
@@ -34,7 +38,15 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Beside {
     tasks: Vec<JoinHandle<()>>,
+    /// Turns true when the run is over; who has something to finish does it now.
+    ending: watch::Sender<bool>,
+    /// Those who have.
+    finishing: Vec<JoinHandle<()>>,
+    clock: Clock,
 }
+
+/// So long the end of a run waits for who has something to finish.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 impl Beside {
     /// Starts all of it, on the current tokio runtime.
@@ -44,7 +56,9 @@ impl Beside {
             tokio::spawn(awake::keep(running.clone())),
             tokio::spawn(logs::write(running.clone())),
         ];
-        Ok(Self { tasks })
+        let (ending, ends) = watch::channel(false);
+        let finishing = vec![tokio::spawn(record::keep(running.clone(), ends))];
+        Ok(Self { tasks, ending, finishing, clock: running.clock.clone() })
     }
 
     /// Looks at the sensors for as long as these miners run.
@@ -56,6 +70,11 @@ impl Beside {
 
 impl Drop for Beside {
     fn drop(&mut self) {
+        let _ = self.ending.send(true);
+        let until = self.clock.now() + FAREWELL;
+        while self.finishing.iter().any(|task| !task.is_finished()) && self.clock.now() < until {
+            self.clock.block(Duration::from_millis(2));
+        }
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }

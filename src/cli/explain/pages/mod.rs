@@ -9,4 +9,5 @@ pub(super) mod rules;
 pub(super) mod settings;
 pub(super) mod several;
 pub(super) mod systems;
+pub(super) mod telemetry;
 pub(super) mod training;
