@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::field::{Field, Shown};
 use super::key::{Go, Turn};
-use super::text;
+use super::rule_text;
 use crate::config::hours::Hours;
 use crate::config::settings::Key;
 use crate::config::values;
@@ -209,12 +209,12 @@ impl RulesPage {
                 Form::OneOf { all, at } => {
                     let value = match self.types_hours(row) {
                         true => format!("{}{cursor}", self.own_hours.text()),
-                        false => text::rule_value(row.key, &self.value(row)),
+                        false => rule_text::value(row.key, &self.value(row)),
                     };
                     (value, *at > 0, at + 1 < all.len())
                 }
                 Form::Text(names) if names.is_empty() && !is_marked => {
-                    (text::NO_PROGRAMS.to_owned(), false, false)
+                    (rule_text::NO_PROGRAMS.to_owned(), false, false)
                 }
                 Form::Text(names) => (format!("{}{cursor}", names.text()), false, false),
             };
@@ -300,8 +300,8 @@ impl RulesPage {
         if row.key == Key::Hours {
             let read: Result<Hours, _> = value.parse();
             return match read {
-                Err(error) => Some(text::hours_wrong(&error.to_string())),
-                Ok(hours) if hours.minutes_a_week() == 0 => Some(text::NO_HOURS.to_owned()),
+                Err(error) => Some(rule_text::hours_wrong(&error.to_string())),
+                Ok(hours) if hours.minutes_a_week() == 0 => Some(rule_text::NO_HOURS.to_owned()),
                 Ok(_) => None,
             };
         }
@@ -362,7 +362,7 @@ mod tests {
         for (key, offered) in ROWS {
             for value in offered {
                 assert!(key.read(value).is_ok(), "{}: {value}", key.name());
-                assert!(!text::rule_value(key, value).is_empty());
+                assert!(!rule_text::value(key, value).is_empty());
             }
             assert!(
                 offered.is_empty() || offered.contains(&key.default_words()),
@@ -412,7 +412,7 @@ mod tests {
         to(&mut page, Key::Metered);
         assert_eq!(press(&mut page, KeyCode::Enter), Turn::stay());
         assert_eq!(page.key(), Key::Hours, "the mark goes where the problem is");
-        assert_eq!(page.problem.as_deref(), Some(text::NO_HOURS));
+        assert_eq!(page.problem.as_deref(), Some(rule_text::NO_HOURS));
         page.paste(", tue q");
         assert_eq!(press(&mut page, KeyCode::Enter), Turn::stay());
         for _ in 0..7 {

@@ -7,6 +7,7 @@ use ratatui::widgets::Paragraph;
 
 use super::super::limits::{BACKENDS, JOINS, Limits, NETWORKS, Page, Row};
 use super::super::request::Payout;
+use super::super::rule_text;
 use super::super::rules::RulesPage;
 use super::super::state::Wizard;
 use super::super::text;
@@ -55,13 +56,15 @@ fn rules(frame: &mut Frame<'_>, area: Rect, page: &RulesPage, theme: &Theme) {
         };
         let unknown = page.unknown.contains_key(&row.key);
         let left = match row.key {
-            Key::Hours => page.hours_a_week().map(|hours| format!("  {}", text::hours_left(hours))),
-            _ if unknown => Some(format!("  {}", text::CANNOT_BE_KNOWN)),
+            Key::Hours => {
+                page.hours_a_week().map(|hours| format!("  {}", rule_text::hours_left(hours)))
+            }
+            _ if unknown => Some(format!("  {}", rule_text::CANNOT_BE_KNOWN)),
             _ => None,
         };
         let room = width.saturating_sub(27 + left.as_ref().map_or(0, |left| left.chars().count()));
         lines.push(Line::from(vec![
-            Span::styled(format!("{mark}{:<20}", text::rule(row.key)), style),
+            Span::styled(format!("{mark}{:<20}", rule_text::label(row.key)), style),
             arrow(row.has_less, "< "),
             Span::styled(end_of(&row.value, room), theme.number()),
             arrow(row.has_more, " >"),
@@ -72,11 +75,11 @@ fn rules(frame: &mut Frame<'_>, area: Rect, page: &RulesPage, theme: &Theme) {
         ]));
     }
     lines.push(Line::default());
-    for line in wrapped(text::rule_advice(page.key()), width) {
+    for line in wrapped(rule_text::advice(page.key()), width) {
         lines.push(Line::styled(format!("  {line}"), theme.quiet()));
     }
     if let Some(why) = page.unknown.get(&page.key()) {
-        for line in wrapped(&text::cannot_be_known(why), width) {
+        for line in wrapped(&rule_text::cannot_be_known(why), width) {
             lines.push(Line::styled(format!("  {line}"), theme.state(State::Waiting)));
         }
     }
@@ -154,8 +157,8 @@ pub(super) fn ready(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, theme: &
     row(text::row(Row::Join), &choices.join);
     row(text::row(Row::Backend), &choices.backend);
     row(text::row(Row::Threads), &text::threads(choices.cpu_threads, wizard.limits.cores));
-    let hours = wizard.limits.rules.hours_a_week().map(text::hours_left).unwrap_or_default();
-    row(text::rule(Key::Hours), &text::with_rules(&hours, choices.rules.len()));
+    let hours = wizard.limits.rules.hours_a_week().map(rule_text::hours_left).unwrap_or_default();
+    row(rule_text::label(Key::Hours), &rule_text::with_rules(&hours, choices.rules.len()));
     lines.push(Line::default());
     for line in wrapped(&text::next(wizard), width) {
         lines.push(Line::styled(format!("  {line}"), theme.title()));
