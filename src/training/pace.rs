@@ -39,7 +39,8 @@ impl Pace {
         let share = f64::from(self.percent.get()) / 100.0;
         let rest = ended.since(began).mul_f64((1.0 - share) / share);
         self.ended = ended;
-        self.rested = self.rested.max(ended) + rest;
+        // What was still owed when it began is still owed.
+        self.rested = ended + self.rested.since(began) + rest;
     }
 
     /// What is left of the rest before any work.

@@ -3,6 +3,9 @@
 use super::rules::{NIGHTS, NIGHTS_AND_WEEKENDS};
 use crate::config::settings::Key;
 
+/// The sentence under the title.
+pub const INTRO: &str = "When Hearth may work, and how much of the disk and the line it takes.";
+
 /// No program is named.
 pub const NO_PROGRAMS: &str = "no program";
 /// Hours that end where they begin.
@@ -66,7 +69,7 @@ pub fn value(key: Key, value: &str) -> String {
         (Key::Hours, NIGHTS) => "nights, 22:00 to 07:00".to_owned(),
         (Key::Hours, NIGHTS_AND_WEEKENDS) => "nights, and all weekend".to_owned(),
         (Key::IdleAfter, "off") => "it works".to_owned(),
-        (Key::IdleAfter, time) => format!("it waits until you are away for {time}"),
+        (Key::IdleAfter, time) => format!("it waits until you are away {time}"),
         (Key::OnBattery | Key::Fullscreen | Key::Metered, "pause") => pauses,
         (Key::OnBattery | Key::Fullscreen | Key::Metered, "run") => goes_on,
         (Key::OnBattery, level) => format!("it goes on down to {level}"),

@@ -66,7 +66,14 @@ fn rules(frame: &mut Frame<'_>, area: Rect, page: &RulesPage, theme: &Theme) {
         lines.push(Line::from(vec![
             Span::styled(format!("{mark}{:<20}", rule_text::label(row.key)), style),
             arrow(row.has_less, "< "),
-            Span::styled(end_of(&row.value, room), theme.number()),
+            Span::styled(
+                if row.is_marked && page.is_typing() {
+                    end_of(&row.value, room)
+                } else {
+                    cut(&row.value, room)
+                },
+                theme.number(),
+            ),
             arrow(row.has_more, " >"),
             Span::styled(
                 left.unwrap_or_default(),
@@ -75,8 +82,10 @@ fn rules(frame: &mut Frame<'_>, area: Rect, page: &RulesPage, theme: &Theme) {
         ]));
     }
     lines.push(Line::default());
-    for line in wrapped(rule_text::advice(page.key()), width) {
-        lines.push(Line::styled(format!("  {line}"), theme.quiet()));
+    if page.problem.is_none() {
+        for line in wrapped(rule_text::advice(page.key()), width) {
+            lines.push(Line::styled(format!("  {line}"), theme.quiet()));
+        }
     }
     if let Some(why) = page.unknown.get(&page.key()) {
         for line in wrapped(&rule_text::cannot_be_known(why), width) {
