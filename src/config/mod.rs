@@ -4,10 +4,12 @@
 pub mod constants;
 pub mod edit;
 pub mod folders;
+pub mod instance;
 pub mod key;
 pub mod live;
 pub mod network;
 pub mod settings;
+pub mod shown;
 pub mod units;
 pub mod values;
 
