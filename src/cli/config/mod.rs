@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::exit::written;
 use super::{Exit, Failure};
 use crate::config::Constants;
 use crate::config::edit::{self, EditError};
@@ -88,16 +89,6 @@ pub fn run(arguments: &ConfigArguments) -> Result<Exit, Failure> {
         ConfigAction::Check => return check(&place, out),
     };
     written(printed)
-}
-
-/// Who closed the pipe has read enough.
-fn written(printed: io::Result<()>) -> Result<Exit, Failure> {
-    match printed {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost"))
-        }
-        _ => Ok(Exit::Done),
-    }
 }
 
 /// The file in question.

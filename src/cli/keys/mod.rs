@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 pub use arguments::{KeysArguments, Store};
 pub(crate) use passphrases::Passphrases;
 
+use super::exit::written;
 use super::{Exit, Failure};
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::Folders;
@@ -117,14 +118,7 @@ impl Desk {
 
     /// A line on standard output.
     fn print(&self, line: &str) -> Result<(), Failure> {
-        match writeln!(io::stdout(), "{line}") {
-            // Who closed the pipe has read enough.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Failure::new(Exit::Failed, format!("cannot write: {error}"))
-                    .coded("output-lost"))
-            }
-            _ => Ok(()),
-        }
+        written(writeln!(io::stdout(), "{line}")).map(drop)
     }
 
     /// A line for a person, beside the results.

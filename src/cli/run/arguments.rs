@@ -245,7 +245,10 @@ pub(in crate::cli) fn hotkey(settings: &Settings) -> Result<HotkeySource, Failur
 
 /// Metagraph where a key file is all that is known: its owner brings a hotkey that is registered.
 /// Saved settings say it themselves; without a word there, the pool, which needs no registration.
-fn joining(settings: &Settings, hotkey: &HotkeySource) -> Result<Joining, Failure> {
+pub(in crate::cli) fn joining(
+    settings: &Settings,
+    hotkey: &HotkeySource,
+) -> Result<Joining, Failure> {
     let payout = settings.get::<PayoutAddress>(Key::PayoutAddress).map_err(wrong)?;
     let payout = payout.map(|given| given.value);
     match settings.get::<JoinWay>(Key::Join).map_err(wrong)?.map(|given| given.value) {

@@ -10,7 +10,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 pub use arguments::{Consent, HotkeySource, Relays, RunArguments, RunPlan};
-pub(super) use arguments::{compute, hosts, hotkey, network, relays};
+pub(super) use arguments::{compute, hosts, hotkey, joining, network, relays};
 pub use mine::hub_of;
 pub use privacy::{PrivacyArguments, run as run_privacy};
 
