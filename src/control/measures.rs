@@ -208,9 +208,8 @@ fn of_miners(miners: &[MinerSnapshot]) -> Vec<Measure> {
     let mut all = vec![
         each("hearth_state", "1 for the state that the miner is in, 0 for all others", &|miner| {
             let value = |state: State| if state == miner.status.state { 1.0 } else { 0.0 };
-            let of = |state: State| {
-                (vec![own(miner), ("state", state.word().to_owned())], value(state))
-            };
+            let of =
+                |state: State| (vec![own(miner), ("state", state.word().to_owned())], value(state));
             STATES.map(of).to_vec()
         }),
         each("hearth_reason", "1, with the code of the reason for the state", &|miner| {

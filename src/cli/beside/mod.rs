@@ -1,6 +1,8 @@
 //! What goes on beside the miners for as long as a run lasts, whatever face it has: each is a task of
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
+mod api;
+
 use tokio::task::JoinHandle;
 
 use super::Failure;
@@ -8,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::control::Control;
+use crate::control::server::Api;
 use crate::telemetry::Events;
 
 /// What a run is, for whoever goes beside it.
@@ -29,13 +32,21 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Beside {
     tasks: Vec<JoinHandle<()>>,
+    api: Option<Api>,
 }
 
 impl Beside {
     /// Starts all of it, on the current tokio runtime.
     pub fn start(running: &Running) -> Result<Self, Failure> {
         let tasks = vec![tokio::spawn(tell_changes(running.settings.clone()))];
-        Ok(Self { tasks })
+        Ok(Self { tasks, api: Some(api::start(running)?) })
+    }
+
+    /// Lets those who look on see how it ended.
+    pub async fn end(mut self) {
+        if let Some(api) = self.api.take() {
+            api.end().await;
+        }
     }
 }
 

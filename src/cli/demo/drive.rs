@@ -141,7 +141,7 @@ impl Demo<'_> {
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
         let control = control(&self, &session, watched)?;
-        let _beside = match &self.run {
+        let beside = match &self.run {
             Some((settings, folders)) => Some(Beside::start(&Running {
                 control: control.clone(),
                 events: tap,
@@ -154,7 +154,11 @@ impl Demo<'_> {
         let face = self.open_face(control, closed, clock)?;
         let mut show = Show { demo: &self, relay, face, close, signal, clock, started };
         let ended = show.until_the_end(session).await;
-        show.conclude(ended, &progress).await
+        let ended = show.conclude(ended, &progress).await;
+        if let Some(beside) = beside {
+            beside.end().await;
+        }
+        ended
     }
 
     fn open_face(

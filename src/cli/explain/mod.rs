@@ -37,7 +37,7 @@ const fn page(
 }
 
 /// All pages, by chapter.
-pub const CHAPTERS: [(&str, &[Page]); 8] = [
+pub const CHAPTERS: [(&str, &[Page]); 9] = [
     ("How a command ends", pages::ends::PAGES),
     ("Settings and files", pages::settings::PAGES),
     ("Keys and payout", pages::keys::PAGES),
@@ -45,6 +45,7 @@ pub const CHAPTERS: [(&str, &[Page]); 8] = [
     ("Operating systems", pages::systems::PAGES),
     ("The network", pages::network::PAGES),
     ("While it trains", pages::training::PAGES),
+    ("A running miner", pages::control::PAGES),
     ("Reasons for a state", pages::reasons::PAGES),
 ];
 

@@ -68,7 +68,7 @@ impl Mine {
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
         let control = self.control(&miner, watched);
-        let _beside = Beside::start(&Running {
+        let beside = Beside::start(&Running {
             control: control.clone(),
             events,
             settings: self.settings.clone(),
@@ -121,6 +121,7 @@ impl Mine {
         }
         let _ = close.send(true);
         let _ = face.left_if_screen().await;
+        beside.end().await;
         failure.map_or(Ok(Exit::Done), Err)
     }
 

@@ -18,6 +18,7 @@ use super::demo::face;
 use super::{Exit, Failure, device};
 use crate::clock::Clock;
 use crate::config::folders::{Folders, RunLock, prepare};
+use crate::config::instance::{InstanceError, InstanceLock};
 use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
 use crate::config::settings::Settings;
@@ -31,6 +32,9 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let settings = settings(arguments, &folders)?;
     let live = live(settings.clone(), arguments, &folders);
+    let clock = Clock::system();
+    // Held until the end of the run.
+    let _only = InstanceLock::take(&folders, &clock).map_err(|error| already(&error))?;
     if arguments::network(&settings)? == NetworkChoice::Practice {
         let compute = compute(&settings)?;
         return practice::run(arguments, compute, live, &folders, style, log);
@@ -44,7 +48,6 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let lock = RunLock::take(&folders, hotkey.address())
         .map_err(|error| Failure::new(exit_of_lock(&error), error))?;
     prepare(&folders.data).map_err(|error| Failure::of_folder(&error))?;
-    let clock = Clock::system();
     let opened = device::open(plan.compute, &folders, &clock, &mut face::notice)?;
     face::tell(style, &opened.findings, &clock)?;
     let device = opened.device;
@@ -72,6 +75,13 @@ fn live(now: Settings, arguments: &RunArguments, folders: &Folders) -> LiveSetti
         let environment = |name: &str| std::env::var(name).ok();
         Settings::read(arguments.config.as_deref(), &folder, environment, arguments.flags())
     })
+}
+
+fn already(error: &InstanceError) -> Failure {
+    match error {
+        InstanceError::Running(_) => Failure::new(Exit::AlreadyRunning, error),
+        InstanceError::Folder(error) => Failure::of_folder(error),
+    }
 }
 
 fn exit_of_lock(error: &crate::config::folders::LockError) -> Exit {

@@ -1,6 +1,8 @@
 //! The other end of the local API: finds the Hearth that runs on this machine by its file in the state
 //! folder, makes sure that it is the one, and talks to it.
 
+mod attached;
+
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
@@ -15,8 +17,8 @@ use super::overview::{News, Overview};
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::Folders;
 use crate::config::instance::{self, Owner};
-use crate::network::http::{Answer, ExchangeError, HttpClient, HttpSetupError, Route};
 use crate::network::Traffic;
+use crate::network::http::{Answer, ExchangeError, HttpClient, HttpSetupError, Route};
 
 /// A process on the same machine answers within this, or not at all.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -83,6 +85,8 @@ impl ClientError {
     }
 }
 
+pub use attached::{Attached, attach};
+
 /// A running Hearth that was found.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -114,8 +118,7 @@ impl Client {
     /// # Errors
     /// There is none, or it does not answer.
     pub async fn find(folders: &Folders, clock: &Clock) -> Result<Self, ClientError> {
-        let http =
-            HttpClient::new(Route::Loopback, PATIENCE, clock.clone(), Traffic::default())?;
+        let http = HttpClient::new(Route::Loopback, PATIENCE, clock.clone(), Traffic::default())?;
         let Some(address) = Address::read(folders) else {
             return Err(match instance::is_held(folders) {
                 true => ClientError::Starting(instance::owner(folders)),
@@ -195,9 +198,9 @@ impl Client {
         Ok(events.filter_map(|event| async move {
             match event {
                 // A comment that only keeps the connection alive has no data.
-                Ok(event) => event
-                    .data
-                    .map(|data| serde_json::from_str(&data).map_err(|error| not_understood(&error))),
+                Ok(event) => event.data.map(|data| {
+                    serde_json::from_str(&data).map_err(|error| not_understood(&error))
+                }),
                 Err(error) => Some(Err(not_understood(&error))),
             }
         }))

@@ -50,11 +50,8 @@ fn check(served: &Served, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal>
         return Ok(());
     }
     let given = headers.get(header::AUTHORIZATION).ok_or(Refusal::TokenMissing)?;
-    let (scheme, token) = given
-        .to_str()
-        .ok()
-        .and_then(|given| given.split_once(' '))
-        .ok_or(Refusal::TokenWrong)?;
+    let (scheme, token) =
+        given.to_str().ok().and_then(|given| given.split_once(' ')).ok_or(Refusal::TokenWrong)?;
     let right = scheme.eq_ignore_ascii_case("bearer") && served.token.is(token.trim());
     right.then_some(()).ok_or(Refusal::TokenWrong)
 }
@@ -74,8 +71,17 @@ mod tests {
             assert!(is_ours(host, 80), "{host}");
         }
         let foreign = [
-            "", ":80", "127.0.0.1", "localhost", "127.0.0.1:81", "evil.example:80", "0.0.0.0:80",
-            "127.0.0.1.evil.example:80", "localhost:80:80", "127.0.0.1:080x", "::1:80",
+            "",
+            ":80",
+            "127.0.0.1",
+            "localhost",
+            "127.0.0.1:81",
+            "evil.example:80",
+            "0.0.0.0:80",
+            "127.0.0.1.evil.example:80",
+            "localhost:80:80",
+            "127.0.0.1:080x",
+            "::1:80",
             "user@127.0.0.1:80",
         ];
         for host in foreign {

@@ -22,11 +22,11 @@ use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::Control;
 use super::address::{Address, Posted};
 use super::measures::ApiCounts;
 use super::overview::{Overview, ProcessView};
 use super::token::Token;
-use super::Control;
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::{FolderError, Folders};
 use crate::config::live::LiveSettings;

@@ -126,9 +126,8 @@ impl Watching {
                 return std::future::pending().await;
             }
             let waits = self.parts.iter_mut().enumerate();
-            let waits = waits.map(|(index, part)| {
-                async move { (index, part.changed().await) }.boxed()
-            });
+            let waits =
+                waits.map(|(index, part)| async move { (index, part.changed().await) }.boxed());
             select_all(waits).await.0
         };
         let first = tokio::select! {
