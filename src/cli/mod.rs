@@ -10,6 +10,7 @@ pub mod devices;
 pub mod doctor;
 pub mod exit;
 pub mod explain;
+pub mod given;
 pub mod keys;
 pub mod man;
 pub mod print;
@@ -61,6 +62,8 @@ pub enum Command {
     Finish(running::EndArguments),
     /// Let it finish the work in hand, then end
     Stop(running::EndArguments),
+    /// Its log: the last lines, and what is added
+    Logs(running::LogsArguments),
     /// What this machine can compute with: adapters, memory, self-test, what fits
     Devices(devices::DevicesArguments),
     /// How fast this machine computes, with a checksum
@@ -110,6 +113,7 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Resume(arguments) => running::resume(&arguments),
         Command::Finish(arguments) => running::finish(&arguments),
         Command::Stop(arguments) => running::stop(&arguments),
+        Command::Logs(arguments) => running::logs(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

@@ -54,20 +54,6 @@ pub struct ApiCounts {
     pub lost: u64,
 }
 
-const STATES: [State; 11] = [
-    State::Starting,
-    State::Registering,
-    State::Loading,
-    State::Training,
-    State::Uploading,
-    State::Merging,
-    State::Waiting,
-    State::Paused,
-    State::Stopping,
-    State::Stopped,
-    State::Fault,
-];
-
 /// A value of one miner.
 type OfMiner = fn(&MinerSnapshot) -> Option<f64>;
 /// A value of the practice swarm.
@@ -210,7 +196,7 @@ fn of_miners(miners: &[MinerSnapshot]) -> Vec<Measure> {
             let value = |state: State| if state == miner.status.state { 1.0 } else { 0.0 };
             let of =
                 |state: State| (vec![own(miner), ("state", state.word().to_owned())], value(state));
-            STATES.map(of).to_vec()
+            State::ALL.map(of).to_vec()
         }),
         each("hearth_reason", "1, with the code of the reason for the state", &|miner| {
             let reason = ("reason", miner.status.reason.code().to_owned());

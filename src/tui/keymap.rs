@@ -13,6 +13,10 @@ pub enum Action {
     Interrupt,
     /// A command for the miner.
     Send(Command),
+    /// Ask whether the miner shall stop.
+    AskStop,
+    /// Yes, stop it.
+    Stop,
     /// Show or hide the help.
     Help,
     /// Close what is open on top.
@@ -24,7 +28,7 @@ pub enum Action {
 pub struct Binding {
     /// The key as it is printed.
     pub key: &'static str,
-    /// One or two words for the footer.
+    /// A few words for the footer; a key without any is not in it.
     pub short: &'static str,
     /// A sentence for the help.
     pub long: &'static str,
@@ -32,7 +36,7 @@ pub struct Binding {
     pub action: Action,
 }
 
-/// All keys.
+/// All keys of a miner of this process.
 pub const BINDINGS: [Binding; 6] = [
     Binding {
         key: "q",
@@ -62,15 +66,57 @@ pub const BINDINGS: [Binding; 6] = [
     },
 ];
 
-/// What this key press asks for.
-pub fn action(key: KeyEvent) -> Option<Action> {
+/// All keys of a miner of another process: leaving leaves it alone.
+pub const ATTACHED: [Binding; 8] = [
+    Binding {
+        key: "q",
+        short: "leave (your miner goes on)",
+        long: "Leave. Your miner goes on; `hearth` shows it again.",
+        action: Action::Quit,
+    },
+    Binding {
+        key: "p",
+        short: "pause",
+        long: "Pause your miner. It takes no new work; the others go on.",
+        action: Action::Send(Command::Pause { until: None }),
+    },
+    Binding {
+        key: "r",
+        short: "resume",
+        long: "Let your miner work again.",
+        action: Action::Send(Command::Resume),
+    },
+    Binding {
+        key: "s",
+        short: "stop",
+        long: "Stop your miner. You are asked first.",
+        action: Action::AskStop,
+    },
+    Binding { key: "y", short: "", long: "Yes, when you are asked.", action: Action::Stop },
+    Binding { key: "?", short: "help", long: "Show or hide this help.", action: Action::Help },
+    Binding {
+        key: "Esc",
+        short: "close",
+        long: "Close this help, or say no when you are asked.",
+        action: Action::Back,
+    },
+    Binding {
+        key: "Ctrl-C",
+        short: "leave",
+        long: "Leave. Your miner goes on.",
+        action: Action::Quit,
+    },
+];
+
+/// What this key press asks for, by one of the tables.
+pub fn action(key: KeyEvent, bindings: &[Binding]) -> Option<Action> {
     let name = match key.code {
         KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => "Ctrl-C".to_owned(),
         KeyCode::Char(c) => c.to_lowercase().to_string(),
         KeyCode::Esc => "Esc".to_owned(),
         _ => return None,
     };
-    BINDINGS.iter().find(|binding| binding.key == name).map(|binding| binding.action)
+    bindings.iter().find(|binding| binding.key == name).map(|binding| binding.action)
 }
 
 #[cfg(test)]
@@ -79,18 +125,25 @@ mod tests {
 
     #[test]
     fn keys_do_what_the_table_says() {
-        let press = |code, modifiers| action(KeyEvent::new(code, modifiers));
+        let press = |code, modifiers| action(KeyEvent::new(code, modifiers), &BINDINGS);
         assert_eq!(press(KeyCode::Char('q'), KeyModifiers::NONE), Some(Action::Quit));
         assert_eq!(press(KeyCode::Char('Q'), KeyModifiers::SHIFT), Some(Action::Quit));
         assert_eq!(press(KeyCode::Char('c'), KeyModifiers::CONTROL), Some(Action::Interrupt));
         assert_eq!(press(KeyCode::Char('c'), KeyModifiers::NONE), None);
         assert_eq!(press(KeyCode::F(1), KeyModifiers::NONE), None);
+        assert_eq!(press(KeyCode::Char('s'), KeyModifiers::NONE), None);
+        // No single key stops a miner that others may rely on.
+        let attached = |code| action(KeyEvent::new(code, KeyModifiers::CONTROL), &ATTACHED);
+        assert_eq!(attached(KeyCode::Char('c')), Some(Action::Quit));
+        assert_eq!(attached(KeyCode::Char('s')), Some(Action::AskStop));
     }
 
     #[test]
     fn no_key_is_listed_twice() {
-        for (i, a) in BINDINGS.iter().enumerate() {
-            assert!(BINDINGS[i + 1..].iter().all(|b| b.key != a.key));
+        for table in [&BINDINGS[..], &ATTACHED[..]] {
+            for (i, a) in table.iter().enumerate() {
+                assert!(table[i + 1..].iter().all(|b| b.key != a.key));
+            }
         }
     }
 }

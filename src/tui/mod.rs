@@ -16,6 +16,7 @@ use crossterm::event::{self, Event as Input, KeyEventKind};
 
 use crate::clock::Clock;
 use crate::control::{Control, Progress};
+use crate::miner::snapshot::State;
 use crate::telemetry::logs::Ring;
 
 pub use draw::draw;
@@ -24,7 +25,7 @@ pub use view::View;
 use keymap::Action;
 use terminal::Screen;
 
-pub(crate) use terminal::restore;
+pub(crate) use terminal::{restore, take};
 use theme::Theme;
 
 /// Between two looks at the snapshots: at most ten frames a second.
@@ -49,11 +50,29 @@ pub enum Left {
     Asked,
 }
 
+/// Whether all own miners are on their way out already, whoever asked for it.
+fn are_leaving(control: &Control) -> bool {
+    let mut miners = control.miners.iter();
+    *control.progress.borrow() == Progress::Running
+        && miners
+            .all(|miner| matches!(miner.borrow().status.state, State::Stopping | State::Stopped))
+}
+
+/// Where the miner is that the screen shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seat {
+    /// In this process: who leaves the screen stops it.
+    Own,
+    /// In the process of this number: it goes on without the screen.
+    Other(u32),
+}
+
 /// Draws until the user leaves. Blocks its thread; call it on one of its own.
 ///
 /// `stop` turns true when the process was asked to end (SIGTERM).
 pub fn run(
     control: &Control,
+    seat: Seat,
     log: &Ring,
     clock: &Clock,
     stop: &tokio::sync::watch::Receiver<bool>,
@@ -62,12 +81,20 @@ pub fn run(
     let theme = Theme::from_environment();
     let mut help = false;
     let mut quitting = false;
+    let mut asking = false;
+    let bindings = match seat {
+        Seat::Own => &keymap::BINDINGS[..],
+        Seat::Other(_) => &keymap::ATTACHED[..],
+    };
     let mut drawn: Option<View> = None;
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
         }
-        let view = View::collect(control, log, clock, help, quitting);
+        let mut view = View::collect(control, log, clock, help, quitting);
+        if let Seat::Other(pid) = seat {
+            view = view.of_process(pid, asking);
+        }
         if drawn.as_ref() != Some(&view) {
             screen.terminal.draw(|frame| draw(frame, &view, &theme))?;
             drawn = Some(view);
@@ -76,9 +103,11 @@ pub fn run(
             continue;
         }
         match event::read()? {
-            Input::Key(key) if key.kind != KeyEventKind::Release => match keymap::action(key) {
+            Input::Key(key) if key.kind != KeyEventKind::Release => match keymap::action(key, bindings) {
                 Some(Action::Quit) => return Ok(Left::Quit),
-                Some(Action::Interrupt) if quitting => return Ok(Left::Interrupted),
+                Some(Action::Interrupt) if quitting || are_leaving(control) => {
+                    return Ok(Left::Interrupted);
+                }
                 Some(Action::Interrupt) => {
                     if *control.progress.borrow() != Progress::Running {
                         return Ok(Left::Quit);
@@ -87,8 +116,14 @@ pub fn run(
                     control.send_to_all(crate::miner::Command::Stop);
                 }
                 Some(Action::Send(command)) => control.send_to_all(command),
+                Some(Action::AskStop) => asking = *control.progress.borrow() == Progress::Running,
+                Some(Action::Stop) => {
+                    if std::mem::take(&mut asking) {
+                        control.send_to_all(crate::miner::Command::Stop);
+                    }
+                }
                 Some(Action::Help) => help = !help,
-                Some(Action::Back) => help = false,
+                Some(Action::Back) => (help, asking) = (false, false),
                 None => {}
             },
             Input::Resize(..) => drawn = None,

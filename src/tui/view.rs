@@ -30,6 +30,10 @@ pub struct View {
     pub help: bool,
     /// Whether Ctrl-C was pressed once.
     pub quitting: bool,
+    /// The process that the miner is in; none where it is this one.
+    pub attached: Option<u32>,
+    /// Whether it is being asked if the miner shall stop.
+    pub asking: bool,
 }
 
 impl View {
@@ -51,7 +55,15 @@ impl View {
             unix: clock.unix().as_secs(),
             help,
             quitting,
+            attached: None,
+            asking: false,
         }
+    }
+
+    /// The same with a miner that is in another process.
+    #[must_use]
+    pub fn of_process(self, pid: u32, asking: bool) -> Self {
+        Self { attached: Some(pid), asking, ..self }
     }
 
     /// The short name of a miner: `m3`, or the start of its address.

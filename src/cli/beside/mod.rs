@@ -2,6 +2,7 @@
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
 mod api;
+mod logs;
 
 use tokio::task::JoinHandle;
 
@@ -18,7 +19,7 @@ use crate::telemetry::Events;
 pub struct Running {
     /// Snapshots and commands.
     pub control: Control,
-    /// What the own miners tell.
+    /// What happens, as the lines of the run tell it.
     pub events: Events,
     /// The settings, which may be read again.
     pub settings: LiveSettings,
@@ -38,7 +39,10 @@ pub struct Beside {
 impl Beside {
     /// Starts all of it, on the current tokio runtime.
     pub fn start(running: &Running) -> Result<Self, Failure> {
-        let tasks = vec![tokio::spawn(tell_changes(running.settings.clone()))];
+        let tasks = vec![
+            tokio::spawn(tell_changes(running.settings.clone())),
+            tokio::spawn(logs::write(running.clone())),
+        ];
         Ok(Self { tasks, api: Some(api::start(running)?) })
     }
 

@@ -7,11 +7,11 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::exit::written;
-use super::{Exit, Failure};
+use super::{Exit, Failure, given};
 use crate::config::Constants;
 use crate::config::edit::{self, EditError};
 use crate::config::folders::Folders;
-use crate::config::settings::{FILE_NAME, Key, Origin, Settings, nearest};
+use crate::config::settings::{FILE_NAME, Key, Origin, Settings};
 use crate::config::shown::Shown;
 
 /// The settings: what they are, where they come from, and changing them.
@@ -126,14 +126,7 @@ impl Place {
 }
 
 fn key_named(name: &str) -> Result<Key, Failure> {
-    Key::of_name(name).ok_or_else(|| {
-        let near = match nearest(name).and_then(Key::of_name) {
-            Some(near) => format!("; did you mean {:?}?", near.name()),
-            None => ": `hearth config show` lists all".to_owned(),
-        };
-        let shown: String = name.chars().filter(|c| !c.is_control()).take(60).collect();
-        Failure::new(Exit::Usage, format!("there is no setting {shown:?}{near}"))
-    })
+    given::key_named(name).map_err(|error| Failure::new(Exit::Usage, error))
 }
 
 /// The file is not the last word: say so where it is overruled.

@@ -72,6 +72,8 @@ struct Relay {
     swarm: mpsc::UnboundedReceiver<Event>,
     miners: mpsc::UnboundedReceiver<Event>,
     tally: Tally,
+    /// Whoever looks on is told the same.
+    told: Events,
 }
 
 impl Relay {
@@ -87,6 +89,7 @@ impl Relay {
                 else => std::future::pending().await,
             };
             self.tally.note(&event);
+            self.told.emit(event.clone());
             return event;
         }
     }
@@ -95,7 +98,10 @@ impl Relay {
     fn rest(&mut self) -> Vec<Event> {
         let mut rest: Vec<Event> = std::iter::from_fn(|| self.swarm.try_recv().ok()).collect();
         rest.extend(std::iter::from_fn(|| self.miners.try_recv().ok()).filter(is_only_theirs));
-        rest.iter().for_each(|event| self.tally.note(event));
+        for event in &rest {
+            self.tally.note(event);
+            self.told.emit(event.clone());
+        }
         rest
     }
 }
@@ -115,13 +121,17 @@ impl Demo<'_> {
     pub async fn run(mut self, clock: &Clock) -> Result<Exit, Failure> {
         let started = clock.now();
         let signal = signals::watch();
+        if self.log.is_none() {
+            signals::hang_up_rereads();
+        }
         let (swarm_events, miner_events) = (Events::new(), Events::new());
         let relay = Relay {
             swarm: swarm_events.subscribe(),
             miners: miner_events.subscribe(),
             tally: Tally::default(),
+            told: Events::new(),
         };
-        let tap = miner_events.clone();
+        let told = relay.told.clone();
         let ingredients = Ingredients {
             plan: self.plan,
             seed: self.seed,
@@ -144,7 +154,7 @@ impl Demo<'_> {
         let beside = match &self.run {
             Some((settings, folders)) => Some(Beside::start(&Running {
                 control: control.clone(),
-                events: tap,
+                events: told,
                 settings: settings.clone(),
                 folders: folders.clone(),
                 clock: clock.clone(),

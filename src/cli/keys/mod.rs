@@ -21,7 +21,7 @@ pub use arguments::{KeysArguments, Store};
 pub(crate) use passphrases::Passphrases;
 
 use super::exit::written;
-use super::{Exit, Failure};
+use super::{Exit, Failure, signals};
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::Folders;
 use crate::config::settings::{Key, Settings};
@@ -34,6 +34,8 @@ use screen::{Answer, ask_hidden};
 
 /// Runs the command.
 pub fn run(arguments: &KeysArguments) -> Result<Exit, Failure> {
+    // Whatever ends this, no words stay on the screen.
+    signals::listen();
     match &arguments.command {
         KeysCommand::New(new) if new.payout => payout::run(new),
         KeysCommand::New(new) => make::run(new),

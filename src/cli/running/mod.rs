@@ -1,5 +1,7 @@
 //! The commands that talk to the Hearth that runs on this machine, through its local API.
 
+pub mod attach;
+mod logs;
 mod orders;
 mod status;
 
@@ -12,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::control::client::{Client, ClientError};
 
+pub use logs::{LogsArguments, run as logs};
 pub use orders::{EndArguments, PauseArguments, ResumeArguments, SnoozeArguments};
 pub use orders::{finish, pause, resume, snooze, stop};
 pub use status::{StatusArguments, run as status};
@@ -25,7 +28,10 @@ struct Desk {
 
 impl Desk {
     fn open() -> Result<Self, Failure> {
-        let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
+        Self::of(Folders::find().map_err(|error| Failure::of_folder(&error))?)
+    }
+
+    fn of(folders: Folders) -> Result<Self, Failure> {
         Ok(Self { folders, clock: Clock::system(), runtime: super::runtime()? })
     }
 

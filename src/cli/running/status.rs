@@ -95,7 +95,7 @@ fn capitalised(text: &str) -> String {
 fn exit_of(miner: &MinerSnapshot) -> Exit {
     match miner.status.state {
         State::Training | State::Loading | State::Uploading | State::Merging => Exit::Done,
-        State::Paused => Exit::Paused,
+        State::Paused | State::Disabled => Exit::Paused,
         State::Fault => Exit::Fault,
         State::Stopped => Exit::NotRunning,
         State::Starting | State::Registering | State::Waiting | State::Stopping => {

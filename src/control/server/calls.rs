@@ -22,6 +22,7 @@ use crate::control::measures;
 use crate::control::overview::Overview;
 use crate::control::{Addressee, Order};
 use crate::miner::{Command, State};
+use crate::telemetry::logs::{self, Level};
 
 /// As Prometheus names the format.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -39,6 +40,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
         .route("/v1/events", get(events))
         .route("/v1/commands", post(command))
         .route("/v1/config", get(config))
+        .route("/v1/log-level", get(log_level).put(set_log_level))
         .method_not_allowed_fallback(async || Refusal::WrongMethod)
         .fallback(async || Refusal::UnknownPath)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
@@ -106,7 +108,7 @@ async fn command(
     Of(served): Of<Arc<Served>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
-    let order: Order = read(body)?;
+    let order: Order = read(body, Refusal::UnknownCommand)?;
     let names = addressed(&served, &order.to)?;
     let now = served.offer.clock.unix().as_secs();
     match order.command {
@@ -120,13 +122,51 @@ async fn command(
     Ok((StatusCode::ACCEPTED, Json(json!({ "accepted": names }))).into_response())
 }
 
+#[derive(Serialize)]
+struct LevelNow {
+    level: Level,
+    /// `api`, `settings`, `default`; `RUST_LOG` where that decides instead of the level.
+    origin: &'static str,
+}
+
+#[derive(Deserialize)]
+struct LevelWanted {
+    level: String,
+}
+
+fn level_now(served: &Served) -> LevelNow {
+    if let Some(level) = logs::asked_level() {
+        return LevelNow { level, origin: "api" };
+    }
+    let said = served.offer.settings.now().get::<Level>(Key::LogLevel).ok().flatten();
+    let (level, origin) = said.map_or((Level::Info, "default"), |said| (said.value, "settings"));
+    LevelNow { level, origin: if logs::is_told_by_environment() { "RUST_LOG" } else { origin } }
+}
+
+async fn log_level(Of(served): Of<Arc<Served>>) -> Json<LevelNow> {
+    Json(level_now(&served))
+}
+
+async fn set_log_level(
+    Of(served): Of<Arc<Served>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<LevelNow>, Refusal> {
+    let wanted: LevelWanted = read(body, Refusal::UnknownLevel)?;
+    let level = wanted.level.trim().parse::<Level>();
+    logs::set_level(level.map_err(|error| Refusal::UnknownLevel(error.to_string()))?);
+    Ok(Json(level_now(&served)))
+}
+
 /// A body that is small enough and makes sense.
-fn read<T: serde::de::DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Refusal> {
+fn read<T: serde::de::DeserializeOwned>(
+    body: Result<Bytes, BytesRejection>,
+    nonsense: fn(String) -> Refusal,
+) -> Result<T, Refusal> {
     let body = body.map_err(|error| match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Refusal::TooLarge,
-        _ => Refusal::UnknownCommand(error.body_text()),
+        _ => nonsense(error.body_text()),
     })?;
-    serde_json::from_slice(&body).map_err(|error| Refusal::UnknownCommand(error.to_string()))
+    serde_json::from_slice(&body).map_err(|error| nonsense(error.to_string()))
 }
 
 /// The names of the miners that a command is for, if they still take any.

@@ -27,6 +27,8 @@ pub(super) enum Refusal {
     WrongMethod,
     /// Not a command.
     UnknownCommand(String),
+    /// Not a log level.
+    UnknownLevel(String),
     /// A time that has passed.
     TimePassed,
     /// No own miner has this name.
@@ -62,6 +64,7 @@ impl Refusal {
             Self::UnknownPath => "api-unknown-path",
             Self::WrongMethod => "api-wrong-method",
             Self::UnknownCommand(_) => "api-unknown-command",
+            Self::UnknownLevel(_) => "api-unknown-level",
             Self::TimePassed => "api-time-passed",
             Self::UnknownMiner { .. } => "api-unknown-miner",
             Self::MinerEnded(_) => "api-miner-ended",
@@ -76,7 +79,7 @@ impl Refusal {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownPath | Self::UnknownMiner { .. } => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::UnknownCommand(_) | Self::TimePassed => StatusCode::BAD_REQUEST,
+            Self::UnknownCommand(_) | Self::UnknownLevel(_) | Self::TimePassed => StatusCode::BAD_REQUEST,
             Self::MinerEnded(_) => StatusCode::CONFLICT,
             Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -92,6 +95,7 @@ impl Refusal {
             Self::UnknownPath => "there is nothing at this path".into(),
             Self::WrongMethod => "this path does not take this method".into(),
             Self::UnknownCommand(why) => format!("this is not a command: {why}"),
+            Self::UnknownLevel(why) => format!("this is not a log level: {why}"),
             Self::TimePassed => "the time until which it shall last has passed".into(),
             Self::UnknownMiner { wanted, there } => {
                 format!("there is no miner {wanted:?} here, only {there}")
@@ -116,6 +120,7 @@ impl Refusal {
             Self::UnknownCommand(_) => {
                 "send one such as {\"to\":\"all\",\"command\":\"pause\"}; docs/api.md lists them"
             }
+            Self::UnknownLevel(_) => "send one such as {\"level\":\"debug\"}",
             Self::TimePassed => "send a time in the future, in seconds since 1970",
             Self::UnknownMiner { .. } => "name one of those, or \"all\"",
             Self::MinerEnded(_) => "start it again",

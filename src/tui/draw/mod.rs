@@ -11,7 +11,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph, Wrap};
 
-use super::keymap::BINDINGS;
+use super::keymap;
 use super::text;
 use super::theme::Theme;
 use super::view::View;
@@ -73,13 +73,19 @@ fn log(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 
+/// The keys that do something here.
+fn keys(view: &View) -> &'static [keymap::Binding] {
+    if view.attached.is_some() { &keymap::ATTACHED } else { &keymap::BINDINGS }
+}
+
 fn footer(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     if view.quitting {
         frame.render_widget(Line::styled(format!(" {}", text::QUITTING), theme.title()), area);
         return;
     }
     let mut spans = vec![Span::raw(" ")];
-    for binding in BINDINGS.iter().filter(|binding| binding.key.len() == 1) {
+    let shown = |binding: &&keymap::Binding| binding.key.len() == 1 && !binding.short.is_empty();
+    for binding in keys(view).iter().filter(shown) {
         spans.push(Span::styled(binding.key, theme.number()));
         spans.push(Span::styled(format!(" {}   ", binding.short), theme.quiet()));
     }

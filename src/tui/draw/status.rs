@@ -16,7 +16,7 @@ pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme
         None => format!("your miner {} has no stage yet ", view.miner.name),
     };
     let mut left = vec![Span::styled(" Hearth", theme.title())];
-    let place = if view.swarm.is_some() { "practice swarm on this machine" } else { "" };
+    let place = text::place(view.swarm.is_some(), view.attached);
     left.push(Span::styled(format!("  {place}"), theme.quiet()));
     if let Some(run) = &view.miner.run {
         let used = 9 + place.len() + 6 + run.chars().count() + 2 + right.len();

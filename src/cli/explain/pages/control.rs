@@ -116,6 +116,20 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "docs/api.md lists the commands.",
     ),
     page(
+        "api-unknown-level",
+        "Not a log level",
+        "The body of the request names no level that Hearth knows.",
+        "A typing error, or another program's words.",
+        "Send error, warn, info, debug or trace.",
+    ),
+    page(
+        "no-logs",
+        "There are no log files",
+        "Nothing was logged in these folders yet.",
+        "No miner has run here, or it ran as another user or under another HEARTH_HOME.",
+        "Start one with `hearth run`; demos write no log files.",
+    ),
+    page(
         "api-time-passed",
         "The time has passed",
         "The command names a time until which it shall last, and that time is over.",
