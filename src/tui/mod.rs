@@ -103,29 +103,33 @@ pub fn run(
             continue;
         }
         match event::read()? {
-            Input::Key(key) if key.kind != KeyEventKind::Release => match keymap::action(key, bindings) {
-                Some(Action::Quit) => return Ok(Left::Quit),
-                Some(Action::Interrupt) if quitting || are_leaving(control) => {
-                    return Ok(Left::Interrupted);
-                }
-                Some(Action::Interrupt) => {
-                    if *control.progress.borrow() != Progress::Running {
-                        return Ok(Left::Quit);
+            Input::Key(key) if key.kind != KeyEventKind::Release => {
+                match keymap::action(key, bindings) {
+                    Some(Action::Quit) => return Ok(Left::Quit),
+                    Some(Action::Interrupt) if quitting || are_leaving(control) => {
+                        return Ok(Left::Interrupted);
                     }
-                    quitting = true;
-                    control.send_to_all(crate::miner::Command::Stop);
-                }
-                Some(Action::Send(command)) => control.send_to_all(command),
-                Some(Action::AskStop) => asking = *control.progress.borrow() == Progress::Running,
-                Some(Action::Stop) => {
-                    if std::mem::take(&mut asking) {
+                    Some(Action::Interrupt) => {
+                        if *control.progress.borrow() != Progress::Running {
+                            return Ok(Left::Quit);
+                        }
+                        quitting = true;
                         control.send_to_all(crate::miner::Command::Stop);
                     }
+                    Some(Action::Send(command)) => control.send_to_all(command),
+                    Some(Action::AskStop) => {
+                        asking = *control.progress.borrow() == Progress::Running
+                    }
+                    Some(Action::Stop) => {
+                        if std::mem::take(&mut asking) {
+                            control.send_to_all(crate::miner::Command::Stop);
+                        }
+                    }
+                    Some(Action::Help) => help = !help,
+                    Some(Action::Back) => (help, asking) = (false, false),
+                    None => {}
                 }
-                Some(Action::Help) => help = !help,
-                Some(Action::Back) => (help, asking) = (false, false),
-                None => {}
-            },
+            }
             Input::Resize(..) => drawn = None,
             _ => {}
         }

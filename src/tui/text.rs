@@ -48,7 +48,8 @@ pub const QUITTING: &str = "Stopping in order. Press Ctrl-C again to stop at onc
 /// Title of the question.
 pub const STOP: &str = " Stop your miner? ";
 /// The question whether a miner of another process shall stop.
-pub const ASK_STOP: &str = " y     Yes: it finishes the work in hand and ends.\n Esc   No: it goes on.";
+pub const ASK_STOP: &str =
+    " y     Yes: it finishes the work in hand and ends.\n Esc   No: it goes on.";
 
 /// Where the miner is.
 pub fn place(practice: bool, attached: Option<u32>) -> String {

@@ -11,8 +11,8 @@ use crate::cli::{Exit, Failure, signals};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::instance;
-use crate::control::client::{Attached, Client, ClientError, attach};
 use crate::control::Progress;
+use crate::control::client::{Attached, Client, ClientError, attach};
 use crate::telemetry::logs::{self, Ring};
 use crate::tui::{self, Left, Seat};
 
@@ -64,14 +64,11 @@ impl Desk {
         let follow = self.runtime.spawn(follow);
         let left = draw(&attached, pid, &log, &self.clock, &stop);
         follow.abort();
-        let left = left?;
+        left?;
         let ended = *attached.control.progress.borrow() != Progress::Running;
         drop(attached);
-        match left {
-            _ if ended => {}
-            Left::Quit | Left::Asked | Left::Interrupted => {
-                println!("Your miner goes on. `hearth` shows it again, `hearth stop` stops it.");
-            }
+        if !ended {
+            println!("Your miner goes on. `hearth` shows it again, `hearth stop` stops it.");
         }
         Ok(Exit::Done)
     }

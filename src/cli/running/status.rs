@@ -179,10 +179,13 @@ fn words(miner: &MinerSnapshot, overview: &Overview, now: f64) -> String {
             status.reason.sentence()
         ),
         format!(
-            "  next     {} (done by {}, expected in {})",
+            "  next     {} (done by {}; {})",
             status.next,
             text::who(status.who),
-            text::eta(status.eta)
+            match status.eta {
+                Eta::Unknown => "nobody can say when".to_owned(),
+                eta => format!("expected in {}", text::eta(eta)),
+            }
         ),
     ];
     let place = match (&miner.run, miner.stage) {

@@ -79,7 +79,9 @@ impl Refusal {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownPath | Self::UnknownMiner { .. } => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::UnknownCommand(_) | Self::UnknownLevel(_) | Self::TimePassed => StatusCode::BAD_REQUEST,
+            Self::UnknownCommand(_) | Self::UnknownLevel(_) | Self::TimePassed => {
+                StatusCode::BAD_REQUEST
+            }
             Self::MinerEnded(_) => StatusCode::CONFLICT,
             Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
         }

@@ -107,6 +107,8 @@ fn view(miner: MinerSnapshot, swarm: Option<SwarmSnapshot>) -> View {
         unix: 1_042,
         help: false,
         quitting: false,
+        attached: None,
+        asking: false,
     }
 }
 
