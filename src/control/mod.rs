@@ -6,6 +6,7 @@ pub mod address;
 pub mod client;
 pub mod measures;
 pub mod overview;
+mod playback;
 pub mod server;
 pub mod token;
 
@@ -18,6 +19,8 @@ use tokio::sync::watch;
 
 use crate::miner::{Command, MinerSnapshot};
 use crate::swarm::SwarmSnapshot;
+
+pub use playback::{Place, Playback, Wish};
 
 /// Where a demo or a run as a whole stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::control::Wish;
 use crate::miner::Command;
 
 /// What a key asks for.
@@ -17,6 +18,8 @@ pub enum Action {
     AskStop,
     /// Yes, stop it.
     Stop,
+    /// A wish for a playback.
+    Play(Wish),
     /// Show or hide the help.
     Help,
     /// Close what is open on top.
@@ -36,7 +39,7 @@ pub struct Binding {
     pub action: Action,
 }
 
-/// All keys of a miner of this process.
+/// All keys of a living run.
 pub const BINDINGS: [Binding; 6] = [
     Binding {
         key: "q",
@@ -108,12 +111,60 @@ pub const ATTACHED: [Binding; 8] = [
     },
 ];
 
+/// All keys of a playback.
+pub const PLAYBACK: [Binding; 9] = [
+    Binding {
+        key: "Space",
+        short: "hold",
+        long: "Stand still, or go on.",
+        action: Action::Play(Wish::Hold),
+    },
+    Binding {
+        key: "Left",
+        short: "back",
+        long: "A minute back.",
+        action: Action::Play(Wish::Skip(-60)),
+    },
+    Binding {
+        key: "Right",
+        short: "ahead",
+        long: "A minute ahead.",
+        action: Action::Play(Wish::Skip(60)),
+    },
+    Binding {
+        key: "+",
+        short: "faster",
+        long: "Twice as fast.",
+        action: Action::Play(Wish::Faster),
+    },
+    Binding {
+        key: "-",
+        short: "slower",
+        long: "Half as fast.",
+        action: Action::Play(Wish::Slower),
+    },
+    Binding {
+        key: "q",
+        short: "quit",
+        long: "Leave. Nothing runs here, so nothing is stopped.",
+        action: Action::Quit,
+    },
+    Binding { key: "?", short: "help", long: "Show or hide this help.", action: Action::Help },
+    Binding { key: "Esc", short: "close", long: "Close this help.", action: Action::Back },
+    Binding { key: "Ctrl-C", short: "quit", long: "Leave.", action: Action::Quit },
+];
+
 /// What this key press asks for, by one of the tables.
 pub fn action(key: KeyEvent, bindings: &[Binding]) -> Option<Action> {
     let name = match key.code {
         KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => "Ctrl-C".to_owned(),
+        KeyCode::Char(' ') => "Space".to_owned(),
+        // The key beside it, without shift.
+        KeyCode::Char('=') => "+".to_owned(),
         KeyCode::Char(c) => c.to_lowercase().to_string(),
         KeyCode::Esc => "Esc".to_owned(),
+        KeyCode::Left => "Left".to_owned(),
+        KeyCode::Right => "Right".to_owned(),
         _ => return None,
     };
     bindings.iter().find(|binding| binding.key == name).map(|binding| binding.action)
@@ -136,11 +187,16 @@ mod tests {
         let attached = |code| action(KeyEvent::new(code, KeyModifiers::CONTROL), &ATTACHED);
         assert_eq!(attached(KeyCode::Char('c')), Some(Action::Quit));
         assert_eq!(attached(KeyCode::Char('s')), Some(Action::AskStop));
+        let play = |code| action(KeyEvent::new(code, KeyModifiers::NONE), &PLAYBACK);
+        assert_eq!(play(KeyCode::Char(' ')), Some(Action::Play(Wish::Hold)));
+        assert_eq!(play(KeyCode::Left), Some(Action::Play(Wish::Skip(-60))));
+        assert_eq!(play(KeyCode::Char('=')), Some(Action::Play(Wish::Faster)));
+        assert_eq!(play(KeyCode::Char('p')), None);
     }
 
     #[test]
     fn no_key_is_listed_twice() {
-        for table in [&BINDINGS[..], &ATTACHED[..]] {
+        for table in [&BINDINGS[..], &ATTACHED[..], &PLAYBACK[..]] {
             for (i, a) in table.iter().enumerate() {
                 assert!(table[i + 1..].iter().all(|b| b.key != a.key));
             }

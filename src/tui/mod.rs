@@ -15,7 +15,7 @@ use std::time::Duration;
 use crossterm::event::{self, Event as Input, KeyEventKind};
 
 use crate::clock::Clock;
-use crate::control::{Control, Progress};
+use crate::control::{Control, Playback, Progress};
 use crate::miner::snapshot::State;
 use crate::telemetry::logs::Ring;
 
@@ -58,13 +58,15 @@ fn are_leaving(control: &Control) -> bool {
             .all(|miner| matches!(miner.borrow().status.state, State::Stopping | State::Stopped))
 }
 
-/// Where the miner is that the screen shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seat {
-    /// In this process: who leaves the screen stops it.
+/// What a screen is in front of.
+#[derive(Clone, Copy)]
+enum Seat<'a> {
+    /// A run of this process: who leaves the screen ends it.
     Own,
-    /// In the process of this number: it goes on without the screen.
+    /// A run of the process of this number: it goes on without the screen.
     Other(u32),
+    /// A run of the past.
+    Past(&'a Playback),
 }
 
 /// Draws until the user leaves. Blocks its thread; call it on one of its own.
@@ -72,7 +74,38 @@ pub enum Seat {
 /// `stop` turns true when the process was asked to end (SIGTERM).
 pub fn run(
     control: &Control,
-    seat: Seat,
+    log: &Ring,
+    clock: &Clock,
+    stop: &tokio::sync::watch::Receiver<bool>,
+) -> Result<Left, TuiError> {
+    show(control, Seat::Own, log, clock, stop)
+}
+
+/// The same for a run of the process `pid`, which goes on when the screen is left.
+pub fn attached(
+    control: &Control,
+    pid: u32,
+    log: &Ring,
+    clock: &Clock,
+    stop: &tokio::sync::watch::Receiver<bool>,
+) -> Result<Left, TuiError> {
+    show(control, Seat::Other(pid), log, clock, stop)
+}
+
+/// The same for a run of the past: `control` has its snapshots, and takes no commands.
+pub fn play(
+    control: &Control,
+    playback: &Playback,
+    log: &Ring,
+    clock: &Clock,
+    stop: &tokio::sync::watch::Receiver<bool>,
+) -> Result<Left, TuiError> {
+    show(control, Seat::Past(playback), log, clock, stop)
+}
+
+fn show(
+    control: &Control,
+    seat: Seat<'_>,
     log: &Ring,
     clock: &Clock,
     stop: &tokio::sync::watch::Receiver<bool>,
@@ -85,16 +118,19 @@ pub fn run(
     let bindings = match seat {
         Seat::Own => &keymap::BINDINGS[..],
         Seat::Other(_) => &keymap::ATTACHED[..],
+        Seat::Past(_) => &keymap::PLAYBACK[..],
     };
     let mut drawn: Option<View> = None;
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
         }
-        let mut view = View::collect(control, log, clock, help, quitting);
-        if let Seat::Other(pid) = seat {
-            view = view.of_process(pid, asking);
-        }
+        let view = View::collect(control, log, clock, help, quitting);
+        let view = match seat {
+            Seat::Own => view,
+            Seat::Other(pid) => view.of_process(pid, asking),
+            Seat::Past(playback) => view.played(playback.place.borrow().clone()),
+        };
         if drawn.as_ref() != Some(&view) {
             screen.terminal.draw(|frame| draw(frame, &view, &theme))?;
             drawn = Some(view);
@@ -123,6 +159,11 @@ pub fn run(
                     Some(Action::Stop) => {
                         if std::mem::take(&mut asking) {
                             control.send_to_all(crate::miner::Command::Stop);
+                        }
+                    }
+                    Some(Action::Play(wish)) => {
+                        if let Seat::Past(playback) = seat {
+                            (playback.send)(wish);
                         }
                     }
                     Some(Action::Help) => help = !help,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::control::{Control, Progress};
+use crate::control::{Control, Place, Progress};
 use crate::miner::MinerSnapshot;
 use crate::swarm::SwarmSnapshot;
 use crate::telemetry::logs::Ring;
@@ -34,6 +34,8 @@ pub struct View {
     pub attached: Option<u32>,
     /// Whether it is being asked if the miner shall stop.
     pub asking: bool,
+    /// Where the playback is; none where the run is a living one.
+    pub playback: Option<Place>,
 }
 
 impl View {
@@ -57,6 +59,7 @@ impl View {
             quitting,
             attached: None,
             asking: false,
+            playback: None,
         }
     }
 
@@ -64,6 +67,12 @@ impl View {
     #[must_use]
     pub fn of_process(self, pid: u32, asking: bool) -> Self {
         Self { attached: Some(pid), asking, ..self }
+    }
+
+    /// The same as a playback shows it, at that time.
+    #[must_use]
+    pub fn played(self, place: Place) -> Self {
+        Self { unix: place.unix, playback: Some(place), ..self }
     }
 
     /// The short name of a miner: `m3`, or the start of its address.

@@ -3,7 +3,11 @@
 
 mod api;
 mod logs;
+mod record;
 
+use std::time::Duration;
+
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Failure;
@@ -34,7 +38,15 @@ pub struct Running {
 pub struct Beside {
     tasks: Vec<JoinHandle<()>>,
     api: Option<Api>,
+    /// Turns true when the run is over; who has something to finish does it now.
+    ending: watch::Sender<bool>,
+    /// Those who have.
+    finishing: Vec<JoinHandle<()>>,
+    clock: Clock,
 }
+
+/// So long the end of a run waits for who has something to finish.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 impl Beside {
     /// Starts all of it, on the current tokio runtime.
@@ -43,7 +55,10 @@ impl Beside {
             tokio::spawn(tell_changes(running.settings.clone())),
             tokio::spawn(logs::write(running.clone())),
         ];
-        Ok(Self { tasks, api: Some(api::start(running)?) })
+        let (ending, ends) = watch::channel(false);
+        let finishing = vec![tokio::spawn(record::keep(running.clone(), ends))];
+        let api = Some(api::start(running)?);
+        Ok(Self { tasks, api, ending, finishing, clock: running.clock.clone() })
     }
 
     /// Lets those who look on see how it ended.
@@ -56,6 +71,11 @@ impl Beside {
 
 impl Drop for Beside {
     fn drop(&mut self) {
+        let _ = self.ending.send(true);
+        let until = self.clock.now() + FAREWELL;
+        while self.finishing.iter().any(|task| !task.is_finished()) && self.clock.now() < until {
+            self.clock.block(Duration::from_millis(2));
+        }
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }

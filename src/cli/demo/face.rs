@@ -86,7 +86,7 @@ impl Face {
         let (left, when_left) = oneshot::channel();
         std::thread::Builder::new().name("screen".into()).spawn(move || {
             // The receiver is gone only when the program ends anyway.
-            let _ = left.send(tui::run(&control, tui::Seat::Own, &log, &clock, &stop));
+            let _ = left.send(tui::run(&control, &log, &clock, &stop));
         })?;
         Ok(Self::Screen(when_left))
     }

@@ -14,7 +14,7 @@ use crate::config::instance;
 use crate::control::Progress;
 use crate::control::client::{Attached, Client, ClientError, attach};
 use crate::telemetry::logs::{self, Ring};
-use crate::tui::{self, Left, Seat};
+use crate::tui::{self, Left};
 
 /// Between two looks whether it has started, and for more of its log.
 const LOOK: Duration = Duration::from_millis(250);
@@ -81,7 +81,7 @@ fn draw(
     clock: &Clock,
     stop: &watch::Receiver<bool>,
 ) -> Result<Left, Failure> {
-    tui::run(&attached.control, Seat::Other(pid), log, clock, stop)
+    tui::attached(&attached.control, pid, log, clock, stop)
         .map_err(|error| Failure::new(Exit::Failed, error).coded("terminal-lost"))
 }
 

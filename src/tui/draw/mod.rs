@@ -2,6 +2,7 @@
 
 mod loss;
 mod overlay;
+mod playback;
 mod speed;
 mod stages;
 mod status;
@@ -75,12 +76,20 @@ fn log(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
 
 /// The keys that do something here.
 fn keys(view: &View) -> &'static [keymap::Binding] {
-    if view.attached.is_some() { &keymap::ATTACHED } else { &keymap::BINDINGS }
+    match (&view.playback, view.attached) {
+        (Some(_), _) => &keymap::PLAYBACK,
+        (None, Some(_)) => &keymap::ATTACHED,
+        (None, None) => &keymap::BINDINGS,
+    }
 }
 
 fn footer(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     if view.quitting {
         frame.render_widget(Line::styled(format!(" {}", text::QUITTING), theme.title()), area);
+        return;
+    }
+    if let Some(place) = &view.playback {
+        playback::bar(frame, area, place, theme);
         return;
     }
     let mut spans = vec![Span::raw(" ")];
