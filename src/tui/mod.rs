@@ -154,13 +154,13 @@ fn show(
                     }
                     Some(Action::Send(command)) => control.send_to_all(command),
                     Some(Action::AskStop) => {
-                        asking = *control.progress.borrow() == Progress::Running
+                        asking = *control.progress.borrow() == Progress::Running;
                     }
-                    Some(Action::Stop) => {
-                        if std::mem::take(&mut asking) {
-                            control.send_to_all(crate::miner::Command::Stop);
-                        }
+                    Some(Action::Stop) if asking => {
+                        asking = false;
+                        control.send_to_all(crate::miner::Command::Stop);
                     }
+                    Some(Action::Stop) => {}
                     Some(Action::Play(wish)) => {
                         if let Seat::Past(playback) = seat {
                             (playback.send)(wish);
