@@ -2,14 +2,17 @@
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
 mod api;
+mod awake;
 mod logs;
 mod record;
+pub mod sensing;
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use self::sensing::Sensing;
 use super::Failure;
 use crate::clock::Clock;
 use crate::config::folders::Folders;
@@ -53,6 +56,7 @@ impl Beside {
     pub fn start(running: &Running) -> Result<Self, Failure> {
         let tasks = vec![
             tokio::spawn(tell_changes(running.settings.clone())),
+            tokio::spawn(awake::keep(running.clone())),
             tokio::spawn(logs::write(running.clone())),
         ];
         let (ending, ends) = watch::channel(false);
@@ -66,6 +70,12 @@ impl Beside {
         if let Some(api) = self.api.take() {
             api.end().await;
         }
+    }
+
+    /// Looks at the sensors for as long as these miners run.
+    pub fn sense(mut self, sensing: Sensing, control: Control) -> Self {
+        self.tasks.push(tokio::spawn(sensing.go_on(control)));
+        self
     }
 }
 
