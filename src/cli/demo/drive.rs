@@ -161,7 +161,7 @@ impl Demo<'_> {
             })?),
             None => None,
         };
-        let _beside = match (beside, sensing) {
+        let beside = match (beside, sensing) {
             (Some(beside), Some(sensing)) => Some(beside.sense(sensing, control.clone())),
             (beside, _) => beside,
         };
