@@ -1,13 +1,15 @@
 //! Opening the device a command works on: the best backend that is really there, and whose kernels
 //! compute what they should.
 
+mod adapter;
+
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::devices::verdicts::{self, Verdict, VerdictKey};
+use super::devices::verdicts::{self, StoredKind, Verdict, VerdictKey};
 use super::{Exit, Failure};
 use crate::clock::Clock;
 use crate::compute::cpu::CpuDevice;
@@ -16,6 +18,7 @@ use crate::compute::wgpu::{AdapterChoice, AdapterReport, OpenError, WgpuDevice, 
 use crate::compute::{Device, DeviceKind};
 use crate::config::folders::Folders;
 use crate::telemetry::{Event, Severity};
+use adapter::{Found, TestedAdapter};
 
 /// So long a self-test goes on when nobody asked for it, once every kernel has been run.
 pub const TEST_TIME: Duration = Duration::from_secs(10);
@@ -93,7 +96,11 @@ pub fn open(
                     last = Some(Failure::new(Exit::NoDevice, line).coded("kernel-failed"));
                     continue;
                 }
-                return Ok(Opened { device: Arc::new(device), findings });
+                let (report, folders) = (report.clone(), folders.clone());
+                let losses = Arc::new(Mutex::default());
+                let found = Found { place, report, folders, clock: clock.clone(), losses };
+                let device = Arc::new(TestedAdapter::new(device, verdict, found));
+                return Ok(Opened { device, findings });
             }
             Err(error) => {
                 tracing::info!("{error}");
@@ -125,7 +132,7 @@ fn open_tested(
     clock: &Clock,
     notice: &mut dyn FnMut(&str),
 ) -> Result<(WgpuDevice, Verdict), OpenError> {
-    let device = WgpuDevice::open(&AdapterChoice::Place(place))?;
+    let device = paced(WgpuDevice::open(&AdapterChoice::Place(place))?, clock)?;
     if let Some(verdict) = verdicts::read(folders, &VerdictKey::of(report)) {
         return Ok((device.with_choice(verdict.choice()), verdict));
     }
@@ -140,6 +147,18 @@ fn open_tested(
     });
     notice(&format!("{}: {} ({:.1} s).", report.name, verdict.words(), verdict.seconds));
     Ok((device.with_choice(verdict.choice()), verdict))
+}
+
+/// A GPU that is given as much at once as it can do without being taken for one that hangs.
+fn paced(device: WgpuDevice, clock: &Clock) -> Result<WgpuDevice, OpenError> {
+    // No watchdog looks at a processor.
+    if device.info().kind != DeviceKind::Gpu {
+        return Ok(device);
+    }
+    let name = device.info().name.clone();
+    device
+        .paced(&|| clock.now().0)
+        .map_err(|error| OpenError::Refused { name, why: error.to_string() })
 }
 
 /// Tests an open adapter's kernels and keeps the verdict, if every kernel was run. `watch` may stop
@@ -176,12 +195,28 @@ pub fn finding_of(verdict: &Verdict) -> Option<Event> {
             fix: remedy().to_owned(),
         });
     }
-    let replaced: Vec<&str> =
-        verdict.with_outcome(Outcome::Replaced).map(|kind| kind.kernel.as_str()).collect();
-    if replaced.is_empty() {
+    let (banned, wrong): (Vec<_>, Vec<_>) =
+        verdict.with_outcome(Outcome::Replaced).partition(|kind| kind.is_banned());
+    let names = |kinds: &[&StoredKind]| {
+        kinds.iter().map(|kind| kind.kernel.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let fix = "Update the driver; Hearth tests the fast form again with another one.".to_owned();
+    if wrong.is_empty() && !banned.is_empty() {
+        let names = names(&banned);
+        return Some(Event::Finding {
+            severity: Severity::Warning,
+            code: "kernel-banned".to_owned(),
+            what: format!(
+                "{adapter}: it was lost twice in the fast form of {names} with its driver ({driver}); \
+                 a slower form is used."
+            ),
+            fix,
+        });
+    }
+    if wrong.is_empty() {
         return None;
     }
-    let names = replaced.join(", ");
+    let names = names(&wrong);
     Some(Event::Finding {
         severity: Severity::Warning,
         code: "kernel-replaced".to_owned(),
@@ -189,7 +224,7 @@ pub fn finding_of(verdict: &Verdict) -> Option<Event> {
             "{adapter}: the fast form of {names} computes wrong numbers with its driver ({driver}); \
              a slower form is used."
         ),
-        fix: "Update the driver; Hearth tests the fast form again with another one.".to_owned(),
+        fix,
     })
 }
 

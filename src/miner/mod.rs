@@ -2,6 +2,7 @@
 
 mod announce;
 pub mod board;
+mod device;
 mod duties;
 mod error;
 mod fleet;
@@ -15,9 +16,10 @@ mod ticket;
 mod uploads;
 mod view;
 
+pub use device::DeviceWorker;
 pub use error::MinerError;
 pub use joining::{Disclosure, Joining, PayoutAddress};
-pub use life::{DeviceWorker, FleetTelemetry, Miner, MinerHandle, MinerSettings};
+pub use life::{FleetTelemetry, Miner, MinerHandle, MinerSettings};
 pub use snapshot::{
     Command, DeviceView, Eta, MinerSnapshot, NeighbourView, QueueView, ReachView, Reason, State,
     Status, Who, Work,

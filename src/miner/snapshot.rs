@@ -93,6 +93,16 @@ pub enum Reason {
         /// In plain words.
         what: String,
     },
+    /// The device or a computation failed; the stage is built again.
+    StageLost {
+        /// In plain words.
+        what: String,
+    },
+    /// The device is gone; it is opened again as soon as it is back.
+    DeviceGone {
+        /// In plain words.
+        what: String,
+    },
     /// The run takes no more miners now.
     RunFull,
     /// The network does not let this miner work.
@@ -135,6 +145,8 @@ impl Reason {
             Self::UserPaused => "user-paused",
             Self::StopRequested => "stop-requested",
             Self::NetworkTrouble { .. } => "network-trouble",
+            Self::StageLost { .. } => "stage-lost",
+            Self::DeviceGone { .. } => "device-gone",
             Self::RunFull => "run-full",
             Self::Frozen => "frozen",
             Self::NextEpoch => "next-epoch",
@@ -165,6 +177,10 @@ impl Reason {
             Self::UserPaused => "You paused it.".into(),
             Self::StopRequested => "Stopping: work in hand is finished first.".into(),
             Self::NetworkTrouble { what } => format!("{} Trying again.", capitalised(what)),
+            Self::StageLost { what } => format!("{}. The stage is built again.", capitalised(what)),
+            Self::DeviceGone { what } => {
+                format!("The device does not come back: {what}. Trying again.")
+            }
             Self::RunFull => "The run takes no more miners now.".into(),
             Self::Frozen => "The network has frozen this miner.".into(),
             Self::NextEpoch => "This miner starts with the next epoch.".into(),

@@ -16,8 +16,7 @@ use crate::protocol::messages::{ChipInfo, Flag, MinerStatus, RegisterMinerReques
 use crate::training::cache::{Capacity, lifetime};
 use crate::training::desk::Desk;
 use crate::training::keep::{TakeError, Taken, take_over};
-use crate::training::local::{LocalStage, PrepareError};
-use crate::training::memory;
+use crate::training::local::LocalStage;
 use crate::training::snapshot::{Found, SnapshotStore};
 use crate::training::terms::Terms;
 
@@ -74,7 +73,8 @@ impl Life {
 
     /// What is told of the machine: device and architecture, nothing that names it.
     fn system_data(&self) -> Option<String> {
-        let info = self.device.device().info();
+        let device = self.device.device();
+        let info = device.info();
         let cores = std::thread::available_parallelism().ok().map(|n| n.get() as u64);
         let gpus = if info.backend == "cpu" { Vec::new() } else { vec![info.name.clone()] };
         let machine = std::env::consts::ARCH.to_owned();
@@ -105,25 +105,6 @@ impl Life {
         self.settle(&terms).await
     }
 
-    /// Says what the stage will take of this machine, if it has that.
-    fn plan_memory(&mut self, terms: &mut Terms) -> Result<(), Outcome> {
-        let (device, rules) = (self.device.device().info(), &self.services.constants.storage);
-        match memory::fit(terms, device, rules, self.device.room()) {
-            Ok(plan) => {
-                tracing::info!(miner = self.settings.name, "{plan}");
-                self.board.update(|snapshot| {
-                    snapshot.device.planned_bytes = plan.total();
-                    snapshot.device.memory = plan.to_string();
-                });
-                Ok(())
-            }
-            Err(error) => {
-                self.failure = Some(MinerError::Device(error.to_string()));
-                Err(Outcome::Hopeless(error.to_string()))
-            }
-        }
-    }
-
     /// The run's tokenizer, before memory is taken for a stage that could not work without.
     async fn find_tokenizer(&mut self, terms: &Terms) -> Result<(), Outcome> {
         self.tokenizer = None;
@@ -144,36 +125,8 @@ impl Life {
         }
     }
 
-    async fn build_stage(&mut self, terms: &mut Terms) -> Result<(), Outcome> {
-        self.plan_memory(terms)?;
-        let stage = LocalStage::build(
-            &self.device.worker,
-            Arc::clone(self.device.device()),
-            terms.clone(),
-            self.settings.weights_seed,
-            self.settings.hotkey.address().clone(),
-            self.settings.recorder.clone(),
-        )
-        .await;
-        let stage = match stage {
-            Ok(stage) => stage,
-            Err(error @ (PrepareError::Plan(_) | PrepareError::Build(_))) => {
-                self.failure = Some(MinerError::Device(error.to_string()));
-                return Err(Outcome::Hopeless(error.to_string()));
-            }
-            Err(PrepareError::Local(error)) => return Err(Outcome::StageLost(error.to_string())),
-        };
-        let bytes = stage.memory_bytes().await.map_err(|e| Outcome::StageLost(e.to_string()))?;
-        self.board.update(|snapshot| snapshot.device.stage_bytes = bytes);
-        if let Err(error) = self.recover(&stage, terms).await {
-            return Err(Outcome::StageLost(error.to_string()));
-        }
-        self.stage = Some(stage);
-        Ok(())
-    }
-
     /// Takes weights and optimizer of the newest good snapshot over, if there is one.
-    async fn recover(&self, stage: &LocalStage, terms: &Terms) -> Result<(), TakeError> {
+    pub(super) async fn recover(&self, stage: &LocalStage, terms: &Terms) -> Result<(), TakeError> {
         let store = self.store(terms);
         let (hotkey, run, number) =
             (self.settings.hotkey.address().clone(), terms.run.clone(), terms.stage);
