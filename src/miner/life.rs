@@ -258,6 +258,8 @@ pub(super) struct Life {
     pub(super) at_once: usize,
     /// Most of them, where memory ran out for more.
     pub(super) most_at_once: Option<usize>,
+    /// Whether the duty is tried again after trouble.
+    pub(super) in_trouble: bool,
     /// Why it cannot go on.
     pub(super) failure: Option<MinerError>,
 }
@@ -356,6 +358,7 @@ impl Life {
             rebuilds: 0,
             at_once: 1,
             most_at_once: None,
+            in_trouble: false,
             failure: None,
         })
     }
@@ -384,6 +387,7 @@ impl Life {
             if next.duty != duty {
                 troubles = 0;
             }
+            self.in_trouble = troubles > 0;
             duty = if self.rest(pause).await { Duty::Stopped } else { next.duty };
             if let (Duty::Fault, None) = (duty, &self.failure) {
                 self.failure = Some(self.failure_of(&outcome));

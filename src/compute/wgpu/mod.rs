@@ -165,6 +165,8 @@ impl Device for WgpuDevice {
     }
 
     fn give_up(&self) {
+        // The driver's own word comes later, with the next wait.
+        self.shared.faults.lost("it was given up".to_owned());
         self.shared.device.destroy();
     }
 

@@ -9,11 +9,12 @@ mod stage;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::board::Board;
 use super::life::{Life, until_stop};
 use super::machine::{Duty, Outcome};
 use super::snapshot::{Reason, State, Who};
 use super::view::show_wish;
-use crate::network::{CallError, Peer};
+use crate::network::{CallError, Peer, Reach};
 use crate::protocol::{Phase, StageIndex};
 use crate::telemetry::Severity;
 use crate::training::floor::Wish;
@@ -30,7 +31,19 @@ impl Life {
     /// Carries a duty out, but not longer than the user lets it. Beside it goes the heartbeat, so
     /// that a long duty is not taken for a dead miner.
     pub(super) async fn perform(&mut self, duty: Duty) -> Outcome {
-        self.introduce(duty);
+        // A duty that is tried again after trouble is still in trouble, until the network answers.
+        let again = std::mem::take(&mut self.in_trouble);
+        if !again {
+            introduce(&self.board, *self.wish.borrow(), duty);
+        }
+        let (board, wanted) = (std::sync::Arc::clone(&self.board), self.wish.clone());
+        let mut reach = self.services.orchestrator.reach();
+        let answered = async move {
+            if again && reach.wait_for(|reach| *reach == Reach::Answering).await.is_ok() {
+                introduce(&board, *wanted.borrow(), duty);
+            }
+            std::future::pending::<()>().await;
+        };
         let (wish, clock, services) =
             (self.wish.clone(), self.clock.clone(), self.services.clone());
         let grace = match duty {
@@ -55,6 +68,7 @@ impl Life {
             outcome = self.carry_out(duty) => outcome,
             () = stop => Outcome::StopAsked,
             () = beat => Outcome::StopAsked,
+            () = answered => Outcome::StopAsked,
         }
     }
 
@@ -70,63 +84,6 @@ impl Life {
             Duty::Merge => self.merge().await,
             Duty::Stopped | Duty::Fault => Outcome::StopAsked,
         }
-    }
-
-    /// Shows what begins.
-    fn introduce(&self, duty: Duty) {
-        let wish = *self.wish.borrow();
-        if wish != Wish::Run {
-            return show_wish(&self.board, wish);
-        }
-        let phase = self.board.read(|snapshot| snapshot.phase.clone());
-        let (state, reason, who, next) = match duty {
-            Duty::Register => (
-                State::Registering,
-                Reason::AskingForStage,
-                Who::Network,
-                "the orchestrator must assign a stage",
-            ),
-            Duty::Build => (
-                State::Loading,
-                Reason::BuildingStage,
-                Who::Machine,
-                "the stage must be built on the device",
-            ),
-            Duty::AwaitTraining => {
-                let reason = match phase.as_deref() {
-                    Some("weights_uploading") => Reason::OthersUploading,
-                    Some("merging_partitions") => Reason::OthersMerging,
-                    _ => Reason::OtherStageNotTraining,
-                };
-                (State::Waiting, reason, Who::Peer, "the stage must begin to train")
-            }
-            Duty::Load => (
-                State::Loading,
-                Reason::LoadingWeights,
-                Who::Network,
-                "the merged weights must be downloaded",
-            ),
-            Duty::Train => {
-                (State::Training, Reason::NoActivation, Who::Peer, "an activation must come")
-            }
-            Duty::Upload => (
-                State::Uploading,
-                Reason::UploadingWeights,
-                Who::Machine,
-                "the pseudo-gradient must be uploaded",
-            ),
-            Duty::AwaitMerging => {
-                (State::Waiting, Reason::OthersUploading, Who::Peer, "the other miners must upload")
-            }
-            Duty::Merge => (
-                State::Merging,
-                Reason::MergingPartitions,
-                Who::Machine,
-                "this miner's partitions must be merged",
-            ),
-            Duty::Stopped | Duty::Fault => return,
-        };
-        self.board.status(state, reason, who, next);
     }
 
     fn warn(&self, code: &'static str, what: String, fix: &str) {
@@ -186,6 +143,62 @@ impl Life {
     fn note_phase(&self, phase: Phase) {
         self.board.update(|snapshot| snapshot.phase = Some(phase.as_str().to_owned()));
     }
+}
+
+/// Shows what begins.
+fn introduce(board: &Board, wish: Wish, duty: Duty) {
+    if wish != Wish::Run {
+        return show_wish(board, wish);
+    }
+    let phase = board.read(|snapshot| snapshot.phase.clone());
+    let (state, reason, who, next) = match duty {
+        Duty::Register => (
+            State::Registering,
+            Reason::AskingForStage,
+            Who::Network,
+            "the orchestrator must assign a stage",
+        ),
+        Duty::Build => (
+            State::Loading,
+            Reason::BuildingStage,
+            Who::Machine,
+            "the stage must be built on the device",
+        ),
+        Duty::AwaitTraining => {
+            let reason = match phase.as_deref() {
+                Some("weights_uploading") => Reason::OthersUploading,
+                Some("merging_partitions") => Reason::OthersMerging,
+                _ => Reason::OtherStageNotTraining,
+            };
+            (State::Waiting, reason, Who::Peer, "the stage must begin to train")
+        }
+        Duty::Load => (
+            State::Loading,
+            Reason::LoadingWeights,
+            Who::Network,
+            "the merged weights must be downloaded",
+        ),
+        Duty::Train => {
+            (State::Training, Reason::NoActivation, Who::Peer, "an activation must come")
+        }
+        Duty::Upload => (
+            State::Uploading,
+            Reason::UploadingWeights,
+            Who::Machine,
+            "the pseudo-gradient must be uploaded",
+        ),
+        Duty::AwaitMerging => {
+            (State::Waiting, Reason::OthersUploading, Who::Peer, "the other miners must upload")
+        }
+        Duty::Merge => (
+            State::Merging,
+            Reason::MergingPartitions,
+            Who::Machine,
+            "this miner's partitions must be merged",
+        ),
+        Duty::Stopped | Duty::Fault => return,
+    };
+    board.status(state, reason, who, next);
 }
 
 /// The stage that is furthest from `wanted`, by what most of its miners say.
