@@ -103,6 +103,16 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// What came of writing to standard output. Who closed the pipe has read enough.
+pub(super) fn written(printed: std::io::Result<()>) -> Result<Exit, Failure> {
+    match printed {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost"))
+        }
+        _ => Ok(Exit::Done),
+    }
+}
+
 /// The line and exit code for a miner that ended by an error.
 pub fn miner_failure(name: &str, error: &MinerError) -> Failure {
     let exit = match error {

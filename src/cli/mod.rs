@@ -10,6 +10,7 @@ pub mod devices;
 pub mod doctor;
 pub mod exit;
 pub mod explain;
+pub mod given;
 pub mod keys;
 pub mod man;
 pub mod print;

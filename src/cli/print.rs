@@ -77,7 +77,8 @@ impl<W: Write> Printer<W> {
         Ok(())
     }
 
-    fn readable(&mut self, event: &Event) -> Option<String> {
+    /// An event in words; `None` for what happens all the time.
+    pub fn readable(&mut self, event: &Event) -> Option<String> {
         match event {
             Event::State { miner, state, reason, .. } => {
                 (self.states == States::All || state == "fault" || state == "paused")

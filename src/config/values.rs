@@ -226,10 +226,13 @@ fn one_of(text: &str, words: &[&str]) -> Result<(), String> {
 
 /// The form of a kept key's name; whether there is such a key is seen when it is used.
 fn key_name(text: &str) -> Result<(), String> {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    match (1..=32).contains(&text.len()) && text.chars().all(allowed) {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let allowed = |c: char| plain(c) || c == '-' || c == '_';
+    match text.starts_with(plain) && text.len() <= 32 && text.chars().all(allowed) {
         true => Ok(()),
-        false => Err("a key's name has 1 to 32 small letters, digits, - and _".into()),
+        false => Err("a key's name has 1 to 32 small letters, digits, - and _, and begins with a \
+                      letter or a digit"
+            .into()),
     }
 }
 
@@ -277,6 +280,7 @@ mod tests {
             (Key::AcceptUnpaid, "maybe"),
             (Key::HotkeyFile, " "),
             (Key::Hotkey, "../hot"),
+            (Key::Hotkey, "-hot"),
             (Key::PassphraseFile, ""),
             (Key::Backend, "abacus"),
             (Key::CpuThreads, "0"),

@@ -48,6 +48,9 @@ use crate::wallet::HotkeyPair;
 /// Activations served to pulls until the run says how many.
 const SERVED_AT_FIRST: usize = 16;
 
+/// How long the goodbye to registry and peers may take.
+const GOODBYE: Duration = Duration::from_millis(1500);
+
 /// What makes one miner different from another.
 #[derive(Clone, Debug)]
 pub struct MinerSettings {
@@ -158,7 +161,8 @@ async fn live(
     orders: mpsc::UnboundedReceiver<Command>,
 ) -> Result<(), MinerError> {
     let (wishes, wish) = watch::channel(Wish::Run);
-    let opened = Life::open(settings, worker, clock, entropy, Arc::clone(&board), wish).await;
+    let opened =
+        Life::open(settings, worker, clock.clone(), entropy, Arc::clone(&board), wish).await;
     let mut life = match opened {
         Ok(life) => life,
         Err(error) => {
@@ -177,7 +181,9 @@ async fn live(
         () = fleet::report(telemetry, &services, &board) => Ok(()),
         () = take_orders(orders, &wishes, &board) => Ok(()),
     };
-    life.close().await;
+    if clock.timeout(GOODBYE, life.close()).await.is_err() {
+        tracing::info!("the registry or a peer did not answer the goodbye");
+    }
     if ended.is_ok() {
         board.status(State::Stopped, Reason::StopRequested, Who::You, "nothing");
     }

@@ -31,7 +31,7 @@ use crate::protocol::{ActivationHash, ActivationId, Epoch, Phase, StageIndex};
 /// So long nothing happens before the miner is called idle: between two activations is no state.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 /// So long a stopping miner waits for the gradients of its forwards.
-const STOP_LIMIT: Duration = Duration::from_secs(8);
+const STOP_LIMIT: Duration = Duration::from_secs(6);
 /// Between two looks whether a stopping miner is done.
 const STOP_POLL: Duration = Duration::from_millis(50);
 

@@ -16,6 +16,7 @@ use crossterm::event::{self, Event as Input, KeyEventKind};
 
 use crate::clock::Clock;
 use crate::control::{Control, Progress};
+use crate::miner::snapshot::State;
 use crate::telemetry::logs::Ring;
 
 pub use draw::draw;
@@ -24,7 +25,7 @@ pub use view::View;
 use keymap::Action;
 use terminal::Screen;
 
-pub(crate) use terminal::restore;
+pub(crate) use terminal::{restore, take};
 use theme::Theme;
 
 /// Between two looks at the snapshots: at most ten frames a second.
@@ -47,6 +48,14 @@ pub enum Left {
     Interrupted,
     /// The program asked for it (a signal).
     Asked,
+}
+
+/// Whether all own miners are on their way out already, whoever asked for it.
+fn are_leaving(control: &Control) -> bool {
+    let mut miners = control.miners.iter();
+    *control.progress.borrow() == Progress::Running
+        && miners
+            .all(|miner| matches!(miner.borrow().status.state, State::Stopping | State::Stopped))
 }
 
 /// Draws until the user leaves. Blocks its thread; call it on one of its own.
@@ -78,7 +87,9 @@ pub fn run(
         match event::read()? {
             Input::Key(key) if key.kind != KeyEventKind::Release => match keymap::action(key) {
                 Some(Action::Quit) => return Ok(Left::Quit),
-                Some(Action::Interrupt) if quitting => return Ok(Left::Interrupted),
+                Some(Action::Interrupt) if quitting || are_leaving(control) => {
+                    return Ok(Left::Interrupted);
+                }
                 Some(Action::Interrupt) => {
                     if *control.progress.borrow() != Progress::Running {
                         return Ok(Left::Quit);

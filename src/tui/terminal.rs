@@ -3,8 +3,9 @@
 
 use std::io::{self, Stdout};
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossterm::cursor::Show;
+use crossterm::cursor::{MoveTo, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::execute;
 use crossterm::terminal::{
@@ -23,6 +24,7 @@ impl Screen {
     pub(super) fn open() -> io::Result<Self> {
         restore_on_panic();
         enable_raw_mode()?;
+        take();
         if let Err(error) = execute!(io::stdout(), EnterAlternateScreen) {
             restore();
             return Err(error);
@@ -51,12 +53,24 @@ impl Drop for Screen {
     }
 }
 
-/// Gives the terminal back; harmless when it was never taken.
+/// Whether the terminal's second screen is ours.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Notes that the second screen is about to be taken: whatever ends the program gives it back.
+pub(crate) fn take() {
+    TAKEN.store(true, Ordering::SeqCst);
+}
+
+/// Gives the terminal back, with nothing of ours left on its second screen. Where that was never
+/// taken nothing is written: standard output may be somebody's file.
 pub(crate) fn restore() {
     // Nothing can be done about a terminal that is gone.
     let _ = disable_raw_mode();
-    let _ = execute!(io::stdout(), DisableBracketedPaste);
-    let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        let _ = execute!(io::stdout(), DisableBracketedPaste);
+        let _ = execute!(io::stdout(), Clear(ClearType::All), MoveTo(0, 0));
+        let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
+    }
 }
 
 /// A panic's message must land on the user's own screen, not on the one that vanishes.

@@ -13,6 +13,7 @@ use std::io;
 use clap::Args;
 
 use super::device::{self, Backend};
+use super::exit::written;
 use super::{Exit, Failure};
 use crate::clock::Clock;
 use crate::compute::{BuildError, Device, DeviceFault, DeviceKind, Form};
@@ -129,13 +130,7 @@ pub fn run(arguments: &BenchArguments) -> Result<Exit, Failure> {
         Failure::new(exit, error).coded(code)
     })?;
     record::keep(&folders, &record).map_err(|error| Failure::of_folder(&error))?;
-    match told.and_then(|()| printer.end(&record)) {
-        // Who closed the pipe has read enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost"))
-        }
-        _ => Ok(Exit::Done),
-    }
+    written(told.and_then(|()| printer.end(&record)))
 }
 
 /// Measures a device. `tell` is told of every step.

@@ -1,6 +1,8 @@
 //! What goes on beside the miners for as long as a run lasts, whatever face it has: each is a task of
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
+mod logs;
+
 use tokio::task::JoinHandle;
 
 use super::Failure;
@@ -34,7 +36,10 @@ pub struct Beside {
 impl Beside {
     /// Starts all of it, on the current tokio runtime.
     pub fn start(running: &Running) -> Result<Self, Failure> {
-        let tasks = vec![tokio::spawn(tell_changes(running.settings.clone()))];
+        let tasks = vec![
+            tokio::spawn(tell_changes(running.settings.clone())),
+            tokio::spawn(logs::write(running.clone())),
+        ];
         Ok(Self { tasks })
     }
 }

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{Exit, Failure};
+use super::exit::written;
+use super::{Exit, Failure, given};
 use crate::config::Constants;
 use crate::config::edit::{self, EditError};
 use crate::config::folders::Folders;
-use crate::config::settings::{FILE_NAME, Key, Origin, Settings, nearest};
+use crate::config::settings::{FILE_NAME, Key, Origin, Settings};
 
 /// The settings: what they are, where they come from, and changing them.
 #[derive(Clone, Debug, Args)]
@@ -89,16 +90,6 @@ pub fn run(arguments: &ConfigArguments) -> Result<Exit, Failure> {
     written(printed)
 }
 
-/// Who closed the pipe has read enough.
-fn written(printed: io::Result<()>) -> Result<Exit, Failure> {
-    match printed {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost"))
-        }
-        _ => Ok(Exit::Done),
-    }
-}
-
 /// The file in question.
 struct Place {
     file: PathBuf,
@@ -134,14 +125,7 @@ impl Place {
 }
 
 fn key_named(name: &str) -> Result<Key, Failure> {
-    Key::of_name(name).ok_or_else(|| {
-        let near = match nearest(name).and_then(Key::of_name) {
-            Some(near) => format!("; did you mean {:?}?", near.name()),
-            None => ": `hearth config show` lists all".to_owned(),
-        };
-        let shown: String = name.chars().filter(|c| !c.is_control()).take(60).collect();
-        Failure::new(Exit::Usage, format!("there is no setting {shown:?}{near}"))
-    })
+    given::key_named(name).map_err(|error| Failure::new(Exit::Usage, error))
 }
 
 /// The file is not the last word: say so where it is overruled.

@@ -115,6 +115,9 @@ impl Demo<'_> {
     pub async fn run(mut self, clock: &Clock) -> Result<Exit, Failure> {
         let started = clock.now();
         let signal = signals::watch();
+        if self.log.is_none() {
+            signals::hang_up_rereads();
+        }
         let (swarm_events, miner_events) = (Events::new(), Events::new());
         let relay = Relay {
             swarm: swarm_events.subscribe(),

@@ -31,9 +31,9 @@ use crate::training::terms::LearningRateRule;
 use crate::wallet::HotkeyPair;
 
 /// How long the first stage may wait for the gradients of what it handed out.
-const LAST_WORK: Duration = Duration::from_secs(4);
+const LAST_WORK: Duration = Duration::from_secs(3);
 /// How long all the others may take after that to finish what they have in hand.
-const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELL: Duration = Duration::from_secs(4);
 
 /// Activations under way in a miner when nobody says otherwise.
 const IN_FLIGHT: usize = 2;

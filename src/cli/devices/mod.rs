@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 use clap::Args;
 
 use super::device::test;
+use super::exit::written;
 use super::{Exit, Failure};
 use crate::clock::Clock;
 use crate::compute::cpu::CpuDevice;
@@ -48,13 +49,7 @@ pub fn run(arguments: &DevicesArguments) -> Result<Exit, Failure> {
     } else {
         print::readable(&survey, &mut out)
     };
-    match printed {
-        // Who closed the pipe has read enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost"))
-        }
-        _ => Ok(Exit::Done),
-    }
+    written(printed)
 }
 
 /// Tests the processor and every adapter that can be used; how far it is goes to standard error.

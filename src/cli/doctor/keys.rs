@@ -5,10 +5,9 @@ use std::path::Path;
 use super::finding::Judgement;
 use super::scope::Scope;
 use super::settings::sentence;
-use crate::cli::run::{HotkeySource, hotkey as source_of};
-use crate::config::settings::Key;
-use crate::config::values::JoinWay;
-use crate::miner::joining::PayoutAddress;
+use crate::cli::run::{HotkeySource, hotkey as source_of, joining};
+use crate::config::settings::Settings;
+use crate::miner::Joining;
 use crate::wallet::bittensor::{Exposure, read_hotkey};
 use crate::wallet::store::{
     KEYRING_NAME, KeyStoreError, KeyStores, StoreKind, StoreState, Trouble,
@@ -107,23 +106,23 @@ pub(super) fn payout(scope: &Scope) -> Judgement {
     if scope.practises() {
         return Judgement::fine("The practice swarm pays nobody, so no address is needed.");
     }
-    let settings = scope.usable_settings();
-    if let Ok(Some(way)) = settings.get::<JoinWay>(Key::Join)
-        && way.value == JoinWay::Metagraph
-    {
-        return Judgement::fine("The chain pays the owner of the hotkey.");
-    }
-    match settings.get::<PayoutAddress>(Key::PayoutAddress) {
-        Ok(Some(address)) => Judgement::fine(format!("The pool pays {}.", address.value)),
-        Ok(None) => Judgement::warning(
+    judge_payout(&scope.usable_settings())
+}
+
+/// As a run with these settings would join.
+fn judge_payout(settings: &Settings) -> Judgement {
+    match source_of(settings).and_then(|source| joining(settings, &source)) {
+        Ok(Joining::Metagraph) => Judgement::fine("The chain pays the owner of the hotkey."),
+        Ok(Joining::Pool(Some(address))) => Judgement::fine(format!("The pool pays {address}.")),
+        Ok(Joining::Pool(None)) => Judgement::warning(
             "payout-unset",
             "No payout address is set: a pool pays nobody for this miner's work, and nothing later for \
              the time until there is one.",
             "`hearth config set payout_address ADDRESS`, or make one with `hearth keys new --payout`.",
         ),
-        Err(error) => {
-            let fix = "Copy the address again: `hearth config set payout_address ADDRESS`.";
-            Judgement::error("config-value", sentence(&error.to_string()), fix)
+        Err(failure) => {
+            let fix = "Correct it: `hearth config set KEY VALUE`.";
+            Judgement::error("config-value", sentence(&failure.line), fix)
         }
     }
 }
@@ -131,7 +130,27 @@ pub(super) fn payout(scope: &Scope) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::doctor::finding::judged;
     use crate::telemetry::Severity;
+
+    #[test]
+    fn who_is_paid_is_judged_as_a_run_would_join() {
+        let of = |variables: &[(&str, &str)]| {
+            let value = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let settings =
+                Settings::read(None, std::path::Path::new("nowhere"), value, Vec::new()).unwrap();
+            judged(&judge_payout(&settings))
+        };
+        assert_eq!(of(&[]), "payout-unset");
+        // A key file alone is a registered hotkey's, and the chain pays its owner.
+        assert_eq!(of(&[("HEARTH_HOTKEY_FILE", "hot")]), "fine");
+        assert_eq!(of(&[("HEARTH_HOTKEY_FILE", "hot"), ("HEARTH_JOIN", "pool")]), "payout-unset");
+        assert_eq!(of(&[("HEARTH_JOIN", "club")]), "config-value");
+        assert_eq!(of(&[("HEARTH_PAYOUT_ADDRESS", "5abc")]), "config-value");
+    }
 
     #[test]
     fn a_keyring_matters_only_where_it_holds_the_key() {

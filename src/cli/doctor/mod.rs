@@ -22,6 +22,7 @@ pub use finding::{Area, Finding, Judgement};
 pub use network::Target;
 pub use scope::{Asking, Scope};
 
+use super::exit::written;
 use super::print::{Printer, Style};
 use super::{Exit, Failure};
 use crate::clock::Clock;
@@ -71,15 +72,7 @@ pub fn run(arguments: &DoctorArguments) -> Result<Exit, Failure> {
         (None, true) => Ok(()),
         (None, false) => print(&findings, &mut io::stdout().lock()),
     };
-    match printed {
-        // Who closed the pipe has read enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            return Err(
-                Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost")
-            );
-        }
-        _ => {}
-    }
+    written(printed)?;
     let worst = findings.iter().map(|finding| finding.severity).max();
     Ok(if worst == Some(Severity::Error) { Exit::Failed } else { Exit::Done })
 }

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use clap::Args;
 use serde::Serialize;
 
+use super::exit::written;
 use super::{Exit, Failure};
 
 /// A page.
@@ -92,13 +93,7 @@ pub fn run(arguments: &ExplainArguments) -> Result<Exit, Failure> {
         (None, true) => print_json(&mut out, |_| true),
         (None, false) => list(&mut out),
     };
-    match printed {
-        // Who closed the pipe has read enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost"))
-        }
-        _ => Ok(Exit::Done),
-    }
+    written(printed)
 }
 
 fn print(page: &Page, out: &mut impl Write) -> io::Result<()> {

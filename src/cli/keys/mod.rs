@@ -20,7 +20,8 @@ use zeroize::Zeroizing;
 pub use arguments::{KeysArguments, Store};
 pub(crate) use passphrases::Passphrases;
 
-use super::{Exit, Failure};
+use super::exit::written;
+use super::{Exit, Failure, signals};
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::Folders;
 use crate::config::settings::{Key, Settings};
@@ -33,6 +34,8 @@ use screen::{Answer, ask_hidden};
 
 /// Runs the command.
 pub fn run(arguments: &KeysArguments) -> Result<Exit, Failure> {
+    // Whatever ends this, no words stay on the screen.
+    signals::listen();
     match &arguments.command {
         KeysCommand::New(new) if new.payout => payout::run(new),
         KeysCommand::New(new) => make::run(new),
@@ -117,14 +120,7 @@ impl Desk {
 
     /// A line on standard output.
     fn print(&self, line: &str) -> Result<(), Failure> {
-        match writeln!(io::stdout(), "{line}") {
-            // Who closed the pipe has read enough.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Failure::new(Exit::Failed, format!("cannot write: {error}"))
-                    .coded("output-lost"))
-            }
-            _ => Ok(()),
-        }
+        written(writeln!(io::stdout(), "{line}")).map(drop)
     }
 
     /// A line for a person, beside the results.

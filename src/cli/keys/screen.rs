@@ -9,7 +9,7 @@ use crossterm::cursor::{MoveTo, Show};
 use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, read};
 use crossterm::execute;
 use crossterm::terminal::{
-    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -37,6 +37,7 @@ pub(super) struct SecretScreen {
 impl SecretScreen {
     pub(super) fn open() -> io::Result<Self> {
         let screen = Self { _raw: RawMode::on()? };
+        crate::tui::take();
         execute!(io::stdout(), EnterAlternateScreen)?;
         Ok(screen)
     }
@@ -136,8 +137,6 @@ fn read_line(echo: Echo) -> io::Result<Answer> {
 
 impl Drop for SecretScreen {
     fn drop(&mut self) {
-        // Nothing can be done about a terminal that is gone.
-        let mut out = io::stdout();
-        let _ = execute!(out, Clear(ClearType::All), MoveTo(0, 0), LeaveAlternateScreen, Show);
+        crate::tui::restore();
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::device::{Backend, Compute};
+use crate::cli::given::Given;
 use crate::cli::{Exit, Failure};
 use crate::config::Constants;
 use crate::config::network::{Hosts, NetworkChoice};
@@ -63,6 +64,9 @@ pub struct RunArguments {
     /// Practice: size of the model, demo or nano [default: what it was, at first demo]
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
+    /// Any setting, such as --set duty=50% (hearth config show lists them); may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<Given>,
     /// Settings file instead of the one in the configuration folder
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -72,7 +76,7 @@ impl RunArguments {
     /// What the flags say, by setting.
     pub fn flags(&self) -> Flags {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-        vec![
+        let mut flags = vec![
             (Key::Network, self.network.clone()),
             (Key::Join, self.join.clone()),
             (Key::PayoutAddress, self.payout_address.clone()),
@@ -84,7 +88,9 @@ impl RunArguments {
             (Key::CpuThreads, self.cpu_threads.map(|threads| threads.to_string())),
             (Key::Tokenizer, path(&self.tokenizer)),
             (Key::PeerPort, self.peer_port.map(|port| port.to_string())),
-        ]
+        ];
+        flags.extend(self.set.iter().map(Given::flag));
+        flags
     }
 }
 
@@ -245,7 +251,10 @@ pub(in crate::cli) fn hotkey(settings: &Settings) -> Result<HotkeySource, Failur
 
 /// Metagraph where a key file is all that is known: its owner brings a hotkey that is registered.
 /// Saved settings say it themselves; without a word there, the pool, which needs no registration.
-fn joining(settings: &Settings, hotkey: &HotkeySource) -> Result<Joining, Failure> {
+pub(in crate::cli) fn joining(
+    settings: &Settings,
+    hotkey: &HotkeySource,
+) -> Result<Joining, Failure> {
     let payout = settings.get::<PayoutAddress>(Key::PayoutAddress).map_err(wrong)?;
     let payout = payout.map(|given| given.value);
     match settings.get::<JoinWay>(Key::Join).map_err(wrong)?.map(|given| given.value) {

@@ -51,7 +51,7 @@ pub(super) struct Mine {
 
 impl Mine {
     pub(super) async fn run(self, clock: &Clock) -> Result<Exit, Failure> {
-        let mut signal = signals::watch();
+        let signal = signals::watch();
         let events = Events::new();
         let mut told = events.subscribe();
         let worker = DeviceWorker::start(Arc::clone(&self.device)).map_err(|error| {
@@ -97,7 +97,7 @@ impl Mine {
                 ended = &mut miner.join => {
                     break ended.unwrap_or_else(|error| Err(MinerError::Broken(error.to_string())));
                 }
-                Ok(()) = signal.changed(), if !asked => stop(&miner, &mut asked),
+                () = turned_true(signal.clone()), if !asked => stop(&miner, &mut asked),
                 left = face.left(), if !asked => match left {
                     Ok(Left::Interrupted) => return Ok(Exit::Interrupted),
                     Ok(_) => stop(&miner, &mut asked),
@@ -233,6 +233,12 @@ fn stop(miner: &MinerHandle, asked: &mut bool) {
     *asked = true;
     // It has ended by itself if nobody hears this.
     let _ = miner.commands.send(Command::Stop);
+}
+
+async fn turned_true(mut watched: watch::Receiver<bool>) {
+    if watched.wait_for(|on| *on).await.is_err() {
+        std::future::pending().await
+    }
 }
 
 fn rest(told: &mut mpsc::UnboundedReceiver<Event>) -> Vec<Event> {

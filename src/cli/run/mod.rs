@@ -10,26 +10,35 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 pub use arguments::{Consent, HotkeySource, Relays, RunArguments, RunPlan};
-pub(super) use arguments::{compute, hosts, hotkey, network, relays};
+pub(super) use arguments::{compute, hosts, hotkey, joining, network, relays};
 pub use mine::hub_of;
 pub use privacy::{PrivacyArguments, run as run_privacy};
 
 use super::demo::face;
-use super::{Exit, Failure, device};
+use super::{Exit, Failure, device, signals};
 use crate::clock::Clock;
 use crate::config::folders::{Folders, RunLock, prepare};
 use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
 use crate::config::settings::Settings;
 use crate::miner::Joining;
+use crate::telemetry::logs::{self, Wanted};
 use mine::Mine;
 
 /// Runs the command.
 pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
+    signals::listen();
     let style = face::style(arguments.headless, arguments.json);
+    if style.is_some() {
+        signals::hang_up_rereads();
+    }
     let log = face::start_log(style);
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let settings = settings(arguments, &folders)?;
+    if let Some(error) = settings.check().first() {
+        return Err(Failure::of_settings(error));
+    }
+    open_logs(&settings, &folders)?;
     let live = live(settings.clone(), arguments, &folders);
     if arguments::network(&settings)? == NetworkChoice::Practice {
         let compute = compute(&settings)?;
@@ -63,6 +72,15 @@ fn settings(arguments: &RunArguments, folders: &Folders) -> Result<Settings, Fai
     let environment = |name: &str| std::env::var(name).ok();
     Settings::read(arguments.config.as_deref(), &folders.config, environment, arguments.flags())
         .map_err(|error| Failure::of_settings(&error))
+}
+
+/// From here on what happens is in the log files as well.
+fn open_logs(settings: &Settings, folders: &Folders) -> Result<(), Failure> {
+    let wanted = Wanted::of(settings).map_err(|error| Failure::of_settings(&error))?;
+    logs::to_files(&logs::folder(folders), wanted, &Clock::system())
+        .map_err(|error| Failure::of_folder(&error))?;
+    tracing::info!("Hearth {} begins, process {}", env!("CARGO_PKG_VERSION"), std::process::id());
+    Ok(())
 }
 
 /// The same settings, to be read again while it runs.

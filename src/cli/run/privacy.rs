@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::arguments::{Consent, Relays, RunArguments, RunPlan, network};
 use super::{joining_words, settings};
+use crate::cli::exit::written;
 use crate::cli::{Exit, Failure};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
@@ -59,16 +60,6 @@ pub fn run(arguments: &PrivacyArguments) -> Result<Exit, Failure> {
 }
 
 const NOTHING: &str = "Nothing leaves this machine: the practice swarm listens on loopback only.";
-
-fn written(printed: io::Result<()>) -> Result<Exit, Failure> {
-    match printed {
-        // Who closed the pipe has read enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost"))
-        }
-        _ => Ok(Exit::Done),
-    }
-}
 
 fn print_json(plan: &RunPlan, out: &mut impl Write) -> io::Result<()> {
     for what in ALL {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::given::Given;
 use crate::config::settings::{Flags, Key};
 
 /// Set this machine up: what it can do, a practice run, your key, your limits. Each answer is also a
@@ -50,6 +51,9 @@ pub struct SetupArguments {
     /// With --non-interactive: ask the network's servers as well
     #[arg(long)]
     pub test_link: bool,
+    /// Any setting, such as --set duty=50% (hearth config show lists them); may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<Given>,
     /// Settings file instead of the one in the configuration folder
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -62,7 +66,7 @@ impl SetupArguments {
     /// What the flags say, by setting.
     pub fn flags(&self) -> Flags {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-        vec![
+        let mut flags = vec![
             (Key::Network, self.network.clone()),
             (Key::Join, self.join.clone()),
             (Key::PayoutAddress, self.payout_address.clone()),
@@ -72,6 +76,8 @@ impl SetupArguments {
             (Key::Hotkey, self.hotkey.clone()),
             (Key::HotkeyFile, path(&self.hotkey_file)),
             (Key::PassphraseFile, path(&self.passphrase_file)),
-        ]
+        ];
+        flags.extend(self.set.iter().map(Given::flag));
+        flags
     }
 }

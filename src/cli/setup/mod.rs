@@ -110,10 +110,7 @@ fn show(
     let world = world(arguments, folders, settings)?;
     let desk = Desk::new(world, hotkey, told);
     let runtime = super::runtime()?;
-    let stop = {
-        let _inside = runtime.enter();
-        signals::watch()
-    };
+    let stop = signals::watch();
     let ended = wizard::run(&mut state, &|request| desk.ask(request), &answers, &stop);
     if desk.is_practising() {
         println!("The practice swarm finishes what it has in hand …");

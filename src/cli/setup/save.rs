@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::edit::{self, EditError};
-use crate::config::settings::{Key, Settings, SettingsError};
+use crate::config::settings::{Key, Origin, Settings, SettingsError};
 use crate::tui::wizard::Choices;
 use crate::tui::wizard::request::Payout;
 
@@ -58,6 +58,12 @@ pub(super) fn save(
         None => changes.extend([Key::Hotkey, Key::HotkeyFile].into_iter().filter_map(said)),
     }
     changes.extend(said(Key::PassphraseFile));
+    let of_flags = Key::ALL.into_iter().filter(|key| {
+        given.text(*key).is_some_and(|given| given.origin == Origin::Flag)
+            && changes.iter().all(|(asked, _)| asked != key)
+    });
+    let of_flags: Vec<_> = of_flags.filter_map(said).collect();
+    changes.extend(of_flags);
     edit::set(path, &changes)
 }
 

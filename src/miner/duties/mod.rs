@@ -19,8 +19,10 @@ use crate::protocol::{Phase, StageIndex};
 use crate::telemetry::Severity;
 use crate::training::floor::Wish;
 
-/// How long a stopping miner may go on with a duty that others wait for.
-const STOP_GRACE: Duration = Duration::from_secs(30);
+/// How long a stopping miner may go on with a duty that others wait for. All of a stop fits into the
+/// ten seconds that whoever stops programs gives them; what an upload has sent by then it need not send
+/// again.
+const STOP_GRACE: Duration = Duration::from_secs(7);
 
 /// A duty without what it builds on; only a fault in the table leads here.
 fn out_of_order(what: &str) -> Outcome {

@@ -1,20 +1,14 @@
-//! Where log lines go: to standard error without a screen, and to a ring of recent lines when the
-//! screen owns the terminal, so that a log line never tears the picture.
+//! The most recent log lines, kept in memory for the screen, so that a log line never tears the
+//! picture.
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How many lines the ring keeps.
 const RING_LINES: usize = 500;
-
-/// What is logged when `RUST_LOG` says nothing. The GPU layer's own warnings are about drivers'
-/// optional layers and mean nothing to a user; its errors reach us as errors.
-const QUIET: &str = "warn,wgpu=off,wgpu_core=off,wgpu_hal=off,naga=off,s3s=off,s3s_fs=off,\
-                     iroh=error,iroh::socket=off,noq=off,noq_proto=off,noq_udp=off,netwatch=error,sqlx=error";
 
 /// The most recent log lines, for the screen's log pane. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -71,38 +65,6 @@ impl<'a> MakeWriter<'a> for Ring {
     fn make_writer(&'a self) -> RingWriter {
         RingWriter { ring: self.clone(), record: Vec::new() }
     }
-}
-
-fn filter() -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(QUIET))
-}
-
-/// Logs to standard error. Standard output stays for what was asked for.
-pub fn to_stderr() {
-    // A second call (tests start several runs in one process) keeps the first.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter())
-        .with_writer(io::stderr)
-        .with_target(false)
-        .try_init();
-}
-
-/// Logs to a ring that the screen shows. A second screen of the same process shows the same ring.
-pub fn to_ring() -> Ring {
-    static RING: OnceLock<Ring> = OnceLock::new();
-    RING.get_or_init(start_ring).clone()
-}
-
-fn start_ring() -> Ring {
-    let ring = Ring::default();
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter())
-        .with_writer(ring.clone())
-        .with_ansi(false)
-        .with_target(false)
-        .without_time()
-        .try_init();
-    ring
 }
 
 #[cfg(test)]
