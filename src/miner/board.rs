@@ -125,18 +125,19 @@ impl Board {
         due
     }
 
-    /// Sets the status line. Tells everybody if state or reason changed; `since` moves only then.
+    /// Sets the status line. Tells everybody if state or reason changed; `since` moves only then. The same
+    /// reason in other words is none: a network that is gone is gone since it first was.
     pub fn status(&self, state: State, reason: Reason, who: Who, next: &str) {
         let since = self.clock.unix_seconds();
         let changed = self.snapshot.send_if_modified(|snapshot| {
             let status = &mut snapshot.status;
-            let changed = status.state != state || status.reason != reason;
+            let changed = status.state != state || status.reason.code() != reason.code();
             if changed {
                 *status =
                     Status { state, reason, since, next: next.to_owned(), who, eta: Eta::Unknown };
             } else {
                 next.clone_into(&mut status.next);
-                status.who = who;
+                (status.reason, status.who) = (reason, who);
             }
             changed
         });
@@ -224,6 +225,23 @@ mod tests {
             reasons.push(reason);
         }
         assert_eq!(reasons, ["start", "no-activation", "work-available"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_trouble_in_other_words_keeps_its_since() {
+        let (board, mut events) = board();
+        let trouble = |what: &str| {
+            let reason = Reason::NetworkTrouble { what: what.into() };
+            board.status(State::Waiting, reason, Who::Network, "an answer");
+        };
+        trouble("refused");
+        let since = board.read(|s| s.status.since);
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        trouble("no answer");
+        assert_eq!(board.read(|s| s.status.since), since);
+        assert!(board.read(|s| s.status.reason.sentence()).contains("No answer"));
+        let told = std::iter::from_fn(|| events.try_recv().ok()).count();
+        assert_eq!(told, 2, "starting, and in trouble once");
     }
 
     #[tokio::test(start_paused = true)]

@@ -508,8 +508,10 @@ impl Life {
     async fn start_over(&mut self, outcome: &Outcome) {
         self.retire().await;
         self.synced = Synced::Never;
-        if matches!(outcome, Outcome::StageLost(_)) {
-            self.stage = None;
+        if matches!(outcome, Outcome::StageLost(_))
+            && let Some(mut lost) = self.stage.take()
+        {
+            lost.note_lost();
         }
     }
 

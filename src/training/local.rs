@@ -364,6 +364,15 @@ impl LocalStage {
         Ok(())
     }
 
+    /// Says in the record that the gradients which no step has used went with the stage: they count for
+    /// nothing, and whoever builds it again begins without them.
+    pub fn note_lost(&mut self) {
+        let lost = std::mem::take(&mut self.count).accumulated;
+        if lost > 0 {
+            self.note(Deed::Discard { backwards: lost });
+        }
+    }
+
     /// How far the optimizer is.
     pub async fn optimizer_progress(&self) -> Result<OptimizerProgress, LocalError> {
         Ok(self.placed.run(Urgency::Ordinary, |stage| stage.optimizer_progress()).await?)

@@ -241,7 +241,9 @@ impl Orchestrator {
             StatusCode::OK => {}
             StatusCode::TOO_MANY_REQUESTS => return Err(CallError::TooManyRequests { call }),
             status => {
-                let detail = answer.excerpt();
+                let unix = self.0.clock.unix();
+                let detail =
+                    answer.excerpt() + &answer.clock_ahead(unix).map_or_else(String::new, of_clock);
                 return Err(CallError::Status { call, status: status.as_u16(), detail });
             }
         }
@@ -279,6 +281,16 @@ impl Orchestrator {
 
     fn entropy<T>(&self, draw: impl FnOnce(&mut Entropy) -> T) -> T {
         draw(&mut self.0.entropy.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What is the matter with this machine's clock, if it stands wrong by more than a server bears.
+fn of_clock(ahead: i64) -> String {
+    let minutes = ahead.unsigned_abs() / 60;
+    match ahead {
+        61.. => format!("; this machine's clock is {minutes} min ahead of the network's: set it"),
+        ..-60 => format!("; this machine's clock is {minutes} min behind the network's: set it"),
+        _ => String::new(),
     }
 }
 
