@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::snapshot::DeviceView;
 use crate::compute::{Device, DeviceFault, ReopenError};
 use crate::host;
 use crate::model::Stage;
@@ -69,6 +70,17 @@ impl DeviceWorker {
     /// The memory that a stage may take now.
     pub(super) fn room(&self) -> Room {
         Room { host: (self.host_memory)(), device: self.device().info().memory }
+    }
+
+    /// What is known of it.
+    pub fn view(&self) -> DeviceView {
+        let device = self.device();
+        let info = device.info();
+        DeviceView {
+            backend: info.backend.to_owned(),
+            name: info.name.clone(),
+            ..DeviceView::default()
+        }
     }
 
     /// The device that is open now, or was last.

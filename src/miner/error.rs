@@ -35,6 +35,9 @@ pub enum MinerError {
     /// The device was lost and may not or cannot be used any more.
     #[error("{0}")]
     DeviceGone(String),
+    /// The device cannot be opened.
+    #[error("{0}")]
+    NoDevice(String),
     /// Something else that no repetition helps with.
     #[error("{0}")]
     Failed(String),
@@ -56,6 +59,7 @@ impl MinerError {
             Self::Disk(_) => "snapshot-not-written",
             Self::Device(_) => "stage-too-large",
             Self::DeviceGone(_) => "device-gone",
+            Self::NoDevice(_) => "no-device",
             Self::Failed(_) => "failed",
             Self::Broken(_) => "fault-in-hearth",
         }

@@ -18,6 +18,7 @@ use super::joining::{Disclosure, Joining};
 use super::machine::{self, Bench, Duty, Outcome, Pause};
 use super::register::attestation_refused;
 use super::snapshot::{Command, DeviceView, Eta, MinerSnapshot, Reason, State, Who};
+use super::switch::{DeviceSource, Switched};
 use super::text_source::TokenizerSource;
 use super::view::show_wish;
 use crate::clock::{Clock, Entropy};
@@ -127,32 +128,29 @@ impl MinerHandle {
 pub struct Miner;
 
 impl Miner {
-    /// Starts a miner on the current tokio runtime.
+    /// Starts a miner on the current tokio runtime; switched off, if it was when it last ended.
     pub fn start(
         settings: MinerSettings,
-        worker: DeviceWorker,
+        device: impl Into<DeviceSource>,
         clock: Clock,
         entropy: Entropy,
         events: Events,
     ) -> MinerHandle {
-        let opened = worker.device();
-        let info = opened.info();
-        let device = DeviceView {
-            backend: info.backend.to_owned(),
-            name: info.name.clone(),
-            ..DeviceView::default()
-        };
+        let device = device.into();
         let hotkey = settings.hotkey.address().to_string();
-        let board = Arc::new(Board::new(&settings.name, &hotkey, device, clock.clone(), events));
+        let view = device.view();
+        let board = Arc::new(Board::new(&settings.name, &hotkey, view, clock.clone(), events));
         let snapshot = board.subscribe();
         let (commands, orders) = mpsc::unbounded_channel();
-        let join = tokio::spawn(live(settings, worker, clock, entropy, board, orders));
+        let switched = Switched { settings, device, clock, entropy, board };
+        let join = tokio::spawn(switched.run(orders));
         MinerHandle { commands, snapshot, join }
     }
 }
 
-/// The whole life.
-async fn live(
+/// A life on the network, from opening it to leaving it. How it ended in order is the caller's to
+/// say.
+pub(super) async fn live(
     settings: MinerSettings,
     worker: DeviceWorker,
     clock: Clock,
@@ -184,9 +182,6 @@ async fn live(
     if clock.timeout(GOODBYE, life.close()).await.is_err() {
         tracing::info!("the registry or a peer did not answer the goodbye");
     }
-    if ended.is_ok() {
-        board.status(State::Stopped, Reason::StopRequested, Who::You, "nothing");
-    }
     ended
 }
 
@@ -200,7 +195,8 @@ async fn take_orders(
         let wish = match order {
             Command::Pause { .. } => Wish::Pause,
             Command::Resume | Command::RunAnyway { .. } => Wish::Run,
-            Command::Finish | Command::Stop => Wish::Stop,
+            Command::Finish | Command::Stop | Command::Disable => Wish::Stop,
+            Command::Enable => continue,
         };
         // Who asked to stop does not mean it less because of a later key press.
         let changed = wishes.send_if_modified(|old| {

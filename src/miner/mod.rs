@@ -11,6 +11,7 @@ mod life;
 pub mod machine;
 mod register;
 pub mod snapshot;
+mod switch;
 pub mod text_source;
 mod ticket;
 mod uploads;
@@ -24,3 +25,4 @@ pub use snapshot::{
     Command, DeviceView, Eta, MinerSnapshot, NeighbourView, QueueView, ReachView, Reason, State,
     Status, Who, Work,
 };
+pub use switch::{DeviceSource, OpenDevice, Switch, SwitchFile};

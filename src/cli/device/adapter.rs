@@ -39,6 +39,18 @@ pub(super) struct Found {
     pub(super) losses: Arc<Mutex<Losses>>,
 }
 
+impl Found {
+    /// For its first opening.
+    pub(super) fn first(
+        (place, report): (usize, &AdapterReport),
+        folders: &Folders,
+        clock: &Clock,
+    ) -> Self {
+        let (report, folders, clock) = (report.clone(), folders.clone(), clock.clone());
+        Self { place, report, folders, clock, losses: Arc::default() }
+    }
+}
+
 /// What follows from a loss.
 #[derive(Clone, Debug)]
 enum Blame {
@@ -93,7 +105,9 @@ impl TestedAdapter {
     fn find(&self) -> Result<(usize, AdapterReport), ReopenError> {
         let wanted = &self.found.report;
         let same = |report: &AdapterReport| {
-            report.name == wanted.name && report.interface == wanted.interface
+            report.name == wanted.name
+                && report.interface == wanted.interface
+                && report.slot == wanted.slot
         };
         let all = adapters();
         let at_its_place = all.get(self.found.place).filter(|report| same(report));
