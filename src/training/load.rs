@@ -155,6 +155,7 @@ pub async fn load_merged(
         stage.write_wire_weights(start, values).await?;
     }
     stage.begin_epoch(epoch, coverage.loaded.clone()).await?;
+    services.storage.forget_trailers();
     Ok((epoch, coverage))
 }
 

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::board::Board;
+use super::hold::until_held;
 use super::life::{Life, until_stop};
 use super::machine::{Duty, Outcome};
 use super::snapshot::{Reason, State, Who};
-use super::view::show_wish;
+use super::view::show_stop;
 use crate::network::{CallError, Peer, Reach};
 use crate::protocol::{Phase, StageIndex};
 use crate::telemetry::Severity;
@@ -66,8 +67,10 @@ impl Life {
                 }
             }
         };
+        let held = until_held(self.wish.clone(), duty);
         tokio::select! {
             outcome = self.carry_out(duty) => outcome,
+            () = held => Outcome::Held,
             () = stop => Outcome::StopAsked,
             () = beat => Outcome::StopAsked,
             () = answered => Outcome::StopAsked,
@@ -117,7 +120,7 @@ impl Life {
     /// Names the stage that holds this one up, as the other miners tell it themselves; says so aloud
     /// when that has gone on for long.
     fn tell_who_is_awaited(&self, wanted: Phase, phase: Phase) {
-        if *self.wish.borrow() != Wish::Run {
+        if !self.wish.borrow().works() {
             return;
         }
         let (own, since) =
@@ -149,8 +152,8 @@ impl Life {
 
 /// Shows what begins.
 fn introduce(board: &Board, wish: Wish, duty: Duty) {
-    if wish != Wish::Run {
-        return show_wish(board, wish);
+    if wish.stops() {
+        return show_stop(board);
     }
     let phase = board.read(|snapshot| snapshot.phase.clone());
     let (state, reason, who, next) = match duty {
