@@ -6,7 +6,7 @@
 #
 # Uses target/release/hearth (set HEARTH to take another one) and a folder of its own, which is removed.
 # Prints a line a minute, then a table; ends with status 1 if anything grew. The first third is left out:
-# caches fill, the allocator settles.
+# caches fill, the allocator settles. The books of the swarm, which keep every piece of work, are not counted.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,7 +36,8 @@ sample() {
   [ -n "$resident" ] && [ -n "$threads" ] || return 1
   descriptors=$(find "/proc/$process/fd" -mindepth 1 2>/dev/null | wc -l)
   files=$(find "$home/hearth" -type f 2>/dev/null | wc -l)
-  disk=$(du -sk "$home/hearth" 2>/dev/null | cut -f1)
+  # The swarm's books are a history: they grow with the run, a line for each piece of work.
+  disk=$(du -sk --exclude='books.sqlite*' "$home/hearth" 2>/dev/null | cut -f1)
   echo "$SECONDS $resident $descriptors $threads $files ${disk:-0}"
 }
 
