@@ -17,7 +17,7 @@ use crate::training::terms::Terms;
 impl Life {
     /// Builds the stage and takes over what is kept of it.
     pub(super) async fn build_stage(&mut self, terms: &mut Terms) -> Result<(), Outcome> {
-        let stage = loop {
+        let mut stage = loop {
             let device = self.sound_device().await?;
             self.plan_memory(terms)?;
             let stage = LocalStage::build(
@@ -48,7 +48,7 @@ impl Life {
         };
         let bytes = stage.memory_bytes().await.map_err(|error| lost(&error))?;
         self.board.update(|snapshot| snapshot.device.stage_bytes = bytes);
-        if let Err(error) = self.recover(&stage, terms).await {
+        if let Err(error) = self.recover(&mut stage).await {
             return Err(lost(&error));
         }
         self.stage = Some(stage);
@@ -122,8 +122,8 @@ impl Life {
             return Err(Outcome::Hopeless(what));
         };
         let what = format!(
-            "Memory ran out: {why}. The stage is built again with {fewer} instead of {} sequences at a \
-             time, and its unused gradients are dropped.",
+            "Memory ran out: {why}. The stage is built again from its last good state, with {fewer} \
+             instead of {} sequences at a time.",
             self.at_once
         );
         let fix = "Nothing: it learns the same, a little slower. Close other programs that use the device.";

@@ -55,6 +55,21 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Make room, or set HEARTH_HOME to a folder on another disk.",
     ),
     page(
+        "disk-cleaned",
+        "Old files were removed",
+        "Something old of Hearth's own was removed to make room: snapshots of stages that are not \
+         trained any more, logs, records of runs, or what was kept to save a download.",
+        "Hearth had more than disk_cap, or less than disk_reserve was free.",
+        "Nothing. The snapshots of the stage that is trained are never removed.",
+    ),
+    page(
+        "disk-cap-too-small",
+        "The disk cap cannot be kept",
+        "Everything that Hearth could remove is gone, and what is left is more than disk_cap.",
+        "The stage's snapshots and the journal of the work after them need more than that.",
+        "Raise disk_cap with `hearth config set disk_cap`, or switch it off.",
+    ),
+    page(
         "disk-unknown",
         "Free disk space is not known",
         "The system does not tell how much room is left.",
@@ -246,7 +261,7 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "memory-stepped-down",
         "The stage takes less memory now",
         "Memory ran out, so that fewer sequences are computed at a time. The result is the same up to \
-         rounding; gradients that no step had used are dropped and not counted.",
+         rounding; a pass that broke off is done again from a clean state and counts once.",
         "Another program took memory of the card or the machine.",
         "Nothing: it trains, a little slower. Close other programs that use the card; the next start \
          tries the full size again.",
