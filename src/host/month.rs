@@ -37,7 +37,7 @@ pub struct MonthCounter {
 impl MonthCounter {
     /// Goes on with what the folder holds; a file that cannot be read counts as none.
     pub fn open(folder: &Path, clock: &Clock) -> Self {
-        Self::with_zone(folder, clock, clock.zone())
+        Self::with_zone(folder, clock, crate::clock::local_zone())
     }
 
     fn with_zone(folder: &Path, clock: &Clock, zone: TimeZone) -> Self {
