@@ -35,6 +35,7 @@ use crate::network::storage::Storage;
 use crate::network::{Orchestrator, Traffic};
 use crate::protocol::{Epoch, Phase, backoff};
 use crate::telemetry::Events;
+use crate::telemetry::pulse::Pulse;
 use crate::training::desk::Desk;
 use crate::training::door::Door;
 use crate::training::floor::Wish;
@@ -147,6 +148,8 @@ pub struct MinerHandle {
     pub commands: mpsc::UnboundedSender<Command>,
     /// What it does.
     pub snapshot: watch::Receiver<MinerSnapshot>,
+    /// Beats while it gets on.
+    pub pulse: Pulse,
     /// Its end.
     pub join: JoinHandle<Result<(), MinerError>>,
 }
@@ -181,8 +184,32 @@ impl Miner {
         let board = Arc::new(Board::new(&settings.name, &hotkey, device, clock.clone(), events));
         let snapshot = board.subscribe();
         let (commands, orders) = mpsc::unbounded_channel();
-        let join = tokio::spawn(live(settings, worker, clock, entropy, board, orders));
-        MinerHandle { commands, snapshot, join }
+        let pulse = Pulse::default();
+        let heart = beat(pulse.clone(), worker.worker.clone(), clock.clone());
+        let join = tokio::spawn(live(settings, worker, clock, entropy, board, orders, heart));
+        MinerHandle { commands, snapshot, pulse, join }
+    }
+}
+
+/// Between two beats of the pulse.
+const BEAT: Duration = Duration::from_secs(1);
+/// A device that works at one thing for longer than this hangs: the largest piece of work, a step of a
+/// stage that fills a machine, takes a fraction of it.
+const HANGS_AFTER: Duration = Duration::from_secs(600);
+
+/// Beats once a second, but not while the device hangs. It is polled by the miner's own task: where
+/// that hangs, nothing beats.
+async fn beat(pulse: Pulse, worker: Worker<Stage>, clock: Clock) {
+    let mut turn = (worker.turn(), clock.now());
+    loop {
+        clock.sleep(BEAT).await;
+        let (now, at_work) = (clock.now(), worker.turn());
+        if at_work.is_none() || at_work != turn.0 {
+            turn = (at_work, now);
+        }
+        if now.since(turn.1) < HANGS_AFTER {
+            pulse.beat();
+        }
     }
 }
 
@@ -194,6 +221,7 @@ async fn live(
     entropy: Entropy,
     board: Arc<Board>,
     orders: mpsc::UnboundedReceiver<Command>,
+    heart: impl Future<Output = ()>,
 ) -> Result<(), MinerError> {
     let (wishes, wish) = watch::channel(Wish::Run);
     let opened =
@@ -215,6 +243,7 @@ async fn live(
         () = announcer.run(&peers, &traffic, &board, every) => Ok(()),
         () = fleet::report(telemetry, &services, &board) => Ok(()),
         () = take_orders(orders, &wishes, &board) => Ok(()),
+        () = heart => Ok(()),
     };
     if clock.timeout(GOODBYE, life.close()).await.is_err() {
         tracing::info!("the registry or a peer did not answer the goodbye");

@@ -2,6 +2,8 @@
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
 mod logs;
+mod reload;
+pub mod systemd;
 
 use tokio::task::JoinHandle;
 
@@ -11,6 +13,7 @@ use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::control::Control;
 use crate::telemetry::Events;
+use crate::telemetry::pulse::Pulse;
 
 /// What a run is, for whoever goes beside it.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub struct Running {
     pub settings: LiveSettings,
     /// Where files go.
     pub folders: Folders,
+    /// One of each own miner, which beats while that gets on.
+    pub pulses: Vec<Pulse>,
     /// The time.
     pub clock: Clock,
 }
@@ -37,7 +42,8 @@ impl Beside {
     /// Starts all of it, on the current tokio runtime.
     pub fn start(running: &Running) -> Result<Self, Failure> {
         let tasks = vec![
-            tokio::spawn(tell_changes(running.settings.clone())),
+            tokio::spawn(reload::heed(running.clone())),
+            tokio::spawn(systemd::tell(running.clone())),
             tokio::spawn(logs::write(running.clone())),
         ];
         Ok(Self { tasks })
@@ -47,13 +53,5 @@ impl Beside {
 impl Drop for Beside {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-    }
-}
-
-/// Says in the log that the settings were read again.
-async fn tell_changes(settings: LiveSettings) {
-    let mut changes = settings.subscribe();
-    while changes.changed().await.is_ok() {
-        tracing::info!("the settings were read again");
     }
 }

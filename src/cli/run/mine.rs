@@ -70,6 +70,7 @@ impl Mine {
         let control = self.control(&miner, watched);
         let _beside = Beside::start(&Running {
             control: control.clone(),
+            pulses: vec![miner.pulse.clone()],
             events,
             settings: self.settings.clone(),
             folders: self.folders.clone(),

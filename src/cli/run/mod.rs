@@ -5,6 +5,7 @@ mod key;
 mod mine;
 mod practice;
 mod privacy;
+mod starts;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub use mine::hub_of;
 pub use privacy::{PrivacyArguments, run as run_privacy};
 
 use super::demo::face;
+use super::print::Style;
 use super::{Exit, Failure, device, signals};
 use crate::clock::Clock;
 use crate::config::folders::{Folders, RunLock, prepare};
@@ -23,7 +25,9 @@ use crate::config::network::NetworkChoice;
 use crate::config::settings::Settings;
 use crate::miner::Joining;
 use crate::telemetry::logs::{self, Wanted};
+use crate::telemetry::{Event, Severity, crash};
 use mine::Mine;
+use starts::{Caution, Start};
 
 /// Runs the command.
 pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
@@ -54,17 +58,51 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(exit_of_lock(&error), error))?;
     prepare(&folders.data).map_err(|error| Failure::of_folder(&error))?;
     let clock = Clock::system();
-    let opened = device::open(plan.compute, &folders, &clock, &mut face::notice)?;
-    face::tell(style, &opened.findings, &clock)?;
-    let device = opened.device;
-    let runtime = super::runtime()?;
-    let hotkey = Arc::new(hotkey);
-    let mine = Mine { plan, settings: live, folders, hotkey, kept: key.kept, device, style, log };
-    let ended = runtime.block_on(mine.run(&clock));
-    // Whatever still sleeps or serves is of no use any more.
-    runtime.shutdown_background();
+    let start = begin(arguments, &folders, &clock, style)?;
+    let ended = (|| {
+        let opened = device::open(plan.compute, &folders, &clock, &mut face::notice)?;
+        face::tell(style, &opened.findings, &clock)?;
+        let device = opened.device;
+        let runtime = super::runtime()?;
+        let hotkey = Arc::new(hotkey);
+        let (settings, kept) = (live, key.kept);
+        let mine = Mine { plan, settings, folders, hotkey, kept, device, style, log };
+        let ended = runtime.block_on(mine.run(&clock));
+        // Whatever still sleeps or serves is of no use any more.
+        runtime.shutdown_background();
+        ended
+    })();
+    start.ended(&ended);
     drop(lock);
     ended
+}
+
+/// Writes down that the run begins, unless the last ones crashed one after the other.
+fn begin(
+    arguments: &RunArguments,
+    folders: &Folders,
+    clock: &Clock,
+    style: Option<Style>,
+) -> Result<Start, Failure> {
+    crash::report_to(&crash::folder(folders), clock);
+    let caution = if arguments.again { Caution::Again } else { Caution::Usual };
+    let begun = Start::begin(folders, clock, caution);
+    match &begun {
+        Ok(start) => {
+            let start = start.clone();
+            signals::at_the_first(move || start.asked());
+        }
+        Err(failure) => {
+            let finding = Event::Finding {
+                severity: Severity::Error,
+                code: failure.code.to_owned(),
+                what: failure.line.clone(),
+                fix: String::new(),
+            };
+            face::tell(style, &[finding], clock)?;
+        }
+    }
+    begun
 }
 
 /// The settings of a command line that takes the flags of a run.
