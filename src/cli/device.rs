@@ -1,11 +1,15 @@
 //! Opening the device a command works on: the best backend that is really there, and whose kernels
 //! compute what they should.
 
+pub mod choice;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
+
+use choice::Chosen;
 
 use super::devices::verdicts::{self, Verdict, VerdictKey};
 use super::{Exit, Failure};
@@ -112,6 +116,47 @@ pub fn open(
             Ok(processor(threads, findings))
         }
     }
+}
+
+/// Opens a device that was chosen among several, like [`open`]. It is looked for again, so that it is
+/// found after others have come or gone.
+///
+/// # Errors
+/// [`Failure`] if it is not there any more, cannot be opened or computes wrong numbers.
+pub fn open_chosen(
+    chosen: &Chosen,
+    folders: &Folders,
+    clock: &Clock,
+    notice: &mut dyn FnMut(&str),
+) -> Result<Opened, Failure> {
+    let (place, wanted) = match chosen {
+        Chosen::Processor(threads) => return Ok(processor(*threads, Vec::new())),
+        Chosen::Adapter(place, report) => (*place, report),
+    };
+    let all = adapters();
+    let is_it = |report: &AdapterReport| {
+        report.name == wanted.name
+            && report.interface == wanted.interface
+            && report.slot == wanted.slot
+    };
+    let gone = || {
+        let line = format!(
+            "{} is not there any more: plug it in or load its driver, then start again",
+            wanted.name
+        );
+        Failure::new(Exit::NoDevice, line).coded("device-unknown")
+    };
+    let place = match all.get(place).is_some_and(is_it) {
+        true => place,
+        false => all.iter().position(is_it).ok_or_else(gone)?,
+    };
+    let (device, verdict) = open_tested((place, &all[place]), folders, clock, notice)
+        .map_err(|error| Failure::new(Exit::NoDevice, error))?;
+    if let Some(why) = verdict.refusal {
+        let line = format!("{} cannot be used: {why}. {}", wanted.name, remedy());
+        return Err(Failure::new(Exit::NoDevice, line).coded("kernel-failed"));
+    }
+    Ok(Opened { device: Arc::new(device), findings: finding_of(&verdict).into_iter().collect() })
 }
 
 fn processor(threads: Option<usize>, findings: Vec<Event>) -> Opened {

@@ -2,6 +2,7 @@
 //! floor: everything but `protocol` and `compute` may read it, it reads nobody.
 
 pub mod constants;
+pub mod devices;
 pub mod edit;
 pub mod folders;
 pub mod key;

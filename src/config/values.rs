@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::devices;
 use super::key::Key;
 use super::network::{self, NetworkChoice};
 use super::units;
@@ -119,12 +120,12 @@ impl Key {
                 .parse::<u16>()
                 .map(|port| toml::Value::Integer(port.into()))
                 .map_err(|_| "that is no port from 0 to 65535".into()),
-            Self::AttestationCommand
-            | Self::AlertCommand
-            | Self::AlertOn
-            | Self::PauseFor
-            | Self::Devices => {
+            Self::AttestationCommand | Self::AlertCommand | Self::AlertOn | Self::PauseFor => {
                 list(trimmed).map(texts).ok_or_else(|| "it is not a list of texts".into())
+            }
+            Self::Devices => {
+                let words = list(trimmed).ok_or("it is not a list of texts")?;
+                devices::read(&words).map(|_| texts(words)).map_err(|error| why(&error))
             }
             Self::Relays => relays(trimmed),
             Self::LinkSpeed => link_speed(trimmed).map(|_| as_text()).map_err(|error| why(&error)),
@@ -224,11 +225,16 @@ fn one_of(text: &str, words: &[&str]) -> Result<(), String> {
     }
 }
 
-/// The form of a kept key's name; whether there is such a key is seen when it is used.
-fn key_name(text: &str) -> Result<(), String> {
+/// Whether a text has the form of a kept key's name; whether there is such a key is seen when it is
+/// used.
+pub fn is_key_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let allowed = |c: char| plain(c) || c == '-' || c == '_';
-    match text.starts_with(plain) && text.len() <= 32 && text.chars().all(allowed) {
+    text.starts_with(plain) && text.len() <= 32 && text.chars().all(allowed)
+}
+
+fn key_name(text: &str) -> Result<(), String> {
+    match is_key_name(text) {
         true => Ok(()),
         false => Err("a key's name has 1 to 32 small letters, digits, - and _, and begins with a \
                       letter or a digit"

@@ -36,41 +36,41 @@ pub struct Board {
 impl Board {
     /// A board of a miner that has just started.
     pub fn new(name: &str, hotkey: &str, device: DeviceView, clock: Clock, events: Events) -> Self {
-        let status = Status {
-            state: State::Starting,
-            reason: Reason::Start,
-            since: clock.unix_seconds(),
-            next: "the peer endpoint must open".into(),
-            who: Who::Machine,
-            eta: Eta::Unknown,
-        };
+        let status = Status { since: clock.unix_seconds(), ..blank().status };
         let snapshot = MinerSnapshot {
             name: name.to_owned(),
             hotkey: hotkey.to_owned(),
-            run: None,
-            stage: None,
-            stages: 0,
-            epoch: 0,
-            recovered: None,
-            queue: None,
-            phase: None,
             status,
-            work: Work::default(),
-            tokens_per_second: [0.0; 3],
-            forward_queue: 0,
-            backward_queue: 0,
-            cache: 0,
-            cache_capacity: 0,
             device,
-            reach: None,
-            neighbours: Vec::new(),
-            losses: Vec::new(),
+            ..blank()
         };
         let pace = Mutex::new(Pace { woken: None, tokens: RateMeter::new() });
         let snapshot = watch::Sender::new(snapshot);
         let board = Self { snapshot, pace, clock, events, said: Mutex::default() };
         board.emit_state();
         board
+    }
+
+    /// The same miner begins again after it was switched off: what it has done still counts, what it
+    /// had is gone.
+    pub(super) fn start_again(&self, device: DeviceView) {
+        self.forget(device);
+        self.status(State::Starting, Reason::Start, Who::Machine, "the peer endpoint must open");
+    }
+
+    /// Everything that went with the place on the network and the stage.
+    pub(super) fn forget(&self, device: DeviceView) {
+        self.snapshot.send_modify(|snapshot| {
+            *snapshot = MinerSnapshot {
+                name: std::mem::take(&mut snapshot.name),
+                hotkey: std::mem::take(&mut snapshot.hotkey),
+                status: snapshot.status.clone(),
+                work: Work { backwards_this_epoch: 0, ..snapshot.work },
+                losses: std::mem::take(&mut snapshot.losses),
+                device,
+                ..blank()
+            };
+        });
     }
 
     /// A reader.
@@ -194,6 +194,39 @@ impl Board {
             }
             snapshot.losses.push(loss);
         });
+    }
+}
+
+/// A miner of which nothing is known but that it starts.
+fn blank() -> MinerSnapshot {
+    MinerSnapshot {
+        name: String::new(),
+        hotkey: String::new(),
+        run: None,
+        stage: None,
+        stages: 0,
+        epoch: 0,
+        recovered: None,
+        queue: None,
+        phase: None,
+        status: Status {
+            state: State::Starting,
+            reason: Reason::Start,
+            since: 0.0,
+            next: "the peer endpoint must open".into(),
+            who: Who::Machine,
+            eta: Eta::Unknown,
+        },
+        work: Work::default(),
+        tokens_per_second: [0.0; 3],
+        forward_queue: 0,
+        backward_queue: 0,
+        cache: 0,
+        cache_capacity: 0,
+        device: DeviceView::default(),
+        reach: None,
+        neighbours: Vec::new(),
+        losses: Vec::new(),
     }
 }
 

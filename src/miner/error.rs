@@ -32,6 +32,9 @@ pub enum MinerError {
     /// The device cannot take the stage.
     #[error("{0}")]
     Device(String),
+    /// The device cannot be opened.
+    #[error("{0}")]
+    NoDevice(String),
     /// Something else that no repetition helps with.
     #[error("{0}")]
     Failed(String),
@@ -52,6 +55,7 @@ impl MinerError {
             Self::Settings(_) => "configuration",
             Self::Disk(_) => "snapshot-not-written",
             Self::Device(_) => "stage-too-large",
+            Self::NoDevice(_) => "no-device",
             Self::Failed(_) => "failed",
             Self::Broken(_) => "fault-in-hearth",
         }

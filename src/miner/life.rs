@@ -13,10 +13,12 @@ use super::announce::Announcer;
 use super::board::Board;
 use super::error::MinerError;
 use super::fleet;
+use super::heart::{self, InUse};
 use super::joining::{Disclosure, Joining};
 use super::machine::{self, Bench, Duty, Outcome, Pause};
 use super::register::attestation_refused;
 use super::snapshot::{Command, DeviceView, Eta, MinerSnapshot, Reason, State, Who};
+use super::switch::{DeviceSource, Switched};
 use super::text_source::TokenizerSource;
 use super::view::show_wish;
 use crate::clock::{Clock, Entropy};
@@ -135,6 +137,16 @@ impl DeviceWorker {
         Room { host: (self.host_memory)(), device: self.device.info().memory }
     }
 
+    /// What is known of it.
+    pub fn view(&self) -> DeviceView {
+        let info = self.device.info();
+        DeviceView {
+            backend: info.backend.to_owned(),
+            name: info.name.clone(),
+            ..DeviceView::default()
+        }
+    }
+
     /// The device.
     pub fn device(&self) -> &Arc<dyn Device> {
         &self.device
@@ -166,62 +178,42 @@ impl MinerHandle {
 pub struct Miner;
 
 impl Miner {
-    /// Starts a miner on the current tokio runtime.
+    /// Starts a miner on the current tokio runtime; switched off, if it was when it last ended.
     pub fn start(
         settings: MinerSettings,
-        worker: DeviceWorker,
+        device: impl Into<DeviceSource>,
         clock: Clock,
         entropy: Entropy,
         events: Events,
     ) -> MinerHandle {
-        let info = worker.device.info();
-        let device = DeviceView {
-            backend: info.backend.to_owned(),
-            name: info.name.clone(),
-            ..DeviceView::default()
-        };
+        let device = device.into();
         let hotkey = settings.hotkey.address().to_string();
-        let board = Arc::new(Board::new(&settings.name, &hotkey, device, clock.clone(), events));
+        let view = device.view();
+        let board = Arc::new(Board::new(&settings.name, &hotkey, view, clock.clone(), events));
         let snapshot = board.subscribe();
         let (commands, orders) = mpsc::unbounded_channel();
-        let pulse = Pulse::default();
-        let heart = beat(pulse.clone(), worker.worker.clone(), clock.clone());
-        let join = tokio::spawn(live(settings, worker, clock, entropy, board, orders, heart));
+        let (pulse, in_use) = (Pulse::default(), InUse::default());
+        let heart = heart::beat(pulse.clone(), in_use.clone(), clock.clone());
+        let switched = Switched { settings, device, clock, entropy, board, in_use };
+        let join = tokio::spawn(async move {
+            tokio::select! {
+                ended = switched.run(orders) => ended,
+                () = heart => Ok(()),
+            }
+        });
         MinerHandle { commands, snapshot, pulse, join }
     }
 }
 
-/// Between two beats of the pulse.
-const BEAT: Duration = Duration::from_secs(1);
-/// A device that works at one thing for longer than this hangs: the largest piece of work, a step of a
-/// stage that fills a machine, takes a fraction of it.
-const HANGS_AFTER: Duration = Duration::from_secs(600);
-
-/// Beats once a second, but not while the device hangs. It is polled by the miner's own task: where
-/// that hangs, nothing beats.
-async fn beat(pulse: Pulse, worker: Worker<Stage>, clock: Clock) {
-    let mut turn = (worker.turn(), clock.now());
-    loop {
-        clock.sleep(BEAT).await;
-        let (now, at_work) = (clock.now(), worker.turn());
-        if at_work.is_none() || at_work != turn.0 {
-            turn = (at_work, now);
-        }
-        if now.since(turn.1) < HANGS_AFTER {
-            pulse.beat();
-        }
-    }
-}
-
-/// The whole life.
-async fn live(
+/// A life on the network, from opening it to leaving it. How it ended in order is the caller's to
+/// say.
+pub(super) async fn live(
     settings: MinerSettings,
     worker: DeviceWorker,
     clock: Clock,
     entropy: Entropy,
     board: Arc<Board>,
     orders: mpsc::UnboundedReceiver<Command>,
-    heart: impl Future<Output = ()>,
 ) -> Result<(), MinerError> {
     let (wishes, wish) = watch::channel(Wish::Run);
     let opened =
@@ -243,13 +235,9 @@ async fn live(
         () = announcer.run(&peers, &traffic, &board, every) => Ok(()),
         () = fleet::report(telemetry, &services, &board) => Ok(()),
         () = take_orders(orders, &wishes, &board) => Ok(()),
-        () = heart => Ok(()),
     };
     if clock.timeout(GOODBYE, life.close()).await.is_err() {
         tracing::info!("the registry or a peer did not answer the goodbye");
-    }
-    if ended.is_ok() {
-        board.status(State::Stopped, Reason::StopRequested, Who::You, "nothing");
     }
     ended
 }
@@ -264,7 +252,8 @@ async fn take_orders(
         let wish = match order {
             Command::Pause { .. } => Wish::Pause,
             Command::Resume | Command::RunAnyway { .. } => Wish::Run,
-            Command::Finish | Command::Stop => Wish::Stop,
+            Command::Finish | Command::Stop | Command::Disable => Wish::Stop,
+            Command::Enable => continue,
         };
         // Who asked to stop does not mean it less because of a later key press.
         let changed = wishes.send_if_modified(|old| {

@@ -5,11 +5,13 @@ pub mod board;
 mod duties;
 mod error;
 mod fleet;
+mod heart;
 pub mod joining;
 mod life;
 pub mod machine;
 mod register;
 pub mod snapshot;
+mod switch;
 pub mod text_source;
 mod ticket;
 mod uploads;
@@ -22,3 +24,4 @@ pub use snapshot::{
     Command, DeviceView, Eta, MinerSnapshot, NeighbourView, QueueView, ReachView, Reason, State,
     Status, Who, Work,
 };
+pub use switch::{DeviceSource, OpenDevice, Switch, SwitchFile};

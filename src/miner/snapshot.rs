@@ -23,6 +23,8 @@ pub enum State {
     Waiting,
     /// Stopped by the user; takes no new work.
     Paused,
+    /// Switched off by the user: it has left the network and given its device back.
+    Disabled,
     /// Handing back work in order.
     Stopping,
     /// Done.
@@ -43,6 +45,7 @@ impl State {
             Self::Merging => "merging",
             Self::Waiting => "waiting",
             Self::Paused => "paused",
+            Self::Disabled => "disabled",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Fault => "fault",
@@ -86,6 +89,8 @@ pub enum Reason {
     OthersMerging,
     /// The user asked for it.
     UserPaused,
+    /// The user switched it off.
+    SwitchedOff,
     /// The user, or the end of the demo, asked for it.
     StopRequested,
     /// A server or peer does not answer; tried again.
@@ -133,6 +138,7 @@ impl Reason {
             Self::MergingPartitions => "merging-partitions",
             Self::OthersMerging => "others-merging",
             Self::UserPaused => "user-paused",
+            Self::SwitchedOff => "switched-off",
             Self::StopRequested => "stop-requested",
             Self::NetworkTrouble { .. } => "network-trouble",
             Self::RunFull => "run-full",
@@ -163,6 +169,7 @@ impl Reason {
             Self::MergingPartitions => "Merging this machine's partitions.".into(),
             Self::OthersMerging => "Own partitions are merged; others still merge.".into(),
             Self::UserPaused => "You paused it.".into(),
+            Self::SwitchedOff => "You switched it off; its device is free.".into(),
             Self::StopRequested => "Stopping: work in hand is finished first.".into(),
             Self::NetworkTrouble { what } => format!("{} Trying again.", capitalised(what)),
             Self::RunFull => "The run takes no more miners now.".into(),
@@ -355,6 +362,11 @@ pub enum Command {
     },
     /// Finish this epoch, hand in what was learned, then end.
     Finish,
+    /// Finish the work in hand, leave, give the device back; stay off, over restarts too, until
+    /// somebody says enable.
+    Disable,
+    /// Take the device and begin again, if it is disabled.
+    Enable,
     /// Finish the work in hand, say goodbye, end.
     Stop,
 }

@@ -95,9 +95,9 @@ fn line(snapshots: &[MinerSnapshot]) -> String {
 /// its place is looked after by a task of its own.
 async fn watchdog(pulses: &[Pulse], control: &Control, clock: &Clock) {
     let Some(limit) = socket::watchdog() else { return };
-    let mut before: Vec<u64> = Vec::new();
+    let mut before = Vec::new();
     loop {
-        let beats: Vec<u64> = pulses.iter().map(Pulse::beats).collect();
+        let beats: Vec<Option<u64>> = pulses.iter().map(Pulse::beats).collect();
         let queued = || control.miners.iter().any(|miner| miner.borrow().queue.is_some());
         if is_alive(&before, &beats) || queued() {
             socket::send(socket::Word::Alive);
@@ -109,9 +109,9 @@ async fn watchdog(pulses: &[Pulse], control: &Control, clock: &Clock) {
     }
 }
 
-/// Whether each pulse went on; the first look has nothing to compare with.
-fn is_alive(before: &[u64], now: &[u64]) -> bool {
-    before.is_empty() || before.iter().zip(now).all(|(before, now)| now > before)
+/// Whether each pulse that has not ended went on; the first look has nothing to compare with.
+fn is_alive(before: &[Option<u64>], now: &[Option<u64>]) -> bool {
+    before.iter().zip(now).all(|(before, now)| now.is_none() || now > before)
 }
 
 #[cfg(target_os = "linux")]
@@ -192,8 +192,9 @@ mod tests {
 
     #[test]
     fn a_pulse_that_stands_still_is_no_life() {
-        assert!(is_alive(&[], &[0, 0]));
-        assert!(is_alive(&[1, 5], &[2, 6]));
-        assert!(!is_alive(&[1, 5], &[2, 5]));
+        assert!(is_alive(&[], &[Some(0), Some(0)]));
+        assert!(is_alive(&[Some(1), Some(5)], &[Some(2), Some(6)]));
+        assert!(!is_alive(&[Some(1), Some(5)], &[Some(2), Some(5)]));
+        assert!(is_alive(&[Some(1), Some(5)], &[None, Some(6)]), "one has ended");
     }
 }

@@ -37,11 +37,12 @@ const fn page(
 }
 
 /// All pages, by chapter.
-pub const CHAPTERS: [(&str, &[Page]); 8] = [
+pub const CHAPTERS: [(&str, &[Page]); 9] = [
     ("How a command ends", pages::ends::PAGES),
     ("Settings and files", pages::settings::PAGES),
     ("Keys and payout", pages::keys::PAGES),
     ("The machine", pages::machine::PAGES),
+    ("Several devices", pages::several::PAGES),
     ("Operating systems", pages::systems::PAGES),
     ("The network", pages::network::PAGES),
     ("While it trains", pages::training::PAGES),

@@ -9,6 +9,7 @@ use crate::cli::device::{Backend, Compute};
 use crate::cli::given::Given;
 use crate::cli::{Exit, Failure};
 use crate::config::Constants;
+use crate::config::devices::{DeviceKey, KeySelector, read as read_devices};
 use crate::config::network::{Hosts, NetworkChoice};
 use crate::config::settings::{Flags, Key, Settings, SettingsError};
 use crate::config::values::{JoinWay, link_speed};
@@ -58,6 +59,13 @@ pub struct RunArguments {
     /// Threads of the processor that compute, where it does [default: all]
     #[arg(long, value_name = "N")]
     pub cpu_threads: Option<usize>,
+    /// One of several devices with the hotkey that mines on it, such as wgpu:0=rig-a; once for each
+    #[arg(
+        long = "device",
+        value_name = "DEVICE=HOTKEY",
+        conflicts_with_all = ["hotkey", "hotkey_file", "backend"]
+    )]
+    pub devices: Vec<String>,
     /// The run's tokenizer.json, where this machine does not have it
     #[arg(long, value_name = "FILE")]
     pub tokenizer: Option<PathBuf>,
@@ -89,12 +97,19 @@ impl RunArguments {
             (Key::PassphraseFile, path(&self.passphrase_file)),
             (Key::Backend, self.backend.clone()),
             (Key::CpuThreads, self.cpu_threads.map(|threads| threads.to_string())),
+            (Key::Devices, listed(&self.devices)),
             (Key::Tokenizer, path(&self.tokenizer)),
             (Key::PeerPort, self.peer_port.map(|port| port.to_string())),
         ];
         flags.extend(self.set.iter().map(Given::flag));
         flags
     }
+}
+
+/// A repeated flag as the list that its setting is; none where it was not given.
+fn listed(words: &[String]) -> Option<String> {
+    // A list of texts always has a form in JSON.
+    (!words.is_empty()).then(|| serde_json::to_string(words).unwrap_or_default())
 }
 
 /// Whether work that nobody is paid for was agreed to.
@@ -137,8 +152,10 @@ pub struct RunPlan {
     pub hosts: Hosts,
     /// Its numbers.
     pub constants: Constants,
-    /// Where the key comes from.
+    /// Where the key comes from, where one device mines.
     pub hotkey: HotkeySource,
+    /// The devices with their keys, where several were named; none for one device and [`Self::hotkey`].
+    pub devices: Vec<DeviceKey>,
     /// How it joins.
     pub joining: Joining,
     /// Whether unpaid work was agreed to.
@@ -172,6 +189,7 @@ impl RunPlan {
         let constants = settings.constants(Constants::live()).map_err(wrong)?;
         let hosts = hosts(&network, &constants)?;
         let hotkey = hotkey(settings)?;
+        let devices = devices(settings)?;
         let joining = joining(settings, &hotkey)?;
         let consent = match &joining {
             Joining::Pool(None) if settings.is_on(Key::AcceptUnpaid).map_err(wrong)? => {
@@ -185,6 +203,7 @@ impl RunPlan {
             hosts,
             constants,
             hotkey,
+            devices,
             joining,
             consent,
             compute: compute(settings)?,
@@ -252,6 +271,18 @@ pub(in crate::cli) fn hotkey(settings: &Settings) -> Result<HotkeySource, Failur
     })
 }
 
+/// The devices of the settings. None where the key or the backend of a single one was said with more
+/// weight.
+pub(in crate::cli) fn devices(settings: &Settings) -> Result<Vec<DeviceKey>, Failure> {
+    let Some(words) = settings.list(Key::Devices).map_err(wrong)? else { return Ok(Vec::new()) };
+    let origin = |key| settings.text(key).map(|given| given.origin);
+    let single = [Key::Hotkey, Key::HotkeyFile, Key::Backend].into_iter().filter_map(origin).max();
+    if single > origin(Key::Devices) {
+        return Ok(Vec::new());
+    }
+    read_devices(&words).map_err(|error| wrong(settings.refuse(Key::Devices, error)))
+}
+
 /// Metagraph where a key file is all that is known: its owner brings a hotkey that is registered.
 /// Saved settings say it themselves; without a word there, the pool, which needs no registration.
 pub(in crate::cli) fn joining(
@@ -264,10 +295,14 @@ pub(in crate::cli) fn joining(
         Some(JoinWay::Metagraph) => Ok(Joining::Metagraph),
         Some(JoinWay::Pool) => Ok(Joining::Pool(payout)),
         None if payout.is_some() || settings.has_saved() => Ok(Joining::Pool(payout)),
-        None => Ok(match hotkey {
-            HotkeySource::File(_) => Joining::Metagraph,
-            HotkeySource::Stored(_) => Joining::Pool(None),
-        }),
+        None => {
+            let is_file = |device: &DeviceKey| matches!(device.hotkey, KeySelector::File(_));
+            let only_files = match &devices(settings)?[..] {
+                [] => matches!(hotkey, HotkeySource::File(_)),
+                several => several.iter().all(is_file),
+            };
+            Ok(if only_files { Joining::Metagraph } else { Joining::Pool(None) })
+        }
     }
 }
 

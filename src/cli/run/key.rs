@@ -7,7 +7,6 @@ use crate::cli::keys::{Passphrases, refused};
 use crate::cli::{Exit, Failure};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
-use crate::config::settings::Settings;
 use crate::wallet::HotkeyPair;
 use crate::wallet::bittensor::{Exposure, read_hotkey};
 use crate::wallet::store::KeyStores;
@@ -20,10 +19,10 @@ pub(super) struct RunKey {
     pub(super) kept: String,
 }
 
-/// Opens the key; may ask for a passphrase.
+/// Opens a key; may ask for a passphrase.
 pub(super) fn open(
     source: &HotkeySource,
-    settings: &Settings,
+    passphrases: &mut Passphrases,
     folders: &Folders,
 ) -> Result<RunKey, Failure> {
     match source {
@@ -31,7 +30,6 @@ pub(super) fn open(
         HotkeySource::Stored(name) => {
             let stores = KeyStores::open(&folders.data, &Clock::system());
             let record = stores.choose(name.as_ref()).map_err(refused)?;
-            let mut passphrases = Passphrases::new(settings);
             let secret = passphrases.open(&stores, &record.name).map_err(refused)?;
             let pair = secret.pair().map_err(|error| Failure::new(Exit::Key, error))?;
             let kept = format!(

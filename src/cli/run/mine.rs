@@ -1,118 +1,130 @@
-//! One miner from start to end: puts its settings together, shows what it does, and lets it finish.
+//! A run from start to end: one miner for each device, each with its own key and settings; shows what
+//! they do, passes commands on, and lets them finish. One that ends by a fault does not stop the others.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use super::arguments::{Relays, RunPlan};
+use super::rigs::Rig;
 use crate::cli::beside::{Beside, Running};
 use crate::cli::demo::face::Face;
 use crate::cli::exit::miner_failure;
 use crate::cli::print::Style;
 use crate::cli::{Exit, Failure, signals};
 use crate::clock::{Clock, Entropy};
-use crate::compute::Device;
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
-use crate::control::{Control, Miners, Order, Progress};
+use crate::control::{Addressee, Control, Miners, Order, Progress};
 use crate::miner::text_source::TokenizerSource;
-use crate::miner::{Command, DeviceWorker, Miner, MinerError, MinerHandle, MinerSettings};
+use crate::miner::{Command, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot};
 use crate::network::http::Route;
 use crate::network::hub::{Download, Hub};
 use crate::network::peers::{PeerIdentity, PeerReach, RelayChoice};
 use crate::telemetry::logs::Ring;
+use crate::telemetry::pulse::Pulse;
 use crate::telemetry::{Event, Events, Severity};
 use crate::training::record::Recorder;
 use crate::training::terms::LearningRateRule;
 use crate::tui::Left;
-use crate::wallet::HotkeyPair;
-
-/// The name of the one miner of a run.
-const NAME: &str = "m0";
 
 /// Everything a run is made of.
 pub(super) struct Mine {
     pub(super) plan: RunPlan,
     pub(super) settings: LiveSettings,
     pub(super) folders: Folders,
-    pub(super) hotkey: Arc<HotkeyPair>,
-    /// Where the key is kept, in words.
-    pub(super) kept: String,
-    pub(super) device: Arc<dyn Device>,
+    /// At least one.
+    pub(super) rigs: Vec<Rig>,
     /// Lines, or a screen.
     pub(super) style: Option<Style>,
     /// The screen's log lines.
     pub(super) log: Option<Ring>,
 }
 
+/// A miner that runs, as orders reach it.
+struct Started {
+    name: String,
+    hotkey: String,
+    commands: mpsc::UnboundedSender<Command>,
+    snapshot: watch::Receiver<MinerSnapshot>,
+    pulse: Pulse,
+}
+
+/// The miners that have not ended, each with its name.
+type Ends = JoinSet<(String, Result<(), MinerError>)>;
+
 impl Mine {
-    pub(super) async fn run(self, clock: &Clock) -> Result<Exit, Failure> {
+    pub(super) async fn run(mut self, clock: &Clock) -> Result<Exit, Failure> {
         let signal = signals::watch();
         let events = Events::new();
         let mut told = events.subscribe();
-        let worker = DeviceWorker::start(Arc::clone(&self.device)).map_err(|error| {
-            Failure::new(Exit::Failed, format!("no thread for the device: {error}"))
-                .coded("no-threads")
-        })?;
-        let mut miner = Miner::start(
-            self.miner_settings(),
-            worker,
-            clock.clone(),
-            Entropy::system(),
-            events.clone(),
-        );
+        let kept = self.kept();
+        let (started, mut ends) = self.start(clock, &events);
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
-        let control = self.control(&miner, watched);
+        let pulses = started.iter().map(|miner| miner.pulse.clone()).collect();
+        let control = control(started, watched)?;
         let _beside = Beside::start(&Running {
             control: control.clone(),
-            pulses: vec![miner.pulse.clone()],
-            events,
+            pulses,
+            events: events.clone(),
             settings: self.settings.clone(),
             folders: self.folders.clone(),
             clock: clock.clone(),
         })?;
-        let mut face = self.face(control, closed, clock)?;
-        if let Some(log) = &self.log {
-            log.push(&self.kept);
+        let mut face = self.face(control.clone(), closed, clock)?;
+        for kept in kept {
+            if let Some(log) = &self.log {
+                log.push(&kept);
+            }
+            // A reader that is gone already is noticed by the next event.
+            let _ = face.event(&Event::Finding {
+                severity: Severity::Info,
+                code: "hotkey".to_owned(),
+                what: kept,
+                fix: String::new(),
+            });
         }
-        // A reader that is gone already is noticed by the next event.
-        let _ = face.event(&Event::Finding {
-            severity: Severity::Info,
-            code: "hotkey".to_owned(),
-            what: self.kept.clone(),
-            fix: String::new(),
-        });
+        let mut failures: Vec<Failure> = Vec::new();
         let mut asked = false;
-        let ended = loop {
+        let stop = |asked: &mut bool| {
+            *asked = true;
+            control.send_to_all(Command::Stop);
+        };
+        loop {
             tokio::select! {
                 Some(event) = told.recv() => {
                     if face.event(&event).is_err() {
-                        stop(&miner, &mut asked);
+                        stop(&mut asked);
                     }
                 }
-                ended = &mut miner.join => {
-                    break ended.unwrap_or_else(|error| Err(MinerError::Broken(error.to_string())));
+                ended = ends.join_next() => {
+                    let Some(ended) = ended else { break };
+                    failures.extend(fault(ended, &events, ends.len()));
+                    if ends.is_empty() {
+                        break;
+                    }
                 }
-                () = turned_true(signal.clone()), if !asked => stop(&miner, &mut asked),
+                () = turned_true(signal.clone()), if !asked => stop(&mut asked),
                 left = face.left(), if !asked => match left {
                     Ok(Left::Interrupted) => return Ok(Exit::Interrupted),
-                    Ok(_) => stop(&miner, &mut asked),
+                    Ok(_) => stop(&mut asked),
                     Err(error) => {
                         return Err(Failure::new(Exit::Failed, error).coded("terminal-lost"));
                     }
                 },
             }
-        };
+        }
         for event in rest(&mut told) {
             // Whoever read has gone; the end is the same.
             let _ = face.event(&event);
         }
-        let failure = ended.err().map(|error| miner_failure(NAME, &error));
+        let failure = worst(failures);
         if let Some(failure) = &failure
             && !asked
         {
@@ -125,19 +137,34 @@ impl Mine {
         failure.map_or(Ok(Exit::Done), Err)
     }
 
-    fn control(&self, miner: &MinerHandle, progress: watch::Receiver<Progress>) -> Control {
-        let commands = miner.commands.clone();
-        Control {
-            miners: Miners::one(miner.snapshot.clone()),
-            swarm: None,
-            names: Arc::new(BTreeMap::from([(self.hotkey.address().to_string(), NAME.to_owned())])),
-            epochs: None,
-            progress,
-            send: Arc::new(move |order: Order| {
-                // A miner that has ended takes no commands, and needs none.
-                let _ = commands.send(order.command);
-            }),
+    /// Where each key is kept, and on which device it mines where there are several.
+    fn kept(&self) -> Vec<String> {
+        let several = self.rigs.len() > 1;
+        let words = |rig: &Rig| match several {
+            true => format!("{} on {}: {}", rig.name, rig.device.name(), rig.signer.kept),
+            false => rig.signer.kept.clone(),
+        };
+        self.rigs.iter().map(words).collect()
+    }
+
+    /// Starts every miner.
+    fn start(&mut self, clock: &Clock, events: &Events) -> (Vec<Started>, Ends) {
+        let (mut started, mut ends) = (Vec::new(), Ends::new());
+        for rig in std::mem::take(&mut self.rigs) {
+            let settings = self.miner_settings(&rig);
+            let hotkey = rig.signer.hotkey.address().to_string();
+            let (clock, events) = (clock.clone(), events.clone());
+            let miner = Miner::start(settings, rig.device, clock, Entropy::system(), events);
+            let MinerHandle { commands, snapshot, pulse, join } = miner;
+            started.push(Started { name: rig.name.clone(), hotkey, commands, snapshot, pulse });
+            ends.spawn(async move {
+                let ended = join.await;
+                let ended =
+                    ended.unwrap_or_else(|error| Err(MinerError::Broken(error.to_string())));
+                (rig.name, ended)
+            });
         }
+        (started, ends)
     }
 
     fn face(
@@ -155,17 +182,17 @@ impl Mine {
         })
     }
 
-    fn miner_settings(&self) -> MinerSettings {
+    fn miner_settings(&self, rig: &Rig) -> MinerSettings {
         let plan = &self.plan;
         let local = plan.hosts.are_local();
         MinerSettings {
-            name: NAME.to_owned(),
+            name: rig.name.clone(),
             orchestrator: plan.hosts.orchestrator.clone(),
             bridge: plan.hosts.bridge.clone(),
             route: if local { Route::Loopback } else { Route::Internet },
-            reach: if local { PeerReach::Loopback } else { self.reach() },
-            peer_identity: PeerIdentity::Kept(self.folders.data.join("peer-identity")),
-            hotkey: Arc::clone(&self.hotkey),
+            reach: if local { PeerReach::Loopback } else { self.reach(rig.peer_port) },
+            peer_identity: PeerIdentity::Kept(rig.peer_identity.clone()),
+            hotkey: Arc::clone(&rig.signer.hotkey),
             constants: Arc::new(plan.constants.clone()),
             // Who hosts a swarm says how fast it learns; the operator's network has its constant.
             learning_rate: match plan.network {
@@ -188,13 +215,13 @@ impl Mine {
         }
     }
 
-    fn reach(&self) -> PeerReach {
+    fn reach(&self, port: Option<u16>) -> PeerReach {
         let relays = match &self.plan.relays {
             Relays::Default => RelayChoice::IrohDefault,
             Relays::Off => RelayChoice::None,
             Relays::These(servers) => RelayChoice::Listed(servers.clone()),
         };
-        PeerReach::Internet { port: self.plan.peer_port, relays }
+        PeerReach::Internet { port, relays }
     }
 
     fn hub(&self) -> Hub {
@@ -202,6 +229,68 @@ impl Mine {
         let base = self.plan.constants.hub.clone();
         hub_of(&self.folders.cache, base, self.plan.tokenizer_download, variable)
     }
+}
+
+/// What a face attaches to: all miners, each reached by its name.
+fn control(started: Vec<Started>, progress: watch::Receiver<Progress>) -> Result<Control, Failure> {
+    let mut snapshots = started.iter().map(|miner| miner.snapshot.clone());
+    let Some(first) = snapshots.next() else {
+        return Err(Failure::new(Exit::Failed, "no miner could be started"));
+    };
+    let miners = Miners::new(first, snapshots.collect());
+    let names = started.iter().map(|miner| (miner.hotkey.clone(), miner.name.clone()));
+    Ok(Control {
+        miners,
+        swarm: None,
+        names: Arc::new(names.collect::<BTreeMap<_, _>>()),
+        epochs: None,
+        progress,
+        send: Arc::new(move |order: Order| {
+            let meant = |miner: &&Started| match &order.to {
+                Addressee::All => true,
+                Addressee::One(name) => *name == miner.name,
+            };
+            for miner in started.iter().filter(meant) {
+                // A miner that has ended takes no commands, and needs none.
+                let _ = miner.commands.send(order.command);
+            }
+        }),
+    })
+}
+
+/// The fault by which a miner ended, if it did; told while others go on.
+fn fault(
+    ended: Result<(String, Result<(), MinerError>), tokio::task::JoinError>,
+    events: &Events,
+    others: usize,
+) -> Option<Failure> {
+    let failure = match ended {
+        Ok((_, Ok(()))) => return None,
+        Ok((name, Err(error))) => miner_failure(&name, &error),
+        Err(error) => miner_failure("a miner", &MinerError::Broken(error.to_string())),
+    };
+    if others > 0 {
+        tracing::warn!("{failure}");
+        events.emit(Event::Finding {
+            severity: Severity::Error,
+            code: failure.code.to_owned(),
+            what: failure.line.clone(),
+            fix: "The other devices go on; this one is tried again at the next start.".to_owned(),
+        });
+    }
+    Some(failure)
+}
+
+/// The failure by which a run ends: the one with the highest exit code, and how many more there were.
+fn worst(failures: Vec<Failure>) -> Option<Failure> {
+    let others = failures.len().saturating_sub(1);
+    // Of equal ones the first.
+    let worst = failures.into_iter().rev().max_by_key(|failure| failure.exit as u8)?;
+    Some(match others {
+        0 => worst,
+        1 => Failure { line: format!("{} (another device failed too)", worst.line), ..worst },
+        n => Failure { line: format!("{} ({n} other devices failed too)", worst.line), ..worst },
+    })
 }
 
 /// The model hub at `base` by its own conventions: `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`.
@@ -229,13 +318,6 @@ pub fn hub_of(
 /// Seed of the first weights (spec 8.7).
 const GENESIS_SEED: u64 = 42;
 
-/// Asks the miner to finish what it has in hand.
-fn stop(miner: &MinerHandle, asked: &mut bool) {
-    *asked = true;
-    // It has ended by itself if nobody hears this.
-    let _ = miner.commands.send(Command::Stop);
-}
-
 async fn turned_true(mut watched: watch::Receiver<bool>) {
     if watched.wait_for(|on| *on).await.is_err() {
         std::future::pending().await
@@ -244,4 +326,22 @@ async fn turned_true(mut watched: watch::Receiver<bool>) {
 
 fn rest(told: &mut mpsc::UnboundedReceiver<Event>) -> Vec<Event> {
     std::iter::from_fn(|| told.try_recv().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_exit_code_ends_a_run() {
+        let failure = |exit, line: &str| Failure::new(exit, line);
+        assert_eq!(worst(Vec::new()), None);
+        let one = failure(Exit::Failed, "one");
+        assert_eq!(worst(vec![one.clone()]), Some(one.clone()));
+        let two = worst(vec![one, failure(Exit::Refused, "two")]).unwrap();
+        assert_eq!(
+            (two.exit, two.line.as_str()),
+            (Exit::Refused, "two (another device failed too)")
+        );
+    }
 }

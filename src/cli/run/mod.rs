@@ -1,14 +1,14 @@
-//! `hearth run`: one miner on a network, with the saved settings.
+//! `hearth run`: mining on a network with the saved settings, one miner for each device.
 
 mod arguments;
 mod key;
 mod mine;
 mod practice;
 mod privacy;
+mod rigs;
 mod starts;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::sync::Arc;
 
 pub use arguments::{Consent, HotkeySource, Relays, RunArguments, RunPlan};
 pub(super) use arguments::{compute, hosts, hotkey, joining, network, relays};
@@ -17,9 +17,9 @@ pub use privacy::{PrivacyArguments, run as run_privacy};
 
 use super::demo::face;
 use super::print::Style;
-use super::{Exit, Failure, device, signals};
+use super::{Exit, Failure, signals};
 use crate::clock::Clock;
-use crate::config::folders::{Folders, RunLock, prepare};
+use crate::config::folders::{Folders, prepare};
 use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
 use crate::config::settings::Settings;
@@ -46,34 +46,30 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let live = live(settings.clone(), arguments, &folders);
     if arguments::network(&settings)? == NetworkChoice::Practice {
         let compute = compute(&settings)?;
+        one_device(arguments, &settings)?;
         return practice::run(arguments, compute, live, &folders, style, log);
     }
     let plan = RunPlan::new(&settings)?;
-    let key = key::open(&plan.hotkey, &settings, &folders)?;
-    let hotkey = key.pair;
+    let signers = rigs::signers(&plan, &settings, &folders)?;
     if plan.consent == Consent::Needed && !agrees(arguments)? {
         return Ok(Exit::Done);
     }
-    let lock = RunLock::take(&folders, hotkey.address())
-        .map_err(|error| Failure::new(exit_of_lock(&error), error))?;
+    let locks = rigs::locks(&signers, &folders)?;
     prepare(&folders.data).map_err(|error| Failure::of_folder(&error))?;
     let clock = Clock::system();
     let start = begin(arguments, &folders, &clock, style)?;
     let ended = (|| {
-        let opened = device::open(plan.compute, &folders, &clock, &mut face::notice)?;
-        face::tell(style, &opened.findings, &clock)?;
-        let device = opened.device;
+        let (rigs, findings) = rigs::open(&plan, signers, &folders, &clock)?;
+        face::tell(style, &findings, &clock)?;
         let runtime = super::runtime()?;
-        let hotkey = Arc::new(hotkey);
-        let (settings, kept) = (live, key.kept);
-        let mine = Mine { plan, settings, folders, hotkey, kept, device, style, log };
+        let mine = Mine { plan, settings: live, folders, rigs, style, log };
         let ended = runtime.block_on(mine.run(&clock));
         // Whatever still sleeps or serves is of no use any more.
         runtime.shutdown_background();
         ended
     })();
     start.ended(&ended);
-    drop(lock);
+    drop(locks);
     ended
 }
 
@@ -105,6 +101,19 @@ fn begin(
     begun
 }
 
+/// The practice swarm's miners share one device: several are asked for in vain.
+fn one_device(arguments: &RunArguments, settings: &Settings) -> Result<(), Failure> {
+    const ONE: &str = "the practice swarm of `--network practice` computes on one device";
+    if !arguments.devices.is_empty() {
+        let line = format!("{ONE}: leave --device out, and choose it with --backend");
+        return Err(Failure::new(Exit::Usage, line));
+    }
+    if !arguments::devices(settings)?.is_empty() {
+        face::notice(&format!("Your setting `devices` is left aside: {ONE}."));
+    }
+    Ok(())
+}
+
 /// The settings of a command line that takes the flags of a run.
 fn settings(arguments: &RunArguments, folders: &Folders) -> Result<Settings, Failure> {
     let environment = |name: &str| std::env::var(name).ok();
@@ -128,13 +137,6 @@ fn live(now: Settings, arguments: &RunArguments, folders: &Folders) -> LiveSetti
         let environment = |name: &str| std::env::var(name).ok();
         Settings::read(arguments.config.as_deref(), &folder, environment, arguments.flags())
     })
-}
-
-fn exit_of_lock(error: &crate::config::folders::LockError) -> Exit {
-    match error {
-        crate::config::folders::LockError::Held { .. } => Exit::AlreadyRunning,
-        crate::config::folders::LockError::Folder(_) => Exit::Disk,
-    }
 }
 
 /// Working without being paid needs a yes: from the terminal, or beforehand.

@@ -94,6 +94,8 @@ pub struct AdapterReport {
     pub kind: DeviceKind,
     /// What sort of GPU.
     pub class: GpuClass,
+    /// Where it is plugged in, as the driver gives it; empty where it does not.
+    pub slot: String,
     /// Its memory, as far as it is known.
     pub memory: CardMemory,
     /// Why it cannot be used, if it cannot.
@@ -277,6 +279,7 @@ fn report(adapter: &::wgpu::Adapter, cards: &Cards) -> AdapterReport {
         driver,
         kind,
         class,
+        slot: info.device_pci_bus_id,
         memory,
         refusal,
     }
@@ -343,6 +346,7 @@ mod tests {
             driver: String::new(),
             kind: DeviceKind::SoftwareGpu,
             class: GpuClass::Software,
+            slot: String::new(),
             memory: CardMemory::default(),
             refusal: None,
         };

@@ -6,5 +6,6 @@ pub(super) mod machine;
 pub(super) mod network;
 pub(super) mod reasons;
 pub(super) mod settings;
+pub(super) mod several;
 pub(super) mod systems;
 pub(super) mod training;

@@ -117,6 +117,14 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Resume it when you like.",
     ),
     page(
+        "switched-off",
+        "You switched it off",
+        "This miner has left the network in order and its device is free for other programs; it stays \
+         off over restarts.",
+        "The command to disable it was given.",
+        "Enable it when you like: it opens the device and joins again.",
+    ),
+    page(
         "stop-requested",
         "It stops",
         "Work in hand is finished first.",

@@ -1,0 +1,251 @@
+//! Several devices in one process, as a user meets them: each with a hotkey, a stage and files of its
+//! own, each switched off and on by itself. The devices are the processor and the software adapter.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "support/world.rs"]
+#[allow(dead_code)]
+mod world;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use hearth::cli::devices::verdicts::{self, Verdict, VerdictKey};
+use hearth::compute::wgpu::adapters;
+use hearth::config::folders::Folders;
+use serde_json::Value;
+
+fn hearth(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hearth"));
+    command.env("HEARTH_HOME", home).env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+/// A home with two hotkey files, `a` and `b`; the live network's pauses, shortened. Its software
+/// adapter counts as tested: that its kernels are right is what `tests/kernels.rs` shows.
+fn home() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    for (name, seed) in [("a", 1), ("b", 2)] {
+        std::fs::write(home.path().join(name), format!("0x{}", hex::encode([seed; 32]))).unwrap();
+    }
+    let config = home.path().join("config");
+    std::fs::create_dir_all(&config).unwrap();
+    let constants = "join = \"metagraph\"\n[constants]\nheartbeat = 1\nall_layers_cache = 0.2\n\
+                     wait_for_phase_poll = 0.1\nregistration_pause = 0.5\n\
+                     [constants.registry]\npull = 0.2\nkeep_alive = 0.5\n\
+                     [constants.training]\nmin_cosine_similarity_download = 0.0\n";
+    std::fs::write(config.join("config.toml"), constants).unwrap();
+    for report in adapters() {
+        let verdict = Verdict {
+            key: VerdictKey::of(&report),
+            tested: "2026-01-01T00:00:00Z".to_owned(),
+            seconds: 0.0,
+            cases: 0,
+            complete: true,
+            refusal: None,
+            kinds: Vec::new(),
+        };
+        verdicts::write(&Folders::under(home.path()), &verdict).unwrap();
+    }
+    home
+}
+
+/// `DEVICE=` and the file of a key in `home`.
+fn device(home: &Path, device: &str, key: &str) -> [String; 2] {
+    ["--device".to_owned(), format!("{device}={}", home.join(key).display())]
+}
+
+/// A running process; its events come out of the receiver.
+struct Running {
+    child: Child,
+    events: mpsc::Receiver<Value>,
+}
+
+impl Running {
+    fn start(home: &Path, network: &str, devices: &[[String; 2]]) -> Self {
+        let mut child = hearth(home)
+            .args(["run", "--network", network, "--headless", "--json"])
+            .args(devices.iter().flatten())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, events) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in lines {
+                let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
+                if sender.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, events }
+    }
+
+    /// Waits for an event of which `wanted` is true; gives all up to it.
+    #[track_caller]
+    fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut seen = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.events.recv_timeout(left) {
+                Ok(event) => seen.push(event),
+                Err(_) => panic!("no {what} in {seen:#?}"),
+            }
+            if seen.last().is_some_and(&wanted) {
+                return seen;
+            }
+        }
+    }
+
+    /// Waits until each miner has taken an optimizer step.
+    #[track_caller]
+    fn until_all_step(&self, miners: &[&str]) -> BTreeSet<(String, u64)> {
+        let mut missing: BTreeSet<&str> = miners.iter().copied().collect();
+        let mut stages = BTreeSet::new();
+        while !missing.is_empty() {
+            let seen = self.until(&format!("step of {missing:?}"), |e| e["event"] == "step");
+            let step = seen.last().unwrap();
+            let miner = step["miner"].as_str().unwrap();
+            missing.remove(miner);
+            stages.insert((miner.to_owned(), step["stage"].as_u64().unwrap()));
+        }
+        stages
+    }
+
+    fn interrupt(&mut self) -> i32 {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn plan(stages: usize, miners_per_stage: usize) -> world::Plan {
+    world::Plan { stages, miners_per_stage, epochs: 1000, in_flight: 2, seed: 5 }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_devices_of_one_process_train_the_two_stages_of_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (practice, _events) = world::swarm(&plan(2, 1), folder.path()).await;
+    let network = practice.orchestrator_url();
+    let home = home();
+    let path = home.path().to_owned();
+    tokio::task::spawn_blocking(move || {
+        let devices = [device(&path, "cpu", "a"), device(&path, "wgpu", "b")];
+        let mut run = Running::start(&path, &network, &devices);
+        let said = run.until("threads", |e| e["code"] == "cpu-threads");
+        assert!(said.last().unwrap()["what"].as_str().unwrap().contains("one core is left"));
+        let stages = run.until_all_step(&["m0", "m1"]);
+        let numbers: BTreeSet<u64> = stages.iter().map(|(_, stage)| *stage).collect();
+        assert_eq!((stages.len(), numbers), (2, BTreeSet::from([0, 1])), "{stages:?}");
+        assert_eq!(run.interrupt(), 0);
+        // Each has an identity, and a snapshot, of its own.
+        let data = path.join("data");
+        let names = |folder: &Path, start: &str| -> Vec<String> {
+            let entries = std::fs::read_dir(folder).unwrap();
+            let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
+            names.filter(|name| name.starts_with(start)).collect()
+        };
+        assert_eq!(names(&data, "peer-identity-5").len(), 2);
+    })
+    .await
+    .unwrap();
+    practice.shutdown().await;
+}
+
+#[track_caller]
+fn refused(output: &Output, code: i32, words: &[&str]) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    for word in words {
+        assert!(said.contains(word), "{word:?} is missing in: {said}");
+    }
+}
+
+#[test]
+fn devices_and_keys_that_do_not_fit_are_refused_in_one_line_each() {
+    let home = home();
+    let (a, b) = (home.path().join("a"), home.path().join("b"));
+    std::fs::copy(&a, home.path().join("c")).unwrap();
+    let file = |path: &Path| path.display().to_string();
+    let run = |devices: &[String]| {
+        let mut command = hearth(home.path());
+        command.args(["run", "--headless", "--network", "http://127.0.0.1:9"]);
+        for device in devices {
+            command.args(["--device", device]);
+        }
+        command.output().unwrap()
+    };
+    let of = |device: &str, key: &Path| format!("{device}={}", file(key));
+    refused(&run(&[of("cpu", &a), of("cpu", &b)]), 3, &["the same device", "the processor"]);
+    refused(&run(&[of("cpu", &a), of("wgpu", &a)]), 3, &["the same hotkey", "keys new --from"]);
+    // The same key in two files.
+    let c = home.path().join("c");
+    refused(&run(&[of("cpu", &a), of("wgpu", &c)]), 3, &["the same hotkey"]);
+    refused(&run(&[of("wgpu:77", &a)]), 7, &["no device wgpu:77", "cpu", "hearth devices"]);
+    refused(&run(&[of("wgpu:Voodoo", &a), of("cpu", &b)]), 7, &["wgpu:Voodoo"]);
+    refused(&run(&["cpu=nobody".to_owned()]), 4, &["nobody"]);
+    refused(&run(&[of("cpu", &home.path().join("nowhere"))]), 4, &["nowhere"]);
+    refused(&run(&[of("abacus", &a)]), 3, &["abacus", "wgpu or cpu"]);
+    refused(&run(&["cpu".to_owned()]), 3, &["devices", "="]);
+    let both = hearth(home.path()).args(["run", "--device", "cpu=a", "--backend", "cpu"]).output();
+    refused(&both.unwrap(), 2, &["--device", "--backend"]);
+    let practice =
+        hearth(home.path()).args(["run", "--network", "practice", "--device", "cpu=a"]).output();
+    refused(&practice.unwrap(), 2, &["practice", "--device"]);
+}
+
+#[test]
+fn a_fault_of_one_device_is_told_and_the_other_goes_on() {
+    let home = home();
+    // A folder where the second miner's identity must go.
+    let identity = "peer-identity-5";
+    let started =
+        |devices: &[[String; 2]]| Running::start(home.path(), "http://127.0.0.1:9", devices);
+    let devices = [device(home.path(), "cpu", "a"), device(home.path(), "wgpu", "b")];
+    let mut first = started(&devices);
+    first.until("trouble", |e| e["miner"] == "m1" && e["reason"] == "network-trouble");
+    assert_eq!(first.interrupt(), 0);
+    let hotkeys: Vec<_> = std::fs::read_dir(home.path().join("data"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(identity))
+        .collect();
+    assert_eq!(hotkeys.len(), 2, "{hotkeys:?}");
+    let second = first_address(home.path(), "b");
+    let path = home.path().join("data").join(format!("peer-identity-{second}"));
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+
+    let mut run = started(&devices);
+    let seen = run.until("the fault", |e| e["event"] == "finding" && e["severity"] == "error");
+    let fault = seen.last().unwrap();
+    assert_eq!(fault["code"], "peer-key");
+    assert!(fault["what"].as_str().unwrap().starts_with("m1:"), "{fault}");
+    run.until("the other at work", |e| e["miner"] == "m0" && e["reason"] == "network-trouble");
+    // What went wrong is how the run ends, although the other one ended in order.
+    assert_eq!(run.interrupt(), 1);
+}
+
+/// The address of a key file in `home`.
+fn first_address(home: &Path, key: &str) -> String {
+    let (pair, _) = hearth::wallet::bittensor::read_hotkey(&home.join(key)).unwrap();
+    pair.address().to_string()
+}
