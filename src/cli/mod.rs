@@ -16,6 +16,7 @@ pub mod man;
 pub mod print;
 pub mod reference;
 pub mod run;
+pub mod service;
 pub mod setup;
 pub mod signals;
 
@@ -63,6 +64,8 @@ pub enum Command {
     Privacy(run::PrivacyArguments),
     /// Make, bring, keep, show and remove hotkeys
     Keys(keys::KeysArguments),
+    /// Run Hearth as a service: systemd, launchd, Windows
+    Service(service::ServiceArguments),
     /// Print a shell's completions (the installer has put them in place)
     Completions(completions::CompletionsArguments),
     /// Print the manual, or write its pages into a folder
@@ -99,6 +102,7 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
+        Command::Service(arguments) => service::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

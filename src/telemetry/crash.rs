@@ -79,9 +79,13 @@ fn report(clock: &Clock, thread: &str, place: &str, words: &str, trace: &Backtra
 
 fn write(folder: &Path, clock: &Clock, text: &str) -> Option<PathBuf> {
     let stamp = clock.iso8601().replace(':', "");
-    let path = (1..100)
-        .map(|n| folder.join(format!("crash-{stamp}-{n:02}.txt")))
-        .find(|path| !path.exists())?;
+    let number = |path: PathBuf| {
+        let name = path.file_stem()?.to_str()?.to_owned();
+        name.strip_prefix(&format!("crash-{stamp}-"))?.parse::<u32>().ok()
+    };
+    // Of two in one second the later one sorts behind.
+    let number = list(folder).into_iter().filter_map(number).max().unwrap_or(0) + 1;
+    let path = folder.join(format!("crash-{stamp}-{number:03}.txt"));
     write_privately(&path, text.as_bytes()).ok()?;
     *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(path.clone());
     let reports = list(folder);

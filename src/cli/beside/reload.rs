@@ -28,8 +28,7 @@ async fn reread(mut hang_ups: watch::Receiver<u64>, settings: &LiveSettings, eve
         systemd::reloading();
         match settings.reload() {
             Ok(changed) if changed.is_empty() => {
-                finding(
-                    events,
+                Told(events).finding(
                     Severity::Info,
                     "settings-unchanged",
                     "The settings were read again; none has changed.".to_owned(),
@@ -38,8 +37,7 @@ async fn reread(mut hang_ups: watch::Receiver<u64>, settings: &LiveSettings, eve
             }
             // What changed is told by whoever watches the settings.
             Ok(_) => {}
-            Err(error) => finding(
-                events,
+            Err(error) => Told(events).finding(
                 Severity::Warning,
                 error.code(),
                 format!("The settings were read again and cannot be used: {error}."),
@@ -70,15 +68,20 @@ async fn tell(
                 }
             };
             let what = format!("The setting {} is {value} {when}.", key.name());
-            finding(events, Severity::Info, "settings-changed", what, fix);
+            Told(events).finding(Severity::Info, "settings-changed", what, fix);
         }
         before = now;
     }
 }
 
-fn finding(events: &Events, severity: Severity, code: &str, what: String, fix: &str) {
-    let (code, fix) = (code.to_owned(), fix.to_owned());
-    events.emit(Event::Finding { severity, code, what, fix });
+/// Whoever is told.
+struct Told<'a>(&'a Events);
+
+impl Told<'_> {
+    fn finding(&self, severity: Severity, code: &str, what: String, fix: &str) {
+        let (code, fix) = (code.to_owned(), fix.to_owned());
+        self.0.emit(Event::Finding { severity, code, what, fix });
+    }
 }
 
 #[cfg(test)]

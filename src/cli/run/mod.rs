@@ -9,6 +9,7 @@ mod rigs;
 mod starts;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
 
 pub use arguments::{Consent, HotkeySource, Relays, RunArguments, RunPlan};
 pub(super) use arguments::{compute, hosts, hotkey, joining, network, relays};
@@ -22,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::folders::{Folders, prepare};
 use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
-use crate::config::settings::Settings;
+use crate::config::settings::{Key, Settings, SettingsError};
 use crate::miner::Joining;
 use crate::telemetry::logs::{self, Wanted};
 use crate::telemetry::{Event, Severity, crash};
@@ -116,9 +117,21 @@ fn one_device(arguments: &RunArguments, settings: &Settings) -> Result<(), Failu
 
 /// The settings of a command line that takes the flags of a run.
 fn settings(arguments: &RunArguments, folders: &Folders) -> Result<Settings, Failure> {
+    read(arguments, &folders.config).map_err(|error| Failure::of_settings(&error))
+}
+
+/// What file, environment and flags say; where they name no hotkey, the one that systemd hands over.
+fn read(arguments: &RunArguments, folder: &Path) -> Result<Settings, SettingsError> {
     let environment = |name: &str| std::env::var(name).ok();
-    Settings::read(arguments.config.as_deref(), &folders.config, environment, arguments.flags())
-        .map_err(|error| Failure::of_settings(&error))
+    let flags = arguments.flags();
+    let mut settings = Settings::read(arguments.config.as_deref(), folder, environment, flags)?;
+    let named = [Key::Hotkey, Key::HotkeyFile, Key::Devices];
+    if named.into_iter().all(|key| settings.text(key).is_none())
+        && let Some(path) = key::credential(environment)
+    {
+        settings.assume(Key::HotkeyFile, &path.display().to_string());
+    }
+    Ok(settings)
 }
 
 /// From here on what happens is in the log files as well.
@@ -133,10 +146,7 @@ fn open_logs(settings: &Settings, folders: &Folders) -> Result<(), Failure> {
 /// The same settings, to be read again while it runs.
 fn live(now: Settings, arguments: &RunArguments, folders: &Folders) -> LiveSettings {
     let (arguments, folder) = (arguments.clone(), folders.config.clone());
-    LiveSettings::new(now, move || {
-        let environment = |name: &str| std::env::var(name).ok();
-        Settings::read(arguments.config.as_deref(), &folder, environment, arguments.flags())
-    })
+    LiveSettings::new(now, move || read(&arguments, &folder))
 }
 
 /// Working without being paid needs a yes: from the terminal, or beforehand.
