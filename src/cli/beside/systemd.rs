@@ -1,6 +1,7 @@
 //! What systemd is told, where it asks to be (`NOTIFY_SOCKET`): that the miner runs, how it is in one
 //! truthful line, that it is about to end, and a sign of life, given only while the engine gets on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::select_all;
@@ -24,6 +25,14 @@ pub fn reloading() {
     socket::send(socket::Word::Reloading);
 }
 
+/// Says, once, that the end has begun.
+pub fn stopping() {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::SeqCst) {
+        socket::send(socket::Word::Stopping);
+    }
+}
+
 /// Tells it all for as long as the run lasts.
 pub(super) async fn tell(running: Running) {
     if !socket::is_there() {
@@ -39,16 +48,15 @@ pub(super) async fn tell(running: Running) {
 /// The status line whenever it differs, and once that the end has begun.
 async fn status(control: &Control, clock: &Clock) {
     let mut miners: Vec<_> = control.miners.iter().cloned().collect();
-    let (mut said, mut leaving) = (String::new(), false);
+    let mut said = String::new();
     loop {
         let snapshots: Vec<MinerSnapshot> =
             miners.iter_mut().map(|miner| miner.borrow_and_update().clone()).collect();
         let ends = |snapshot: &MinerSnapshot| {
             matches!(snapshot.status.state, State::Stopping | State::Stopped | State::Fault)
         };
-        if !leaving && snapshots.iter().all(ends) {
-            leaving = true;
-            socket::send(socket::Word::Stopping);
+        if snapshots.iter().all(ends) {
+            stopping();
         }
         let line = line(&snapshots);
         if line != said {

@@ -127,7 +127,7 @@ impl Demo<'_> {
             miners: miner_events.subscribe(),
             tally: Tally::default(),
         };
-        let tap = miner_events.clone();
+        let told = Events::new();
         let ingredients = Ingredients {
             plan: self.plan,
             seed: self.seed,
@@ -151,7 +151,7 @@ impl Demo<'_> {
             Some((settings, folders)) => Some(Beside::start(&Running {
                 control: control.clone(),
                 pulses: session.miners.iter().map(|miner| miner.pulse.clone()).collect(),
-                events: tap,
+                events: told.clone(),
                 settings: settings.clone(),
                 folders: folders.clone(),
                 clock: clock.clone(),
@@ -159,7 +159,7 @@ impl Demo<'_> {
             None => None,
         };
         let face = self.open_face(control, closed, clock)?;
-        let mut show = Show { demo: &self, relay, face, close, signal, clock, started };
+        let mut show = Show { demo: &self, relay, face, told, close, signal, clock, started };
         let ended = show.until_the_end(session).await;
         show.conclude(ended, &progress).await
     }
@@ -208,6 +208,8 @@ struct Show<'a> {
     demo: &'a Demo<'a>,
     relay: Relay,
     face: Face,
+    /// The same events for whoever goes beside the run.
+    told: Events,
     /// Turns true when the screen must give the terminal back.
     close: watch::Sender<bool>,
     signal: watch::Receiver<bool>,
@@ -231,6 +233,12 @@ struct Result_ {
 }
 
 impl Show<'_> {
+    /// Tells everybody. An error means that nobody reads any more.
+    fn tell(&mut self, event: &Event) -> std::io::Result<()> {
+        self.told.emit(event.clone());
+        self.face.event(event)
+    }
+
     async fn until_the_end(&mut self, mut session: Session) -> Result<Result_, Failure> {
         let mut samples = Vec::new();
         let mut ends = session.take_ends();
@@ -248,7 +256,7 @@ impl Show<'_> {
             session.stop(&mut ends, self.clock).await;
         }
         for event in self.relay.rest() {
-            let _ = self.face.event(&event);
+            let _ = self.tell(&event);
         }
         if matches!(ending, Ending::Done) {
             match self.sample(&session, SampleWhen::After).await {
@@ -280,7 +288,7 @@ impl Show<'_> {
         loop {
             tokio::select! {
                 event = self.relay.next() => {
-                    if self.face.event(&event).is_err() {
+                    if self.tell(&event).is_err() {
                         return Ok(Ending::Asked);
                     }
                 }
@@ -319,7 +327,7 @@ impl Show<'_> {
                 }
                 left = user_left(&mut self.face, &self.signal) => return Sampled::Left(left),
                 event = self.relay.next(), if when == SampleWhen::Before => {
-                    let _ = self.face.event(&event);
+                    let _ = self.tell(&event);
                 }
             }
         }
@@ -334,7 +342,7 @@ impl Show<'_> {
         match text {
             Ok(text) => {
                 let event = Event::Sample { when, text: text.clone() };
-                let _ = self.face.event(&event);
+                let _ = self.tell(&event);
                 Ok(Some((when, text)))
             }
             Err(error) => {
@@ -382,7 +390,7 @@ impl Show<'_> {
                 return Err(failure);
             }
         };
-        let _ = self.face.event(&Event::Summary(Box::new(result.summary.clone())));
+        let _ = self.tell(&Event::Summary(Box::new(result.summary.clone())));
         match result.ending {
             Ending::Interrupted => return Ok(Exit::Interrupted),
             Ending::Asked => {}

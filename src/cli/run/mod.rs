@@ -16,6 +16,7 @@ pub(super) use arguments::{compute, hosts, hotkey, joining, network, relays};
 pub use mine::hub_of;
 pub use privacy::{PrivacyArguments, run as run_privacy};
 
+use super::beside::systemd;
 use super::demo::face;
 use super::print::Style;
 use super::{Exit, Failure, signals};
@@ -87,7 +88,10 @@ fn begin(
     match &begun {
         Ok(start) => {
             let start = start.clone();
-            signals::at_the_first(move || start.asked());
+            signals::at_the_first(move || {
+                systemd::stopping();
+                start.asked();
+            });
         }
         Err(failure) => {
             let finding = Event::Finding {

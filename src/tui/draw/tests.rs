@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
-use crate::control::Progress;
+use crate::control::{Place, Progress};
 use crate::miner::{DeviceView, Eta, MinerSnapshot, Reason, State, Status, Who, Work};
 use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot};
 
@@ -107,6 +108,7 @@ fn view(miner: MinerSnapshot, swarm: Option<SwarmSnapshot>) -> View {
         unix: 1_042,
         help: false,
         quitting: false,
+        playback: None,
     }
 }
 
@@ -180,7 +182,19 @@ fn stories() -> Vec<(&'static str, View)> {
     help.help = true;
     let mut quitting = view(training(), Some(busy()));
     quitting.quitting = true;
+    let replay = view(training(), Some(busy())).played(Place {
+        recorded: "2026-11-22 20:00".into(),
+        at: Duration::from_secs(192),
+        length: Duration::from_secs(760),
+        speed: 10.0,
+        holds: false,
+        unix: 1_042,
+    });
+    let mut replay_help = replay.clone();
+    replay_help.help = true;
     vec![
+        ("replay", replay),
+        ("replay-help", replay_help),
         (
             "empty",
             view(MinerSnapshot { run: None, stage: None, stages: 0, epoch: 0, ..empty }, None),

@@ -62,6 +62,7 @@ pub(super) fn view(losses: u64) -> View {
         unix: 1_042,
         help: false,
         quitting: false,
+        playback: None,
     }
 }
 

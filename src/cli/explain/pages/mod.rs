@@ -8,4 +8,5 @@ pub(super) mod reasons;
 pub(super) mod settings;
 pub(super) mod several;
 pub(super) mod systems;
+pub(super) mod telemetry;
 pub(super) mod training;
