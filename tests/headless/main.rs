@@ -11,6 +11,7 @@ mod logs;
 #[allow(dead_code)]
 mod script;
 mod server;
+mod service;
 mod settings;
 mod signals;
 #[cfg(target_os = "linux")]

@@ -111,6 +111,15 @@ impl System {
         })
     }
 
+    /// Whether there is one: made here, or brought by a package.
+    fn is_there(self, level: Level) -> Result<bool, Failure> {
+        const PACKAGED: [&str; 2] =
+            ["/usr/lib/systemd/system/hearth.service", "/lib/systemd/system/hearth.service"];
+        let packaged = (self, level) == (Self::Systemd, Level::System)
+            && PACKAGED.iter().any(|place| std::path::Path::new(place).exists());
+        Ok(packaged || self.place(level)?.exists())
+    }
+
     /// What to do next, if anything.
     pub(super) fn hint(self, level: Level) -> &'static str {
         match (self, level) {
@@ -177,7 +186,7 @@ impl System {
 
     /// How it is.
     pub(super) fn standing(self, level: Level) -> Result<Standing, Failure> {
-        if !self.place(level)?.exists() {
+        if !self.is_there(level)? {
             return Ok(Standing::NotInstalled);
         }
         let told = self.usable(level)?.status(ServiceStatusCtx { label: label() });
