@@ -13,6 +13,7 @@ use super::announce::Announcer;
 use super::board::Board;
 use super::error::MinerError;
 use super::fleet;
+use super::heart::{self, InUse};
 use super::joining::{Disclosure, Joining};
 use super::machine::{self, Bench, Duty, Outcome, Pause};
 use super::register::attestation_refused;
@@ -36,6 +37,7 @@ use crate::network::storage::Storage;
 use crate::network::{Orchestrator, Traffic};
 use crate::protocol::{Epoch, Phase, backoff};
 use crate::telemetry::Events;
+use crate::telemetry::pulse::Pulse;
 use crate::training::desk::Desk;
 use crate::training::door::Door;
 use crate::training::floor::Wish;
@@ -160,6 +162,8 @@ pub struct MinerHandle {
     pub commands: mpsc::UnboundedSender<Command>,
     /// What it does.
     pub snapshot: watch::Receiver<MinerSnapshot>,
+    /// Beats while it gets on.
+    pub pulse: Pulse,
     /// Its end.
     pub join: JoinHandle<Result<(), MinerError>>,
 }
@@ -190,9 +194,16 @@ impl Miner {
         let board = Arc::new(Board::new(&settings.name, &hotkey, view, clock.clone(), events));
         let snapshot = board.subscribe();
         let (commands, orders) = mpsc::unbounded_channel();
-        let switched = Switched { settings, device, clock, entropy, board };
-        let join = tokio::spawn(switched.run(orders));
-        MinerHandle { commands, snapshot, join }
+        let (pulse, in_use) = (Pulse::default(), InUse::default());
+        let heart = heart::beat(pulse.clone(), in_use.clone(), clock.clone());
+        let switched = Switched { settings, device, clock, entropy, board, in_use };
+        let join = tokio::spawn(async move {
+            tokio::select! {
+                ended = switched.run(orders) => ended,
+                () = heart => Ok(()),
+            }
+        });
+        MinerHandle { commands, snapshot, pulse, join }
     }
 }
 

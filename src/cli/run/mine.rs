@@ -31,6 +31,7 @@ use crate::network::http::Route;
 use crate::network::hub::{Download, Hub};
 use crate::network::peers::{PeerIdentity, PeerReach, RelayChoice};
 use crate::telemetry::logs::Ring;
+use crate::telemetry::pulse::Pulse;
 use crate::telemetry::{Event, Events, Severity};
 use crate::training::record::Recorder;
 use crate::training::terms::LearningRateRule;
@@ -55,6 +56,7 @@ struct Started {
     hotkey: String,
     commands: mpsc::UnboundedSender<Command>,
     snapshot: watch::Receiver<MinerSnapshot>,
+    pulse: Pulse,
 }
 
 /// The miners that have not ended, each with its name.
@@ -73,9 +75,11 @@ impl Mine {
         let (started, mut ends) = self.start(clock, &events, readings);
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
+        let pulses = started.iter().map(|miner| miner.pulse.clone()).collect();
         let control = control(started, watched)?;
         let _beside = Beside::start(&Running {
             control: control.clone(),
+            pulses,
             events: events.clone(),
             settings: self.settings.clone(),
             folders: self.folders.clone(),
@@ -165,8 +169,8 @@ impl Mine {
             let hotkey = rig.signer.hotkey.address().to_string();
             let (clock, events) = (clock.clone(), events.clone());
             let miner = Miner::start(settings, rig.device, clock, Entropy::system(), events);
-            let MinerHandle { commands, snapshot, join } = miner;
-            started.push(Started { name: rig.name.clone(), hotkey, commands, snapshot });
+            let MinerHandle { commands, snapshot, pulse, join } = miner;
+            started.push(Started { name: rig.name.clone(), hotkey, commands, snapshot, pulse });
             ends.spawn(async move {
                 let ended = join.await;
                 let ended =

@@ -63,27 +63,32 @@ pub(super) fn run(
     let kept = Kept::open(folders, arguments.preset.as_deref(), &mut Entropy::system())?;
     let plan = kept.plan()?;
     let clock = Clock::system();
-    let opened = device::open(compute, folders, &clock, &mut face::notice)?;
-    face::tell(style, &opened.findings, &clock)?;
-    let demo = Demo {
-        seed: kept.notes.seed,
-        port: 0,
-        folder: &kept.folder,
-        keys: session::names(&plan)
-            .map(|name| Ok((name.clone(), kept.key(&name, &mut Entropy::system())?)))
-            .collect::<Result<_, Failure>>()?,
-        device: opened.device,
-        feed: open_feed(&plan)?,
-        recorder: Recorder::off(),
-        plan: &plan,
-        run: Some((settings, folders.clone())),
-        style,
-        log,
-    };
-    let runtime = crate::cli::runtime()?;
-    let ended = runtime.block_on(demo.run(&clock));
-    // Whatever still sleeps or serves is of no use any more.
-    runtime.shutdown_background();
+    let start = super::begin(arguments, folders, &clock, style)?;
+    let ended = (|| {
+        let opened = device::open(compute, folders, &clock, &mut face::notice)?;
+        face::tell(style, &opened.findings, &clock)?;
+        let demo = Demo {
+            seed: kept.notes.seed,
+            port: 0,
+            folder: &kept.folder,
+            keys: session::names(&plan)
+                .map(|name| Ok((name.clone(), kept.key(&name, &mut Entropy::system())?)))
+                .collect::<Result<_, Failure>>()?,
+            device: opened.device,
+            feed: open_feed(&plan)?,
+            recorder: Recorder::off(),
+            plan: &plan,
+            run: Some((settings, folders.clone())),
+            style,
+            log,
+        };
+        let runtime = crate::cli::runtime()?;
+        let ended = runtime.block_on(demo.run(&clock));
+        // Whatever still sleeps or serves is of no use any more.
+        runtime.shutdown_background();
+        ended
+    })();
+    start.ended(&ended);
     ended
 }
 
