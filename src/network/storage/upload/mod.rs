@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::{Storage, UploadError};
+use crate::network::line::Way;
 use crate::network::orchestrator::Orchestrator;
 use crate::protocol::messages::{FileType, FileUploadCompletionRequest, FileUploadRequest};
 use crate::protocol::multipart::UploadPlan;
@@ -127,6 +128,7 @@ impl Storage {
         let escort = Escort { deadline: escort.deadline.or_earlier(*expires), ..escort };
         let facts = (*what, plan.total, parts.len());
         let mut gauge = Gauge::new(escort, facts, clock.now(), sent(&parts, stored));
+        let need = self.0.line.need();
         let pace = Pace::default();
         let mut running = FuturesUnordered::new();
         let mut failure = None;
@@ -141,7 +143,10 @@ impl Storage {
                     async move { (part.index, self.put_part(url, part, source, pace).await) },
                 );
             }
-            gauge.note(clock.now(), sent(&parts, stored), stored.iter().flatten().count());
+            let (now, sent) = (clock.now(), sent(&parts, stored));
+            need.say(plan.total.saturating_sub(sent), escort.deadline.left(now));
+            let limit = self.0.line.limit(Way::Up);
+            gauge.note(now, sent, stored.iter().flatten().count(), limit);
             if running.is_empty() {
                 return failure.map_or(Ok(()), Err);
             }
