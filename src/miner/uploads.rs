@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::board::Board;
 use super::snapshot::{Eta, State};
 use crate::clock::Moment;
-use crate::network::Speed;
+use crate::network::line::Share;
 use crate::network::storage::{Deadline, Escort, UploadProgress, UploadWatch, Verdict};
 use crate::protocol::messages::FileType;
 use crate::telemetry::{Event, Severity, UploadVerdict};
@@ -47,7 +47,7 @@ impl<'a> UploadView<'a> {
     }
 
     /// The user's own limit makes it late: said while that can still be changed.
-    fn warn_of_limit(&self, progress: &UploadProgress, limit: Speed, late_by: f64) {
+    fn warn_of_limit(&self, progress: &UploadProgress, share: Share, late_by: f64) {
         if self.warned.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -58,13 +58,17 @@ impl<'a> UploadView<'a> {
             mbits if mbits.is_finite() && mbits > 0.0 => format!("{mbits:.1} Mbit/s"),
             _ => "more time than there is".to_owned(),
         };
+        let shared = match share.uploads {
+            1 => String::new(),
+            uploads => format!(", which {uploads} uploads share"),
+        };
         let what = format!(
-            "the upload of {} needs {needed} to be there in time, but upload_limit is {:.1} Mbit/s: \
-             it will be {late_by:.0} s late, and what comes too late does not count",
+            "the upload of {} needs {needed} to be there in time, but upload_limit is {:.1} \
+             Mbit/s{shared}: it will be {late_by:.0} s late, and what comes too late does not count",
             words(progress.file),
-            limit.megabits(),
+            share.limit.megabits(),
         );
-        let fix = "Raise upload_limit, or set it to off; a running miner takes it up at once.";
+        let fix = "Raise upload_limit, or set it to off: `hearth config set upload_limit off`.";
         self.board.finding(Severity::Warning, "upload-limit-too-low", what, fix);
     }
 
@@ -115,7 +119,7 @@ impl UploadWatch for UploadView<'_> {
             by_seconds,
         });
         match (progress.verdict, progress.held_back) {
-            (Verdict::Misses { by }, Some(limit)) => self.warn_of_limit(progress, limit, by),
+            (Verdict::Misses { by }, Some(share)) => self.warn_of_limit(progress, share, by),
             (Verdict::Misses { by }, None) => self.warn(progress, by),
             _ => {}
         }
@@ -137,6 +141,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::miner::snapshot::{DeviceView, Reason, Who};
+    use crate::network::Speed;
     use crate::telemetry::Events;
 
     fn progress(verdict: Verdict) -> UploadProgress {
@@ -159,7 +164,7 @@ mod tests {
         let mut heard = events.subscribe();
         let board = Board::new("m0", "5x", DeviceView::default(), Clock::system(), events);
         let view = UploadView::new(&board, "m0", Moment::default(), Duration::from_secs(60));
-        let limit = Some(Speed::of_megabits(2.0));
+        let limit = Some(Share { limit: Speed::of_megabits(2.0), uploads: 2 });
         let late = UploadProgress { held_back: limit, ..progress(Verdict::Misses { by: 265.0 }) };
         view.note(&late);
         view.note(&late);
@@ -172,7 +177,9 @@ mod tests {
         let [(code, what)] = &said[..] else { panic!("{said:?}") };
         assert_eq!(code, "upload-limit-too-low");
         // 75 MB in 35 s.
-        for words in ["17.1 Mbit/s", "upload_limit is 2.0 Mbit/s", "265 s late"] {
+        for words in
+            ["17.1 Mbit/s", "upload_limit is 2.0 Mbit/s, which 2 uploads share", "265 s late"]
+        {
             assert!(what.contains(words), "{words:?} is missing in {what}");
         }
     }

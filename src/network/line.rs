@@ -55,6 +55,23 @@ pub struct LineLimits {
     pub down: Option<Speed>,
 }
 
+/// A limit and how many uploads share it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    /// The limit.
+    pub limit: Speed,
+    /// At least one.
+    pub uploads: usize,
+}
+
+impl Share {
+    /// What one of them gets, in bytes per second.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn bytes(self) -> f64 {
+        self.limit.0 / self.uploads.max(1) as f64
+    }
+}
+
 /// Which way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -181,6 +198,13 @@ impl Line {
     /// The limit of one way.
     pub fn limit(&self, way: Way) -> Option<Speed> {
         self.side(way).lock().limit
+    }
+
+    /// What each of the uploads under way gets of the limit, as long as none steps back.
+    pub fn share(&self) -> Option<Share> {
+        let state = self.0.up.lock();
+        let uploads = state.needs.values().filter(|speed| **speed > 0.0).count().max(1);
+        state.limit.map(|limit| Share { limit, uploads })
     }
 
     /// Waits until a piece of at most `bytes` of weights may go; gives the size of the piece.

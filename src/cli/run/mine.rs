@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use super::arguments::{Relays, RunPlan};
+use super::limits::{follow, limits};
 use super::rigs::Rig;
 use crate::cli::beside::{Beside, Running};
 use crate::cli::demo::face::Face;
@@ -23,6 +24,7 @@ use crate::config::network::NetworkChoice;
 use crate::control::{Addressee, Control, Miners, Order, Progress};
 use crate::miner::text_source::TokenizerSource;
 use crate::miner::{Command, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot};
+use crate::network::Line;
 use crate::network::http::Route;
 use crate::network::hub::{Download, Hub};
 use crate::network::peers::{PeerIdentity, PeerReach, RelayChoice};
@@ -62,7 +64,11 @@ impl Mine {
         let events = Events::new();
         let mut told = events.subscribe();
         let kept = self.kept();
-        let (started, mut ends) = self.start(clock, &events);
+        let line = Line::new(clock.clone());
+        line.set(limits(&self.settings.now())?);
+        let following = follow(self.settings.clone(), line.clone());
+        tokio::pin!(following);
+        let (started, mut ends) = self.start(clock, &events, &line);
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
         let control = control(started, watched)?;
@@ -106,6 +112,7 @@ impl Mine {
                         break;
                     }
                 }
+                () = &mut following => {}
                 () = turned_true(signal.clone()), if !asked => stop(&mut asked),
                 left = face.left(), if !asked => match left {
                     Ok(Left::Interrupted) => return Ok(Exit::Interrupted),
@@ -144,10 +151,10 @@ impl Mine {
     }
 
     /// Starts every miner.
-    fn start(&mut self, clock: &Clock, events: &Events) -> (Vec<Started>, Ends) {
+    fn start(&mut self, clock: &Clock, events: &Events, line: &Line) -> (Vec<Started>, Ends) {
         let (mut started, mut ends) = (Vec::new(), Ends::new());
         for rig in std::mem::take(&mut self.rigs) {
-            let settings = self.miner_settings(&rig);
+            let settings = self.miner_settings(&rig, line);
             let hotkey = rig.signer.hotkey.address().to_string();
             let (clock, events) = (clock.clone(), events.clone());
             let miner = Miner::start(settings, rig.device, clock, Entropy::system(), events);
@@ -178,7 +185,7 @@ impl Mine {
         })
     }
 
-    fn miner_settings(&self, rig: &Rig) -> MinerSettings {
+    fn miner_settings(&self, rig: &Rig, line: &Line) -> MinerSettings {
         let plan = &self.plan;
         let local = plan.hosts.are_local();
         MinerSettings {
@@ -198,6 +205,7 @@ impl Mine {
             data: self.folders.data.clone(),
             joining: plan.joining.clone(),
             disclosure: plan.disclosure.clone(),
+            line: line.clone(),
             attestation: plan.attestation.clone(),
             telemetry: plan.telemetry,
             state: self.folders.state.clone(),

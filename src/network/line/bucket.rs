@@ -1,4 +1,4 @@
-//! A token bucket: bytes may go at a rate, in bursts of no more than a quarter of a second of it. A
+//! A token bucket: bytes may go at a rate, in bursts of no more than a tenth of a second of it. A
 //! function of the time it is told, and nothing else.
 
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 
 /// A burst is at most what the rate brings in so much time.
-pub(super) const BURST: Duration = Duration::from_millis(250);
+pub(super) const BURST: Duration = Duration::from_millis(100);
 
 /// Bytes that may go now.
 #[derive(Clone, Copy, Debug)]
@@ -58,17 +58,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_saved_up_is_a_quarter_of_a_second() {
+    fn what_is_saved_up_is_a_tenth_of_a_second() {
         let mut bucket = Bucket::new(at(0.0));
-        assert!(bucket.take(at(100.0), 250, 1000.0).is_ok());
-        assert_eq!(bucket.take(at(100.0), 100, 1000.0), Err(Duration::from_millis(100)));
-        assert!(bucket.take(at(100.1), 100, 1000.0).is_ok());
+        assert!(bucket.take(at(100.0), 100, 1000.0).is_ok());
+        assert_eq!(bucket.take(at(100.0), 50, 1000.0), Err(Duration::from_millis(50)));
+        assert!(bucket.take(at(100.05), 50, 1000.0).is_ok());
     }
 
     #[test]
     fn more_than_a_burst_is_owed() {
         let mut bucket = Bucket::new(at(0.0));
-        assert!(bucket.take(at(1.0), 1250, 1000.0).is_ok());
+        assert!(bucket.take(at(1.0), 1100, 1000.0).is_ok());
         let wait = bucket.take(at(1.0), 1, 1000.0).unwrap_err().as_secs_f64();
         assert!((wait - 1.0).abs() < 0.01, "{wait}");
     }
@@ -88,7 +88,7 @@ mod tests {
             for (rate, lasts) in spells {
                 let end = now + lasts;
                 bucket.advance(at(now), rate);
-                widest = widest.max(rate * 0.25);
+                widest = widest.max(rate * BURST.as_secs_f64());
                 while now < end {
                     let size = sizes[turn % sizes.len()];
                     match bucket.take(at(now), size, rate) {

@@ -14,7 +14,6 @@ use std::collections::VecDeque;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::{Storage, UploadError};
-use crate::network::line::Way;
 use crate::network::orchestrator::Orchestrator;
 use crate::protocol::messages::{FileType, FileUploadCompletionRequest, FileUploadRequest};
 use crate::protocol::multipart::UploadPlan;
@@ -145,8 +144,8 @@ impl Storage {
             }
             let (now, sent) = (clock.now(), sent(&parts, stored));
             need.say(plan.total.saturating_sub(sent), escort.deadline.left(now));
-            let limit = self.0.line.limit(Way::Up);
-            gauge.note(now, sent, stored.iter().flatten().count(), limit);
+            let share = self.0.line.share();
+            gauge.note(now, sent, stored.iter().flatten().count(), share);
             if running.is_empty() {
                 return failure.map_or(Ok(()), Err);
             }
