@@ -15,6 +15,7 @@ pub mod keys;
 pub mod man;
 pub mod print;
 pub mod reference;
+pub mod replay;
 pub mod run;
 pub mod setup;
 pub mod signals;
@@ -61,6 +62,8 @@ pub enum Command {
     Explain(explain::ExplainArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
+    /// Play the record of a run, or list the records
+    Replay(replay::ReplayArguments),
     /// Make, bring, keep, show and remove hotkeys
     Keys(keys::KeysArguments),
     /// Print a shell's completions (the installer has put them in place)
@@ -98,6 +101,7 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Config(arguments) => config::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),

@@ -2,6 +2,8 @@
 //! this process, or of another one on this machine, in one place, so that every face reaches them in
 //! the same way.
 
+mod playback;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use tokio::sync::watch;
 
 use crate::miner::{Command, MinerSnapshot};
 use crate::swarm::SwarmSnapshot;
+
+pub use playback::{Place, Playback, Wish};
 
 /// Where a demo or a run as a whole stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

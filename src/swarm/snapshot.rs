@@ -71,3 +71,23 @@ pub struct SwarmSnapshot {
     /// Where the orchestrator listens.
     pub address: String,
 }
+
+impl SwarmSnapshot {
+    /// The same with only the last losses, for who keeps it and must not grow with them.
+    #[must_use]
+    pub fn with_last_losses(&self, most: usize) -> Self {
+        let from = self.losses.len().saturating_sub(most);
+        Self {
+            run: self.run.clone(),
+            epoch: self.epoch,
+            epochs_done: self.epochs_done,
+            epoch_progress: self.epoch_progress,
+            stages: self.stages.clone(),
+            losses: self.losses.get(from..).unwrap_or_default().to_vec(),
+            tokens: self.tokens,
+            tokens_per_second: self.tokens_per_second,
+            baselines: self.baselines,
+            address: self.address.clone(),
+        }
+    }
+}

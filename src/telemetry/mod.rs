@@ -1,8 +1,9 @@
-//! What happened: events as the outside sees them, logs, rates.
+//! What happened: events as the outside sees them, logs, rates, and the record of a run.
 
 pub mod event;
 pub mod logs;
 pub mod rate;
+pub mod record;
 
 pub use event::{Event, Events, SampleWhen, Severity, Summary, UploadVerdict};
 pub use rate::RateMeter;

@@ -2,6 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::control::Wish;
 use crate::miner::Command;
 
 /// What a key asks for.
@@ -13,6 +14,8 @@ pub enum Action {
     Interrupt,
     /// A command for the miner.
     Send(Command),
+    /// A wish for a playback.
+    Play(Wish),
     /// Show or hide the help.
     Help,
     /// Close what is open on top.
@@ -32,7 +35,7 @@ pub struct Binding {
     pub action: Action,
 }
 
-/// All keys.
+/// All keys of a living run.
 pub const BINDINGS: [Binding; 6] = [
     Binding {
         key: "q",
@@ -62,15 +65,63 @@ pub const BINDINGS: [Binding; 6] = [
     },
 ];
 
-/// What this key press asks for.
-pub fn action(key: KeyEvent) -> Option<Action> {
+/// All keys of a playback.
+pub const PLAYBACK: [Binding; 9] = [
+    Binding {
+        key: "Space",
+        short: "hold",
+        long: "Stand still, or go on.",
+        action: Action::Play(Wish::Hold),
+    },
+    Binding {
+        key: "Left",
+        short: "back",
+        long: "A minute back.",
+        action: Action::Play(Wish::Skip(-60)),
+    },
+    Binding {
+        key: "Right",
+        short: "ahead",
+        long: "A minute ahead.",
+        action: Action::Play(Wish::Skip(60)),
+    },
+    Binding {
+        key: "+",
+        short: "faster",
+        long: "Twice as fast.",
+        action: Action::Play(Wish::Faster),
+    },
+    Binding {
+        key: "-",
+        short: "slower",
+        long: "Half as fast.",
+        action: Action::Play(Wish::Slower),
+    },
+    Binding {
+        key: "q",
+        short: "quit",
+        long: "Leave. Nothing runs here, so nothing is stopped.",
+        action: Action::Quit,
+    },
+    Binding { key: "?", short: "help", long: "Show or hide this help.", action: Action::Help },
+    Binding { key: "Esc", short: "close", long: "Close this help.", action: Action::Back },
+    Binding { key: "Ctrl-C", short: "quit", long: "Leave.", action: Action::Quit },
+];
+
+/// What this key press asks for, by one of the two tables.
+pub fn action(key: KeyEvent, bindings: &[Binding]) -> Option<Action> {
     let name = match key.code {
         KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => "Ctrl-C".to_owned(),
+        KeyCode::Char(' ') => "Space".to_owned(),
+        // The key beside it, without shift.
+        KeyCode::Char('=') => "+".to_owned(),
         KeyCode::Char(c) => c.to_lowercase().to_string(),
         KeyCode::Esc => "Esc".to_owned(),
+        KeyCode::Left => "Left".to_owned(),
+        KeyCode::Right => "Right".to_owned(),
         _ => return None,
     };
-    BINDINGS.iter().find(|binding| binding.key == name).map(|binding| binding.action)
+    bindings.iter().find(|binding| binding.key == name).map(|binding| binding.action)
 }
 
 #[cfg(test)]
@@ -79,18 +130,25 @@ mod tests {
 
     #[test]
     fn keys_do_what_the_table_says() {
-        let press = |code, modifiers| action(KeyEvent::new(code, modifiers));
+        let press = |code, modifiers| action(KeyEvent::new(code, modifiers), &BINDINGS);
         assert_eq!(press(KeyCode::Char('q'), KeyModifiers::NONE), Some(Action::Quit));
         assert_eq!(press(KeyCode::Char('Q'), KeyModifiers::SHIFT), Some(Action::Quit));
         assert_eq!(press(KeyCode::Char('c'), KeyModifiers::CONTROL), Some(Action::Interrupt));
         assert_eq!(press(KeyCode::Char('c'), KeyModifiers::NONE), None);
         assert_eq!(press(KeyCode::F(1), KeyModifiers::NONE), None);
+        let play = |code| action(KeyEvent::new(code, KeyModifiers::NONE), &PLAYBACK);
+        assert_eq!(play(KeyCode::Char(' ')), Some(Action::Play(Wish::Hold)));
+        assert_eq!(play(KeyCode::Left), Some(Action::Play(Wish::Skip(-60))));
+        assert_eq!(play(KeyCode::Char('=')), Some(Action::Play(Wish::Faster)));
+        assert_eq!(play(KeyCode::Char('p')), None);
     }
 
     #[test]
     fn no_key_is_listed_twice() {
-        for (i, a) in BINDINGS.iter().enumerate() {
-            assert!(BINDINGS[i + 1..].iter().all(|b| b.key != a.key));
+        for table in [&BINDINGS[..], &PLAYBACK[..]] {
+            for (i, a) in table.iter().enumerate() {
+                assert!(table[i + 1..].iter().all(|b| b.key != a.key));
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crossterm::event::{self, Event as Input, KeyEventKind};
 
 use crate::clock::Clock;
-use crate::control::{Control, Progress};
+use crate::control::{Control, Playback, Progress};
 use crate::miner::snapshot::State;
 use crate::telemetry::logs::Ring;
 
@@ -67,16 +67,41 @@ pub fn run(
     clock: &Clock,
     stop: &tokio::sync::watch::Receiver<bool>,
 ) -> Result<Left, TuiError> {
+    show(control, None, log, clock, stop)
+}
+
+/// The same for a run of the past: `control` has its snapshots, and takes no commands.
+pub fn play(
+    control: &Control,
+    playback: &Playback,
+    log: &Ring,
+    clock: &Clock,
+    stop: &tokio::sync::watch::Receiver<bool>,
+) -> Result<Left, TuiError> {
+    show(control, Some(playback), log, clock, stop)
+}
+
+fn show(
+    control: &Control,
+    playback: Option<&Playback>,
+    log: &Ring,
+    clock: &Clock,
+    stop: &tokio::sync::watch::Receiver<bool>,
+) -> Result<Left, TuiError> {
     let mut screen = Screen::open()?;
     let theme = Theme::from_environment();
     let mut help = false;
     let mut quitting = false;
     let mut drawn: Option<View> = None;
+    let bindings = if playback.is_some() { &keymap::PLAYBACK[..] } else { &keymap::BINDINGS[..] };
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
         }
-        let view = View::collect(control, log, clock, help, quitting);
+        let mut view = View::collect(control, log, clock, help, quitting);
+        if let Some(playback) = playback {
+            view = view.played(playback.place.borrow().clone());
+        }
         if drawn.as_ref() != Some(&view) {
             screen.terminal.draw(|frame| draw(frame, &view, &theme))?;
             drawn = Some(view);
@@ -85,23 +110,30 @@ pub fn run(
             continue;
         }
         match event::read()? {
-            Input::Key(key) if key.kind != KeyEventKind::Release => match keymap::action(key) {
-                Some(Action::Quit) => return Ok(Left::Quit),
-                Some(Action::Interrupt) if quitting || are_leaving(control) => {
-                    return Ok(Left::Interrupted);
-                }
-                Some(Action::Interrupt) => {
-                    if *control.progress.borrow() != Progress::Running {
-                        return Ok(Left::Quit);
+            Input::Key(key) if key.kind != KeyEventKind::Release => {
+                match keymap::action(key, bindings) {
+                    Some(Action::Quit) => return Ok(Left::Quit),
+                    Some(Action::Interrupt) if quitting || are_leaving(control) => {
+                        return Ok(Left::Interrupted);
                     }
-                    quitting = true;
-                    control.send_to_all(crate::miner::Command::Stop);
+                    Some(Action::Interrupt) => {
+                        if *control.progress.borrow() != Progress::Running {
+                            return Ok(Left::Quit);
+                        }
+                        quitting = true;
+                        control.send_to_all(crate::miner::Command::Stop);
+                    }
+                    Some(Action::Send(command)) => control.send_to_all(command),
+                    Some(Action::Play(wish)) => {
+                        if let Some(playback) = playback {
+                            (playback.send)(wish);
+                        }
+                    }
+                    Some(Action::Help) => help = !help,
+                    Some(Action::Back) => help = false,
+                    None => {}
                 }
-                Some(Action::Send(command)) => control.send_to_all(command),
-                Some(Action::Help) => help = !help,
-                Some(Action::Back) => help = false,
-                None => {}
-            },
+            }
             Input::Resize(..) => drawn = None,
             _ => {}
         }

@@ -45,6 +45,31 @@ pub const NO_LOG_YET: &str = "Nothing to report.";
 /// After the first Ctrl-C.
 pub const QUITTING: &str = "Stopping in order. Press Ctrl-C again to stop at once.";
 
+/// So that nobody takes the past for the present.
+pub const REPLAY: &str = "REPLAY";
+/// The keys of a playback, for its last line.
+pub const REPLAY_KEYS: &str = "space hold  ← → minute  + - speed  q quit";
+
+/// The same in the first line.
+pub fn replay_of(recorded: &str) -> String {
+    format!("{REPLAY} of {recorded}, not live")
+}
+
+/// 1:05, 2:03:04.
+pub fn clock(time: std::time::Duration) -> String {
+    let s = time.as_secs();
+    match s / 3600 {
+        0 => format!("{}:{:02}", s / 60, s % 60),
+        hours => format!("{hours}:{:02}:{:02}", s % 3600 / 60, s % 60),
+    }
+}
+
+/// 10, 0.5, 0.25.
+pub fn factor(factor: f64) -> String {
+    let text = format!("{factor:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// "you", "the network", ..
 pub fn who(who: Who) -> &'static str {
     match who {
@@ -125,6 +150,9 @@ mod tests {
         assert_eq!(duration(59.9), "59 s");
         assert_eq!(duration(185.0), "3 min 5 s");
         assert_eq!(duration(7620.0), "2 h 7 min");
+        assert_eq!(clock(std::time::Duration::from_secs(65)), "1:05");
+        assert_eq!(clock(std::time::Duration::from_secs(7384)), "2:03:04");
+        assert_eq!((factor(10.0), factor(0.5)), ("10".to_owned(), "0.5".to_owned()));
         assert_eq!(bytes(1536), "2 KiB");
         assert_eq!(bytes(5_242_880), "5.0 MiB");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::control::{Control, Progress};
+use crate::control::{Control, Place, Progress};
 use crate::miner::MinerSnapshot;
 use crate::swarm::SwarmSnapshot;
 use crate::telemetry::logs::Ring;
@@ -30,6 +30,8 @@ pub struct View {
     pub help: bool,
     /// Whether Ctrl-C was pressed once.
     pub quitting: bool,
+    /// Where the playback is; none where the run is a living one.
+    pub playback: Option<Place>,
 }
 
 impl View {
@@ -51,7 +53,14 @@ impl View {
             unix: clock.unix().as_secs(),
             help,
             quitting,
+            playback: None,
         }
+    }
+
+    /// The same as a playback shows it, at that time.
+    #[must_use]
+    pub fn played(self, place: Place) -> Self {
+        Self { unix: place.unix, playback: Some(place), ..self }
     }
 
     /// The short name of a miner: `m3`, or the start of its address.

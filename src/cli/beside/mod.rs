@@ -2,7 +2,11 @@
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
 mod logs;
+mod record;
 
+use std::time::Duration;
+
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Failure;
@@ -31,7 +35,15 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Beside {
     tasks: Vec<JoinHandle<()>>,
+    /// Turns true when the run is over; who has something to finish does it now.
+    ending: watch::Sender<bool>,
+    /// Those who have.
+    finishing: Vec<JoinHandle<()>>,
+    clock: Clock,
 }
+
+/// So long the end of a run waits for who has something to finish.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 impl Beside {
     /// Starts all of it, on the current tokio runtime.
@@ -40,12 +52,19 @@ impl Beside {
             tokio::spawn(tell_changes(running.settings.clone())),
             tokio::spawn(logs::write(running.clone())),
         ];
-        Ok(Self { tasks })
+        let (ending, ends) = watch::channel(false);
+        let finishing = vec![tokio::spawn(record::keep(running.clone(), ends))];
+        Ok(Self { tasks, ending, finishing, clock: running.clock.clone() })
     }
 }
 
 impl Drop for Beside {
     fn drop(&mut self) {
+        let _ = self.ending.send(true);
+        let until = self.clock.now() + FAREWELL;
+        while self.finishing.iter().any(|task| !task.is_finished()) && self.clock.now() < until {
+            self.clock.block(Duration::from_millis(2));
+        }
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }

@@ -22,6 +22,8 @@ use crate::compute::Device;
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::control::{Control, Miners, Order, Progress};
+use crate::host::readings::Readings;
+use crate::miner::RuleSource;
 use crate::swarm::feed::Feed;
 use crate::telemetry::logs::Ring;
 use crate::telemetry::{Event, Events, SampleWhen, Severity, Summary};
@@ -124,7 +126,8 @@ impl Demo<'_> {
             miners: miner_events.subscribe(),
             tally: Tally::default(),
         };
-        let tap = miner_events.clone();
+        let told = Events::new();
+        let (_sensed, readings) = watch::channel(Readings::none());
         let ingredients = Ingredients {
             plan: self.plan,
             seed: self.seed,
@@ -134,6 +137,10 @@ impl Demo<'_> {
             device: Arc::clone(&self.device),
             feed: Arc::clone(&self.feed),
             recorder: self.recorder.clone(),
+            rules: self.run.as_ref().map(|(settings, _)| RuleSource::Live {
+                settings: settings.clone(),
+                readings: readings.clone(),
+            }),
             swarm_events,
             miner_events,
         };
@@ -147,7 +154,7 @@ impl Demo<'_> {
         let _beside = match &self.run {
             Some((settings, folders)) => Some(Beside::start(&Running {
                 control: control.clone(),
-                events: tap,
+                events: told.clone(),
                 settings: settings.clone(),
                 folders: folders.clone(),
                 clock: clock.clone(),
@@ -155,7 +162,7 @@ impl Demo<'_> {
             None => None,
         };
         let face = self.open_face(control, closed, clock)?;
-        let mut show = Show { demo: &self, relay, face, close, signal, clock, started };
+        let mut show = Show { demo: &self, relay, face, told, close, signal, clock, started };
         let ended = show.until_the_end(session).await;
         show.conclude(ended, &progress).await
     }
@@ -204,6 +211,8 @@ struct Show<'a> {
     demo: &'a Demo<'a>,
     relay: Relay,
     face: Face,
+    /// The same events for whoever goes beside the run.
+    told: Events,
     /// Turns true when the screen must give the terminal back.
     close: watch::Sender<bool>,
     signal: watch::Receiver<bool>,
@@ -227,6 +236,12 @@ struct Result_ {
 }
 
 impl Show<'_> {
+    /// Tells everybody. An error means that nobody reads any more.
+    fn tell(&mut self, event: &Event) -> std::io::Result<()> {
+        self.told.emit(event.clone());
+        self.face.event(event)
+    }
+
     async fn until_the_end(&mut self, mut session: Session) -> Result<Result_, Failure> {
         let mut samples = Vec::new();
         let mut ends = session.take_ends();
@@ -244,7 +259,7 @@ impl Show<'_> {
             session.stop(&mut ends, self.clock).await;
         }
         for event in self.relay.rest() {
-            let _ = self.face.event(&event);
+            let _ = self.tell(&event);
         }
         if matches!(ending, Ending::Done) {
             match self.sample(&session, SampleWhen::After).await {
@@ -276,7 +291,7 @@ impl Show<'_> {
         loop {
             tokio::select! {
                 event = self.relay.next() => {
-                    if self.face.event(&event).is_err() {
+                    if self.tell(&event).is_err() {
                         return Ok(Ending::Asked);
                     }
                 }
@@ -315,7 +330,7 @@ impl Show<'_> {
                 }
                 left = user_left(&mut self.face, &self.signal) => return Sampled::Left(left),
                 event = self.relay.next(), if when == SampleWhen::Before => {
-                    let _ = self.face.event(&event);
+                    let _ = self.tell(&event);
                 }
             }
         }
@@ -330,7 +345,7 @@ impl Show<'_> {
         match text {
             Ok(text) => {
                 let event = Event::Sample { when, text: text.clone() };
-                let _ = self.face.event(&event);
+                let _ = self.tell(&event);
                 Ok(Some((when, text)))
             }
             Err(error) => {
@@ -378,7 +393,7 @@ impl Show<'_> {
                 return Err(failure);
             }
         };
-        let _ = self.face.event(&Event::Summary(Box::new(result.summary.clone())));
+        let _ = self.tell(&Event::Summary(Box::new(result.summary.clone())));
         match result.ending {
             Ending::Interrupted => return Ok(Exit::Interrupted),
             Ending::Asked => {}

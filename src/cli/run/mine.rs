@@ -22,8 +22,11 @@ use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
 use crate::control::{Addressee, Control, Miners, Order, Progress};
+use crate::host::readings::Readings;
 use crate::miner::text_source::TokenizerSource;
-use crate::miner::{Command, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot};
+use crate::miner::{
+    Command, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot, RuleSource,
+};
 use crate::network::Line;
 use crate::network::http::Route;
 use crate::network::hub::{Download, Hub};
@@ -216,6 +219,10 @@ impl Mine {
             in_flight: None,
             recorder: Recorder::off(),
             weights_seed: GENESIS_SEED,
+            rules: RuleSource::Live {
+                settings: self.settings.clone(),
+                readings: watch::channel(Readings::none()).1,
+            },
         }
     }
 

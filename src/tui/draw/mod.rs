@@ -2,6 +2,7 @@
 
 mod loss;
 mod overlay;
+mod playback;
 mod speed;
 mod stages;
 mod status;
@@ -76,6 +77,10 @@ fn log(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
 fn footer(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     if view.quitting {
         frame.render_widget(Line::styled(format!(" {}", text::QUITTING), theme.title()), area);
+        return;
+    }
+    if let Some(place) = &view.playback {
+        playback::bar(frame, area, place, theme);
         return;
     }
     let mut spans = vec![Span::raw(" ")];

@@ -5,7 +5,7 @@ use ratatui::layout::{Constraint, Flex, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph, Wrap};
 
-use super::super::keymap::BINDINGS;
+use super::super::keymap::{BINDINGS, PLAYBACK};
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
@@ -14,7 +14,7 @@ use crate::control::Progress;
 
 pub(super) fn overlay(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     if view.help {
-        help(frame, area, theme);
+        help(frame, area, view, theme);
         return;
     }
     match &view.progress {
@@ -24,8 +24,9 @@ pub(super) fn overlay(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Th
     }
 }
 
-fn help(frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
-    let lines: Vec<Line<'_>> = BINDINGS
+fn help(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    let bindings = if view.playback.is_some() { &PLAYBACK[..] } else { &BINDINGS[..] };
+    let lines: Vec<Line<'_>> = bindings
         .iter()
         .map(|binding| {
             Line::from(vec![
@@ -35,7 +36,7 @@ fn help(frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
         })
         .collect();
     #[allow(clippy::cast_possible_truncation)]
-    let height = BINDINGS.len() as u16 + 2;
+    let height = bindings.len() as u16 + 2;
     let place = centred(area, 70, height);
     frame.render_widget(Clear, place);
     frame.render_widget(Paragraph::new(lines).block(pane(text::HELP, theme)), place);

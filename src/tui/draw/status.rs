@@ -16,8 +16,13 @@ pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme
         None => format!("your miner {} has no stage yet ", view.miner.name),
     };
     let mut left = vec![Span::styled(" Hearth", theme.title())];
-    let place = if view.swarm.is_some() { "practice swarm on this machine" } else { "" };
-    left.push(Span::styled(format!("  {place}"), theme.quiet()));
+    let place = match (&view.playback, &view.swarm) {
+        (Some(playback), _) => text::replay_of(&playback.recorded),
+        (None, Some(_)) => "practice swarm on this machine".to_owned(),
+        (None, None) => String::new(),
+    };
+    let style = if view.playback.is_some() { theme.title() } else { theme.quiet() };
+    left.push(Span::styled(format!("  {place}"), style));
     if let Some(run) = &view.miner.run {
         let used = 9 + place.len() + 6 + run.chars().count() + 2 + right.len();
         if used <= usize::from(area.width) {

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
-use crate::control::Progress;
-use crate::miner::{DeviceView, Eta, MinerSnapshot, Reason, State, Status, Who, Work};
+use crate::control::{Place, Progress};
+use crate::miner::{
+    DeviceView, Eta, MinerSnapshot, Reason, Rule, Ruling, State, Status, Who, Work,
+};
 use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot};
 
 fn miner(state: State, reason: Reason, next: &str, who: Who, eta: Eta) -> MinerSnapshot {
@@ -23,6 +26,8 @@ fn miner(state: State, reason: Reason, next: &str, who: Who, eta: Eta) -> MinerS
         recovered: None,
         phase: Some("training".into()),
         status: Status { state, reason, since: 1_000.0, next: next.into(), who, eta },
+        ruling: Ruling::free(1_000.0),
+        finishing: false,
         work: Work { forwards: 31, backwards: 24, optimizer_steps: 12, ..Work::default() },
         tokens_per_second: [512.0, 498.0, 480.0],
         forward_queue: 0,
@@ -107,6 +112,7 @@ fn view(miner: MinerSnapshot, swarm: Option<SwarmSnapshot>) -> View {
         unix: 1_042,
         help: false,
         quitting: false,
+        playback: None,
     }
 }
 
@@ -147,8 +153,13 @@ fn stories() -> Vec<(&'static str, View)> {
         Who::Peer,
         Eta::Unknown,
     );
-    let paused =
-        miner(State::Paused, Reason::UserPaused, "you press r to resume", Who::You, Eta::Unknown);
+    let paused = miner(
+        State::Paused,
+        Reason::Rule { rule: Rule::UserPaused, sentence: "You paused it.".into() },
+        "you press r to resume",
+        Who::You,
+        Eta::Unknown,
+    );
     let fault = miner(
         State::Fault,
         Reason::Failed {
@@ -180,7 +191,19 @@ fn stories() -> Vec<(&'static str, View)> {
     help.help = true;
     let mut quitting = view(training(), Some(busy()));
     quitting.quitting = true;
+    let replay = view(training(), Some(busy())).played(Place {
+        recorded: "2026-11-22 20:00".into(),
+        at: Duration::from_secs(192),
+        length: Duration::from_secs(760),
+        speed: 10.0,
+        holds: false,
+        unix: 1_042,
+    });
+    let mut replay_help = replay.clone();
+    replay_help.help = true;
     vec![
+        ("replay", replay),
+        ("replay-help", replay_help),
         (
             "empty",
             view(MinerSnapshot { run: None, stage: None, stages: 0, epoch: 0, ..empty }, None),

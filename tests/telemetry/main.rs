@@ -1,0 +1,10 @@
+//! What a run leaves behind and tells: its record and the replay of it, bug reports, alerts,
+//! measurements for a collector. All through the real binary.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../support/pty.rs"]
+#[allow(dead_code)]
+mod pty;
+mod records;
+mod runs;
