@@ -34,7 +34,7 @@ use crate::network::peers::{PeerIdentity, PeerInbox, PeerReach, PeerSetup, Peers
 use crate::network::publisher::{Published, Publisher, PublisherSetup, SentForwards};
 use crate::network::registry::Bridge;
 use crate::network::storage::Storage;
-use crate::network::{Orchestrator, Traffic};
+use crate::network::{Line, Orchestrator, Traffic};
 use crate::protocol::{Epoch, Phase, backoff};
 use crate::telemetry::Events;
 use crate::telemetry::pulse::Pulse;
@@ -85,6 +85,8 @@ pub struct MinerSettings {
     pub joining: Joining,
     /// What it tells of its machine.
     pub disclosure: Disclosure,
+    /// The line of this process, which its miners share.
+    pub line: Line,
     /// Who answers attestation challenges.
     pub attestation: Provider,
     /// Whether measurements go to the network's operator.
@@ -321,7 +323,9 @@ impl Life {
             clock.clone(),
             entropy.split("requests"),
         );
-        let storage = Storage::new(http.clone(), constants.storage.clone(), clock.clone());
+        let line = settings.line.clone();
+        let storage =
+            Storage::over(line.clone(), http.clone(), constants.storage.clone(), clock.clone());
         let bridge = Bridge::new(
             http.clone(),
             settings.bridge.clone(),
@@ -335,6 +339,7 @@ impl Life {
             tracing::warn!(path = %aside.display(), "the peer key was damaged; a new one is used");
         }
         let setup = PeerSetup {
+            line,
             reach: settings.reach.clone(),
             secret: identity.secret,
             rules: constants.peers.clone(),

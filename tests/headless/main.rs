@@ -7,10 +7,10 @@
 mod crashes;
 mod exits;
 mod logs;
+mod rules;
 #[path = "../script/server.rs"]
 #[allow(dead_code)]
 mod script;
-mod rules;
 mod server;
 mod service;
 mod settings;

@@ -14,10 +14,10 @@ use hearth::miner::{
     MinerSettings, RuleSource,
 };
 use hearth::model::tokenizer::Tokenizer;
-use hearth::network::Route;
 use hearth::network::attestation::Provider;
 use hearth::network::hub::Hub;
 use hearth::network::peers::{PeerIdentity, PeerReach};
+use hearth::network::{Line, Route};
 use hearth::telemetry::{Event, Events};
 use hearth::training::record::Recorder;
 use hearth::training::terms::LearningRateRule;
@@ -69,6 +69,7 @@ impl Default for Choices {
             joining: Joining::Metagraph,
             disclosure: Disclosure::default(),
             attestation: Provider::Nobody,
+            line: Line::new(Clock::system()),
             telemetry: FleetTelemetry::Off,
             hub: None,
             key: 5,

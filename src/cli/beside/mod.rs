@@ -4,8 +4,8 @@
 mod awake;
 mod logs;
 mod record;
-pub mod sensing;
 mod reload;
+pub mod sensing;
 pub mod systemd;
 
 use std::time::Duration;

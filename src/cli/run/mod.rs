@@ -2,6 +2,7 @@
 
 mod arguments;
 mod key;
+mod limits;
 mod mine;
 mod practice;
 mod privacy;
