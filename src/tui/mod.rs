@@ -17,6 +17,7 @@ use crossterm::event::{self, Event as Input, KeyEventKind};
 use crate::clock::Clock;
 use crate::control::{Control, Playback, Progress};
 use crate::miner::snapshot::State;
+use crate::miner::{Command, MinerSnapshot};
 use crate::telemetry::logs::Ring;
 
 pub use draw::draw;
@@ -58,6 +59,12 @@ fn are_leaving(control: &Control) -> bool {
             .all(|miner| matches!(miner.borrow().status.state, State::Stopping | State::Stopped))
 }
 
+/// Whether the user has paused it already: then there is nothing to ask.
+fn is_paused(control: &Control) -> bool {
+    let rule = |miner: &MinerSnapshot| miner.ruling.pauses().then(|| miner.ruling.rule.code());
+    control.miners.iter().all(|miner| rule(&miner.borrow()) == Some("user-paused"))
+}
+
 /// Draws until the user leaves. Blocks its thread; call it on one of its own.
 ///
 /// `stop` turns true when the process was asked to end (SIGTERM).
@@ -92,6 +99,7 @@ fn show(
     let theme = Theme::from_environment();
     let mut help = false;
     let mut quitting = false;
+    let mut pausing = false;
     let mut drawn: Option<View> = None;
     let bindings = if playback.is_some() { &keymap::PLAYBACK[..] } else { &keymap::BINDINGS[..] };
     loop {
@@ -99,6 +107,7 @@ fn show(
             return Ok(Left::Asked);
         }
         let mut view = View::collect(control, log, clock, help, quitting);
+        view.pausing = pausing;
         if let Some(playback) = playback {
             view = view.played(playback.place.borrow().clone());
         }
@@ -121,16 +130,24 @@ fn show(
                             return Ok(Left::Quit);
                         }
                         quitting = true;
-                        control.send_to_all(crate::miner::Command::Stop);
+                        control.send_to_all(Command::Stop);
                     }
-                    Some(Action::Send(command)) => control.send_to_all(command),
+                    Some(Action::Pause) if pausing => {
+                        pausing = false;
+                        control.send_to_all(Command::Pause { until: None });
+                    }
+                    Some(Action::Pause) => pausing = !is_paused(control),
+                    Some(Action::Send(command)) => {
+                        pausing = false;
+                        control.send_to_all(command);
+                    }
                     Some(Action::Play(wish)) => {
                         if let Some(playback) = playback {
                             (playback.send)(wish);
                         }
                     }
                     Some(Action::Help) => help = !help,
-                    Some(Action::Back) => help = false,
+                    Some(Action::Back) => (help, pausing) = (false, false),
                     None => {}
                 }
             }
