@@ -122,6 +122,14 @@ impl Clock {
     }
 }
 
+/// A time since 1970 as the clock on the wall shows it: `2026-11-22 20:05`.
+pub fn local(unix: u64) -> String {
+    let time = i64::try_from(unix).ok().and_then(|unix| jiff::Timestamp::from_second(unix).ok());
+    let time = time.map(|time| time.to_zoned(jiff::tz::TimeZone::system()));
+    // Only a time thousands of years off has no such text.
+    time.map_or_else(String::new, |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
 /// So far ahead the system's clock is when the machine has slept; two clocks of one machine do not
 /// drift apart by as much otherwise.
 const JUMP: Duration = Duration::from_secs(2);

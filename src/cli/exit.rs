@@ -31,6 +31,16 @@ pub enum Exit {
     Disk = 8,
     /// Another Hearth already runs here.
     AlreadyRunning = 9,
+    /// `hearth status`: waiting for somebody else.
+    Waiting = 10,
+    /// `hearth status`: paused.
+    Paused = 11,
+    /// `hearth status`: somebody here must act.
+    NeedsYou = 20,
+    /// `hearth status`: it cannot go on by itself.
+    Fault = 30,
+    /// No Hearth runs here.
+    NotRunning = 40,
     /// The second Ctrl-C.
     Interrupted = 130,
 }
@@ -39,7 +49,13 @@ impl Exit {
     /// The stable word of a failure of which nothing more is known.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Done | Self::Failed => "failed",
+            // Those of `hearth status` are no failures.
+            Self::Done
+            | Self::Failed
+            | Self::Waiting
+            | Self::Paused
+            | Self::NeedsYou
+            | Self::Fault => "failed",
             Self::Usage => "usage",
             Self::Configuration => "configuration",
             Self::Key => "key-unusable",
@@ -48,6 +64,7 @@ impl Exit {
             Self::NoDevice => "no-device",
             Self::Disk => "disk-unusable",
             Self::AlreadyRunning => "already-running",
+            Self::NotRunning => "not-running",
             Self::Interrupted => "interrupted",
         }
     }

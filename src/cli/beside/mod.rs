@@ -1,6 +1,7 @@
 //! What goes on beside the miners for as long as a run lasts, whatever face it has: each is a task of
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
+mod api;
 mod awake;
 mod logs;
 mod record;
@@ -19,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::control::Control;
+use crate::control::server::Api;
 use crate::telemetry::Events;
 use crate::telemetry::pulse::Pulse;
 
@@ -27,7 +29,7 @@ use crate::telemetry::pulse::Pulse;
 pub struct Running {
     /// Snapshots and commands.
     pub control: Control,
-    /// What the own miners tell.
+    /// What happens, as the lines of the run tell it.
     pub events: Events,
     /// The settings, which may be read again.
     pub settings: LiveSettings,
@@ -43,6 +45,7 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Beside {
     tasks: Vec<JoinHandle<()>>,
+    api: Option<Api>,
     /// Turns true when the run is over; who has something to finish does it now.
     ending: watch::Sender<bool>,
     /// Those who have.
@@ -64,7 +67,15 @@ impl Beside {
         ];
         let (ending, ends) = watch::channel(false);
         let finishing = vec![tokio::spawn(record::keep(running.clone(), ends))];
-        Ok(Self { tasks, ending, finishing, clock: running.clock.clone() })
+        let api = Some(api::start(running)?);
+        Ok(Self { tasks, api, ending, finishing, clock: running.clock.clone() })
+    }
+
+    /// Lets those who look on see how it ended.
+    pub async fn end(mut self) {
+        if let Some(api) = self.api.take() {
+            api.end().await;
+        }
     }
 
     /// Looks at the sensors for as long as these miners run.

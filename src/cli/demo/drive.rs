@@ -165,14 +165,18 @@ impl Demo<'_> {
             })?),
             None => None,
         };
-        let _beside = match (beside, sensing) {
+        let beside = match (beside, sensing) {
             (Some(beside), Some(sensing)) => Some(beside.sense(sensing, control.clone())),
             (beside, _) => beside,
         };
         let face = self.open_face(control, closed, clock)?;
         let mut show = Show { demo: &self, relay, face, told, close, signal, clock, started };
         let ended = show.until_the_end(session).await;
-        show.conclude(ended, &progress).await
+        let ended = show.conclude(ended, &progress).await;
+        if let Some(beside) = beside {
+            beside.end().await;
+        }
+        ended
     }
 
     /// The sensors of a kept run. Its messages stay on this machine, so none are counted.

@@ -83,7 +83,7 @@ impl Mine {
         let (close, closed) = watch::channel(false);
         let pulses = started.iter().map(|miner| miner.pulse.clone()).collect();
         let control = control(started, watched)?;
-        let _beside = Beside::start(&Running {
+        let beside = Beside::start(&Running {
             control: control.clone(),
             pulses,
             events: events.clone(),
@@ -150,6 +150,7 @@ impl Mine {
         }
         let _ = close.send(true);
         let _ = face.left_if_screen().await;
+        beside.end().await;
         failure.map_or(Ok(Exit::Done), Err)
     }
 

@@ -23,6 +23,7 @@ use super::print::Style;
 use super::{Exit, Failure, signals};
 use crate::clock::Clock;
 use crate::config::folders::{Folders, prepare};
+use crate::config::instance::{InstanceError, InstanceLock};
 use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
 use crate::config::settings::{Key, Settings, SettingsError};
@@ -47,6 +48,9 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     }
     open_logs(&settings, &folders)?;
     let live = live(settings.clone(), arguments, &folders);
+    let clock = Clock::system();
+    // Held until the end of the run.
+    let _only = InstanceLock::take(&folders, &clock).map_err(|error| already(&error))?;
     if arguments::network(&settings)? == NetworkChoice::Practice {
         let compute = compute(&settings)?;
         one_device(arguments, &settings)?;
@@ -59,7 +63,6 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     }
     let locks = rigs::locks(&signers, &folders)?;
     prepare(&folders.data).map_err(|error| Failure::of_folder(&error))?;
-    let clock = Clock::system();
     let start = begin(arguments, &folders, &clock, style)?;
     let ended = (|| {
         let (rigs, findings) = rigs::open(&plan, signers, &folders, &clock)?;
@@ -152,6 +155,14 @@ fn open_logs(settings: &Settings, folders: &Folders) -> Result<(), Failure> {
 fn live(now: Settings, arguments: &RunArguments, folders: &Folders) -> LiveSettings {
     let (arguments, folder) = (arguments.clone(), folders.config.clone());
     LiveSettings::new(now, move || read(&arguments, &folder))
+}
+
+/// The failure of a second one.
+fn already(error: &InstanceError) -> Failure {
+    match error {
+        InstanceError::Running(_) => Failure::new(Exit::AlreadyRunning, error),
+        InstanceError::Folder(error) => Failure::of_folder(error),
+    }
 }
 
 /// Working without being paid needs a yes: from the terminal, or beforehand.

@@ -69,11 +69,12 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
     ),
     page(
         "already-running",
-        "Another Hearth runs with this key",
-        "Two miners with one key would take each other's place, so the second does not \
-         start (exit code 9).",
-        "A miner of this user already holds the lock of this hotkey.",
-        "Stop the other one first, or use another hotkey for this one.",
+        "Hearth already runs here",
+        "Two of them would write the same files, and two miners with one key would take each \
+         other's place, so the second does not start (exit code 9).",
+        "A service, or another terminal, runs it already. The line names the process.",
+        "`hearth` shows the one that runs, `hearth stop` stops it. A second one beside it \
+         needs files of its own (HEARTH_HOME) and another hotkey.",
     ),
     page(
         "interrupted",
