@@ -173,11 +173,11 @@ fn show(
                     Some(Action::AskStop) => {
                         asking = *control.progress.borrow() == Progress::Running
                     }
-                    Some(Action::Stop) => {
-                        if std::mem::take(&mut asking) {
-                            control.send_to_all(Command::Stop);
-                        }
+                    Some(Action::Stop) if asking => {
+                        asking = false;
+                        control.send_to_all(Command::Stop);
                     }
+                    Some(Action::Stop) => {}
                     Some(Action::Play(wish)) => {
                         if let Seat::Past(playback) = seat {
                             (playback.send)(wish);

@@ -81,7 +81,7 @@ pub struct EndArguments {
 /// Runs `hearth pause`.
 pub fn pause(arguments: &PauseArguments) -> Result<Exit, Failure> {
     let desk = Desk::open()?;
-    let until = arguments.time.map(|time| desk.from_now(time));
+    let until = arguments.time.map(|time| desk.in_time(time));
     let how_long = match until {
         Some(until) => format!("until {}", local(until)),
         None => "until you say `hearth resume`".to_owned(),
@@ -98,7 +98,7 @@ pub fn snooze(arguments: &SnoozeArguments) -> Result<Exit, Failure> {
 /// Runs `hearth resume`.
 pub fn resume(arguments: &ResumeArguments) -> Result<Exit, Failure> {
     let desk = Desk::open()?;
-    let until = arguments.anyway.map(|time| desk.from_now(time));
+    let until = arguments.anyway.map(|time| desk.in_time(time));
     let (command, how) = match until {
         Some(until) => {
             let words = format!("works until {}, whatever the rules say", local(until));
@@ -143,7 +143,7 @@ fn done<T>(_: T) -> Exit {
 }
 
 impl Desk {
-    fn from_now(&self, time: Duration) -> u64 {
+    fn in_time(&self, time: Duration) -> u64 {
         (self.clock.unix() + time).as_secs()
     }
 
