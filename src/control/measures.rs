@@ -72,7 +72,10 @@ fn size(n: usize) -> f64 {
 use Kind::{Counter, Gauge};
 
 /// One value for each miner.
-const MINER: [(&str, &str, Kind, OfMiner); 19] = [
+const MINER: [(&str, &str, Kind, OfMiner); 20] = [
+    ("hearth_allowed_share", "Share of the time that the rules let it compute", Gauge, |m| {
+        Some(m.ruling.percent().map_or(0.0, |percent| f64::from(percent.get()) / 100.0))
+    }),
     ("hearth_state_since_seconds", "When the state began, Unix time", Gauge, |m| {
         Some(m.status.since)
     }),

@@ -171,7 +171,7 @@ fn show(
                         control.send_to_all(command);
                     }
                     Some(Action::AskStop) => {
-                        asking = *control.progress.borrow() == Progress::Running
+                        asking = *control.progress.borrow() == Progress::Running;
                     }
                     Some(Action::Stop) if asking => {
                         asking = false;

@@ -81,6 +81,7 @@ fn every_number_is_documented_and_none_that_is_not_there() {
     use hearth::control::Progress;
     use hearth::control::measures::{ApiCounts, all, open_metrics};
     use hearth::control::overview::{Overview, ProcessView};
+    use hearth::host::rules::Ruling;
     use hearth::miner::{
         DeviceView, Eta, MinerSnapshot, QueueView, Reason, State, Status, Who, Work,
     };
@@ -101,7 +102,7 @@ fn every_number_is_documented_and_none_that_is_not_there() {
         "epoch": 4, "recovered": null, "queue": queue, "phase": null, "status": status,
         "work": Work { backwards: u64::MAX, ..Work::default() }, "tokens_per_second": [1.0, 2.0, 3.0],
         "forward_queue": 1, "backward_queue": 2, "cache": 3, "cache_capacity": 4,
-        "device": DeviceView::default(), "reach": null, "neighbours": [], "losses": [2.5],
+        "device": DeviceView::default(), "ruling": Ruling::free(1.0), "reach": null, "neighbours": [], "losses": [2.5],
     }))
     .unwrap();
     let loss = LossPoint { at: 0.0, tokens: 1, epoch: 1, loss: 3.5 };

@@ -86,6 +86,7 @@ async fn a_slow_reader_loses_the_oldest_and_is_told_how_many() {
     use hearth::config::settings::Settings;
     use hearth::control::server::{Api, Offer};
     use hearth::control::{Control, Miners, Progress};
+    use hearth::host::rules::Ruling;
     use hearth::miner::{DeviceView, Eta, MinerSnapshot, Reason, State, Status, Who, Work};
     use hearth::telemetry::{Event, Events, SampleWhen};
     use std::io::Write as _;
@@ -103,7 +104,7 @@ async fn a_slow_reader_loses_the_oldest_and_is_told_how_many() {
         "name": "m0", "hotkey": "5x", "run": null, "stage": null, "stages": 0, "epoch": 0,
         "recovered": null, "queue": null, "phase": null, "status": status, "work": Work::default(),
         "tokens_per_second": [1.0, 2.0, 3.0], "forward_queue": 1, "backward_queue": 2, "cache": 3,
-        "cache_capacity": 4, "device": DeviceView::default(), "reach": null, "neighbours": [],
+        "cache_capacity": 4, "ruling": Ruling::free(1.0), "device": DeviceView::default(), "reach": null, "neighbours": [],
         "losses": [],
     }))
     .unwrap();

@@ -12,7 +12,7 @@ use crate::config::instance;
 use crate::config::units;
 use crate::control::client::{Client, ClientError};
 use crate::control::{Addressee, Order};
-use crate::miner::{Command, State};
+use crate::miner::{Command, MinerSnapshot, PauseCost, State};
 
 /// Between two looks whether it has ended.
 const LOOK: Duration = Duration::from_millis(200);
@@ -81,7 +81,7 @@ pub struct EndArguments {
 /// Runs `hearth pause`.
 pub fn pause(arguments: &PauseArguments) -> Result<Exit, Failure> {
     let desk = Desk::open()?;
-    let until = arguments.time.map(|time| desk.in_time(time));
+    let until = arguments.time.map(|time| desk.ahead(time));
     let how_long = match until {
         Some(until) => format!("until {}", local(until)),
         None => "until you say `hearth resume`".to_owned(),
@@ -98,7 +98,7 @@ pub fn snooze(arguments: &SnoozeArguments) -> Result<Exit, Failure> {
 /// Runs `hearth resume`.
 pub fn resume(arguments: &ResumeArguments) -> Result<Exit, Failure> {
     let desk = Desk::open()?;
-    let until = arguments.anyway.map(|time| desk.in_time(time));
+    let until = arguments.anyway.map(|time| desk.ahead(time));
     let (command, how) = match until {
         Some(until) => {
             let words = format!("works until {}, whatever the rules say", local(until));
@@ -143,7 +143,7 @@ fn done<T>(_: T) -> Exit {
 }
 
 impl Desk {
-    fn in_time(&self, time: Duration) -> u64 {
+    fn ahead(&self, time: Duration) -> u64 {
         (self.clock.unix() + time).as_secs()
     }
 
@@ -156,6 +156,7 @@ impl Desk {
         mut fields: Value,
     ) -> Result<Client, Failure> {
         let client = self.find().map_err(|error| failure(&error))?;
+        self.tell_cost(&client, command, to)?;
         let order = Order { to: to.addressee(), command };
         let accepted = self.runtime.block_on(client.order(&order));
         let accepted = accepted.map_err(|error| failure(&error))?;
@@ -164,6 +165,27 @@ impl Desk {
         fields["miners"] = json!(accepted);
         say(to.json, "accepted", &words(&accepted.join(", ")), fields)?;
         Ok(client)
+    }
+
+    /// Says what it costs, before it is done.
+    fn tell_cost(&self, client: &Client, command: Command, to: &ToWhom) -> Result<(), Failure> {
+        let cost: fn(&PauseCost) -> &str = match command {
+            Command::Pause { .. } => |cost| &cost.pause,
+            Command::Stop => |cost| &cost.stop,
+            _ => return Ok(()),
+        };
+        let overview = self.runtime.block_on(client.overview());
+        let overview = overview.map_err(|error| failure(&error))?;
+        let meant = |miner: &&MinerSnapshot| to.device.as_ref().is_none_or(|d| *d == miner.name);
+        for miner in overview.miners.iter().filter(meant) {
+            let (words, all) = (miner.pause_cost(), overview.miners.len());
+            let who = if all > 1 { format!("{}: ", miner.name) } else { String::new() };
+            let fields = json!({
+                "miner": miner.name, "in_hand": words.in_hand, "backwards": words.backwards,
+            });
+            say(to.json, "cost", &format!("{who}{}", cost(&words)), fields)?;
+        }
+        Ok(())
     }
 
     /// Waits until the process has ended, or one of its miners.

@@ -9,6 +9,7 @@ use crate::clock::local;
 use crate::control::Progress;
 use crate::control::client::ClientError;
 use crate::control::overview::{Overview, ProcessView};
+use crate::host::rules::Rule;
 use crate::miner::{Eta, MinerSnapshot, State, Who, Work};
 use crate::tui::text;
 
@@ -127,6 +128,10 @@ struct Line<'a> {
     who: Who,
     /// Seconds; null while nobody can say.
     eta: Option<f64>,
+    /// Unix seconds until which the rules, or the user's word, say so; null where that is open.
+    until: Option<f64>,
+    rule: &'static str,
+    finishing: bool,
     exit: u8,
     run: Option<&'a str>,
     stage: Option<usize>,
@@ -154,6 +159,9 @@ impl<'a> Line<'a> {
                 Eta::Unknown => None,
                 Eta::Seconds(seconds) => Some(seconds),
             },
+            until: miner.ruling.until,
+            rule: miner.ruling.rule.code(),
+            finishing: miner.finishing,
             exit: exit_of(miner) as u8,
             run: miner.run.as_deref(),
             stage: miner.stage,
@@ -188,6 +196,16 @@ fn words(miner: &MinerSnapshot, overview: &Overview, now: f64) -> String {
             }
         ),
     ];
+    // What pauses it is its reason already; what only slows it down is not.
+    if miner.ruling.rule != Rule::NoRule && !miner.ruling.pauses() {
+        lines.push(format!("  rule     {}", miner.ruling.sentence));
+    }
+    for unknown in &miner.ruling.unknown {
+        lines.push(format!("  unknown  {}: {}", unknown.rule.code(), unknown.why));
+    }
+    if miner.finishing {
+        lines.push("  then     it ends when this epoch's work is handed in and merged".to_owned());
+    }
     let place = match (&miner.run, miner.stage) {
         (Some(run), Some(stage)) => {
             format!("run {run}, stage {stage} of {}, epoch {}", miner.stages, miner.epoch)
