@@ -48,6 +48,8 @@ fn rules_that_never_let_it_work_are_refused_before_anything_starts() {
         refused(&run(key, value, &["config", "check"]));
     }
     refused(&run("HEARTH_HOURS", "sun 9:00-9:00", &server));
+    let set = ["config", "set", "hours", "mon 10:00-10:00"];
+    refused(&hearth(home.path()).args(set).output().unwrap());
     let fine = run("HEARTH_HOURS", "mon-fri 22:00-07:00", &["config", "check"]);
     assert_eq!(fine.status.code(), Some(0));
 }
@@ -191,19 +193,20 @@ async fn a_rule_that_forbids_it_keeps_weights_back_and_the_users_word_ends_the_w
     until(own, "work", |s| s.work.backwards_this_epoch > 0).await;
     sensed.send_modify(|r| r.metered = Known::Is(true));
     until(own, "pause", |s| s.status.reason.code() == "metered").await;
-    let (epoch, merged) = {
-        let snapshot = own.snapshot.borrow();
-        (snapshot.epoch, snapshot.work.partitions_merged)
-    };
-    let mut swarm = world.practice.snapshot();
-    let gone_on = swarm.wait_for(|s| s.epoch > epoch + 1);
-    tokio::time::timeout(Duration::from_secs(60), gone_on).await.unwrap().unwrap();
-    assert_eq!(own.snapshot.borrow().work.partitions_merged, merged, "weights were sent");
-    // Heat beats everything, and one reason is shown.
+    let merged = own.snapshot.borrow().work.partitions_merged;
+    until(own, "uploading phase", |s| s.phase.as_deref() == Some("weights_uploading")).await;
+    // The others are through with it by then.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let held = own.snapshot.borrow().clone();
+    assert_eq!((held.status.state, held.work.partitions_merged), (State::Paused, merged));
+    assert_eq!(held.phase.as_deref(), Some("weights_uploading"), "the swarm waits for its part");
+    // What was kept back is handed in as soon as it may be, though the reading has not changed.
+    own.commands.send(Order::RunAnyway { until: u64::MAX }).unwrap();
+    until(own, "merging", |s| s.work.partitions_merged > merged).await;
+    until(own, "work again", |s| s.work.backwards_this_epoch > 0).await;
+    // Heat beats everything, the user's word too, and one reason is shown.
     sensed.send_modify(|r| r.temperature = Known::Is(99.0));
     until(own, "heat", |s| s.status.reason.code() == "too-hot").await;
-    let anyway = Order::RunAnyway { until: u64::MAX };
-    own.commands.send(anyway).unwrap();
     sensed.send_modify(|r| {
         r.temperature = Known::No("the sensor is gone".to_owned());
         r.metered = Known::Is(false);

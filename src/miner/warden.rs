@@ -13,7 +13,7 @@ use super::board::Board;
 use super::pauses::PauseFile;
 use super::snapshot::{Command, Reason, State};
 use super::view::show_stop;
-use crate::clock::Clock;
+use crate::clock::{Clock, local_zone};
 use crate::config::live::LiveSettings;
 use crate::config::rules::RuleSettings;
 use crate::config::settings::Settings;
@@ -171,7 +171,7 @@ impl Warden {
             Some(readings) => readings.borrow_and_update().clone(),
             None => Readings::none(),
         };
-        let zone = self.clock.zone();
+        let zone = local_zone();
         let now = Now { unix, steady: self.clock.now(), zone: &zone, labour: self.labour() };
         let ruling = rules::judge(&now, &readings, &self.rules, self.user, &mut self.past);
         let wait = self.wait(&ruling, unix);

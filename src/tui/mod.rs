@@ -31,6 +31,8 @@ use theme::Theme;
 
 /// Between two looks at the snapshots: at most ten frames a second.
 const TICK: Duration = Duration::from_millis(100);
+/// The same while everything is paused: times on screen change once a second. Keys count at once.
+const PAUSED_TICK: Duration = Duration::from_millis(500);
 
 /// The terminal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +76,16 @@ enum Seat<'a> {
     Other(u32),
     /// A run of the past.
     Past(&'a Playback),
+}
+
+/// Between two looks.
+fn tick(control: &Control) -> Duration {
+    let rests = |state| matches!(state, State::Paused | State::Disabled);
+    match control.miners.iter().all(|miner| rests(miner.borrow().status.state)) {
+        // The practice swarm around it goes on.
+        true if control.swarm.is_none() => PAUSED_TICK,
+        _ => TICK,
+    }
 }
 
 /// Draws until the user leaves. Blocks its thread; call it on one of its own.
@@ -144,7 +156,7 @@ fn show(
             screen.terminal.draw(|frame| draw(frame, &view, &theme))?;
             drawn = Some(view);
         }
-        if !event::poll(TICK)? {
+        if !event::poll(tick(control))? {
             continue;
         }
         match event::read()? {
