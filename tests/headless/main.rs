@@ -7,6 +7,7 @@
 mod crashes;
 mod exits;
 mod logs;
+mod rules;
 #[path = "../script/server.rs"]
 #[allow(dead_code)]
 mod script;

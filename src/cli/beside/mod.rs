@@ -1,9 +1,11 @@
 //! What goes on beside the miners for as long as a run lasts, whatever face it has: each is a task of
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
+mod awake;
 mod logs;
 mod record;
 mod reload;
+pub mod sensing;
 pub mod systemd;
 
 use std::time::Duration;
@@ -11,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use self::sensing::Sensing;
 use super::Failure;
 use crate::clock::Clock;
 use crate::config::folders::Folders;
@@ -56,11 +59,18 @@ impl Beside {
         let tasks = vec![
             tokio::spawn(reload::heed(running.clone())),
             tokio::spawn(systemd::tell(running.clone())),
+            tokio::spawn(awake::keep(running.clone())),
             tokio::spawn(logs::write(running.clone())),
         ];
         let (ending, ends) = watch::channel(false);
         let finishing = vec![tokio::spawn(record::keep(running.clone(), ends))];
         Ok(Self { tasks, ending, finishing, clock: running.clock.clone() })
+    }
+
+    /// Looks at the sensors for as long as these miners run.
+    pub fn sense(mut self, sensing: Sensing, control: Control) -> Self {
+        self.tasks.push(tokio::spawn(sensing.go_on(control)));
+        self
     }
 }
 
