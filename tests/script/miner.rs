@@ -69,7 +69,6 @@ impl Default for Choices {
             joining: Joining::Metagraph,
             disclosure: Disclosure::default(),
             attestation: Provider::Nobody,
-            line: Line::new(Clock::system()),
             telemetry: FleetTelemetry::Off,
             hub: None,
             key: 5,
@@ -108,6 +107,7 @@ pub fn start_at(base: &str, folder: &Path, choices: Choices) -> Running {
         joining: choices.joining,
         disclosure: choices.disclosure,
         attestation: choices.attestation,
+        line: Line::new(Clock::system()),
         telemetry: choices.telemetry,
         state: folder.join("state"),
         tokenizer: match choices.hub {

@@ -3,6 +3,7 @@
 
 mod api;
 mod awake;
+mod disk;
 mod logs;
 mod record;
 mod reload;
@@ -64,6 +65,7 @@ impl Beside {
             tokio::spawn(reload::heed(running.clone())),
             tokio::spawn(systemd::tell(running.clone())),
             tokio::spawn(logs::write(running.clone())),
+            tokio::spawn(disk::watch(running.clone())),
         ];
         let (ending, ends) = watch::channel(false);
         let finishing = vec![tokio::spawn(record::keep(running.clone(), ends))];
