@@ -101,11 +101,6 @@ impl Clock {
         u64::try_from((self.unix().as_micros() + 500) / 1000).unwrap_or(u64::MAX)
     }
 
-    /// The local time zone, as the system has it now.
-    pub fn zone(&self) -> jiff::tz::TimeZone {
-        jiff::tz::TimeZone::system()
-    }
-
     /// Waits for `time`.
     pub async fn sleep(&self, time: Duration) {
         tokio::time::sleep(time).await;
@@ -134,6 +129,19 @@ impl Clock {
     pub fn block(&self, time: Duration) {
         std::thread::sleep(time);
     }
+}
+
+/// A time since 1970 as the clock on the wall shows it: `2026-11-22 20:05`.
+pub fn local(unix: u64) -> String {
+    let time = i64::try_from(unix).ok().and_then(|unix| jiff::Timestamp::from_second(unix).ok());
+    let time = time.map(|time| time.to_zoned(local_zone()));
+    // Only a time thousands of years off has no such text.
+    time.map_or_else(String::new, |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
+/// The local time zone, as the system has it now.
+pub fn local_zone() -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::system()
 }
 
 /// So far ahead the system's clock is when the machine has slept; two clocks of one machine do not

@@ -6,6 +6,7 @@ mod device;
 mod duties;
 mod error;
 mod fleet;
+mod heart;
 mod hold;
 pub mod joining;
 mod life;

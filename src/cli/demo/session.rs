@@ -20,6 +20,7 @@ use crate::miner::{
     Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerError, MinerHandle,
     MinerSettings, MinerSnapshot, RuleSource,
 };
+use crate::network::Line;
 use crate::network::attestation::Provider;
 use crate::network::http::Route;
 use crate::network::peers::{PeerIdentity, PeerReach};
@@ -125,7 +126,8 @@ impl Session {
         let (names, miners) = (Arc::new(names), Vec::new());
         let mut session = Self { practice, miners, names, config, faults: FaultTasks::default() };
         for (index, (name, key)) in keys.into_iter().enumerate() {
-            let settings = session.settings(&from, name, key)?;
+            let line = Line::new(clock.clone());
+            let settings = session.settings(&from, name, key, line)?;
             let entropy = Entropy::seeded(from.seed, &format!("choices of m{index}"));
             let faults = &from.plan.faults;
             let own = faults.worker_of(&settings.name, &worker, clock, &mut session.faults)?;
@@ -144,6 +146,7 @@ impl Session {
         from: &Ingredients<'_>,
         name: String,
         key: HotkeyPair,
+        line: Line,
     ) -> Result<MinerSettings, Failure> {
         let url = |text: String| {
             Url::parse(&text)
@@ -161,6 +164,8 @@ impl Session {
             data: from.folder.join("miners").join(&name),
             joining: Joining::Metagraph,
             disclosure: Disclosure::default(),
+            // A practice swarm stays on this machine: no limit of the line is for it.
+            line,
             attestation: Provider::Nobody,
             telemetry: FleetTelemetry::Off,
             state: from.folder.join("miners").join(&name),
@@ -234,7 +239,7 @@ fn end_of(
 
 fn has_ended(snapshot: &MinerSnapshot) -> bool {
     use crate::miner::State;
-    matches!(snapshot.status.state, State::Fault | State::Stopped)
+    matches!(snapshot.status.state, State::Fault | State::Stopped | State::Disabled)
 }
 
 /// The line and exit code for a swarm that cannot start or go on.
