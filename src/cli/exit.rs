@@ -5,6 +5,7 @@ use std::fmt;
 use crate::config::folders::FolderError;
 use crate::config::settings::SettingsError;
 use crate::miner::MinerError;
+use crate::telemetry::crash;
 
 /// Exit codes. Stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,12 +136,20 @@ pub fn miner_failure(name: &str, error: &MinerError) -> Failure {
     let exit = match error {
         MinerError::Version(_) => Exit::Version,
         MinerError::Disk(_) => Exit::Disk,
-        MinerError::Device(_) | MinerError::NoDevice(_) => Exit::NoDevice,
+        MinerError::Device(_) | MinerError::DeviceGone(_) | MinerError::NoDevice(_) => {
+            Exit::NoDevice
+        }
         MinerError::Refused(_) => Exit::Refused,
         MinerError::Settings(_) => Exit::Configuration,
         _ => Exit::Failed,
     };
-    Failure::new(exit, format!("{name}: {error}")).coded(error.code())
+    let report = match (error, crash::last()) {
+        (MinerError::Broken(_), Some(report)) => {
+            format!(". A report of it lies in {}; nothing was sent", report.display())
+        }
+        _ => String::new(),
+    };
+    Failure::new(exit, format!("{name}: {error}{report}")).coded(error.code())
 }
 
 #[cfg(test)]

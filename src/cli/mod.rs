@@ -18,6 +18,7 @@ pub mod reference;
 pub mod replay;
 pub mod run;
 pub mod running;
+pub mod service;
 pub mod setup;
 pub mod signals;
 
@@ -81,6 +82,8 @@ pub enum Command {
     Replay(replay::ReplayArguments),
     /// Make, bring, keep, show and remove hotkeys
     Keys(keys::KeysArguments),
+    /// Run Hearth as a service: systemd, launchd, Windows
+    Service(service::ServiceArguments),
     /// Print a shell's completions (the installer has put them in place)
     Completions(completions::CompletionsArguments),
     /// Print the manual, or write its pages into a folder
@@ -125,6 +128,7 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
+        Command::Service(arguments) => service::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

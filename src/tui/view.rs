@@ -30,6 +30,8 @@ pub struct View {
     pub help: bool,
     /// Whether Ctrl-C was pressed once.
     pub quitting: bool,
+    /// Whether a pause is asked for, and what it costs is shown.
+    pub pausing: bool,
     /// The process that the miner is in; none where it is this one.
     pub attached: Option<u32>,
     /// Whether it is being asked if the miner shall stop.
@@ -57,6 +59,7 @@ impl View {
             unix: clock.unix().as_secs(),
             help,
             quitting,
+            pausing: false,
             attached: None,
             asking: false,
             playback: None,

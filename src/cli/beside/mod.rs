@@ -3,9 +3,12 @@
 
 mod api;
 mod awake;
+mod disk;
 mod logs;
 mod record;
+mod reload;
 pub mod sensing;
+pub mod systemd;
 
 use std::time::Duration;
 
@@ -20,6 +23,7 @@ use crate::config::live::LiveSettings;
 use crate::control::Control;
 use crate::control::server::Api;
 use crate::telemetry::Events;
+use crate::telemetry::pulse::Pulse;
 
 /// What a run is, for whoever goes beside it.
 #[derive(Clone, Debug)]
@@ -32,6 +36,8 @@ pub struct Running {
     pub settings: LiveSettings,
     /// Where files go.
     pub folders: Folders,
+    /// One of each own miner, which beats while that gets on.
+    pub pulses: Vec<Pulse>,
     /// The time.
     pub clock: Clock,
 }
@@ -55,9 +61,11 @@ impl Beside {
     /// Starts all of it, on the current tokio runtime.
     pub fn start(running: &Running) -> Result<Self, Failure> {
         let tasks = vec![
-            tokio::spawn(tell_changes(running.settings.clone())),
             tokio::spawn(awake::keep(running.clone())),
+            tokio::spawn(reload::heed(running.clone())),
+            tokio::spawn(systemd::tell(running.clone())),
             tokio::spawn(logs::write(running.clone())),
+            tokio::spawn(disk::watch(running.clone())),
         ];
         let (ending, ends) = watch::channel(false);
         let finishing = vec![tokio::spawn(record::keep(running.clone(), ends))];
@@ -87,13 +95,5 @@ impl Drop for Beside {
             self.clock.block(Duration::from_millis(2));
         }
         self.tasks.iter().for_each(JoinHandle::abort);
-    }
-}
-
-/// Says in the log that the settings were read again.
-async fn tell_changes(settings: LiveSettings) {
-    let mut changes = settings.subscribe();
-    while changes.changed().await.is_ok() {
-        tracing::info!("the settings were read again");
     }
 }

@@ -108,7 +108,10 @@ fn is_only_theirs(event: &Event) -> bool {
     match event {
         Event::State { .. } | Event::Step { .. } | Event::Upload { .. } => true,
         // Six miners need not say six times what is fine.
-        Event::Finding { severity, .. } => *severity != Severity::Info,
+        // What was read again is told once, beside them.
+        Event::Finding { severity, code, .. } => {
+            *severity != Severity::Info || code.starts_with("settings-")
+        }
         _ => false,
     }
 }
@@ -154,6 +157,7 @@ impl Demo<'_> {
         let beside = match &self.run {
             Some((settings, folders)) => Some(Beside::start(&Running {
                 control: control.clone(),
+                pulses: session.miners.iter().map(|miner| miner.pulse.clone()).collect(),
                 events: told.clone(),
                 settings: settings.clone(),
                 folders: folders.clone(),

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::arguments::RunArguments;
 use crate::cli::demo::arguments::{DemoPlan, End, preset};
 use crate::cli::demo::drive::Demo;
+use crate::cli::demo::faults::Faults;
 use crate::cli::demo::{face, open_feed, session};
 use crate::cli::print::Style;
 use crate::cli::{Exit, Failure, device};
@@ -60,27 +61,32 @@ pub(super) fn run(
     let kept = Kept::open(folders, arguments.preset.as_deref(), &mut Entropy::system())?;
     let plan = kept.plan()?;
     let clock = Clock::system();
-    let opened = device::open(compute, folders, &clock, &mut face::notice)?;
-    face::tell(style, &opened.findings, &clock)?;
-    let demo = Demo {
-        seed: kept.notes.seed,
-        port: 0,
-        folder: &kept.folder,
-        keys: session::names(&plan)
-            .map(|name| Ok((name.clone(), kept.key(&name, &mut Entropy::system())?)))
-            .collect::<Result<_, Failure>>()?,
-        device: opened.device,
-        feed: open_feed(&plan)?,
-        recorder: Recorder::off(),
-        plan: &plan,
-        run: Some((settings, folders.clone())),
-        style,
-        log,
-    };
-    let runtime = crate::cli::runtime()?;
-    let ended = runtime.block_on(demo.run(&clock));
-    // Whatever still sleeps or serves is of no use any more.
-    runtime.shutdown_background();
+    let start = super::begin(arguments, folders, &clock, style)?;
+    let ended = (|| {
+        let opened = device::open(compute, folders, &clock, &mut face::notice)?;
+        face::tell(style, &opened.findings, &clock)?;
+        let demo = Demo {
+            seed: kept.notes.seed,
+            port: 0,
+            folder: &kept.folder,
+            keys: session::names(&plan)
+                .map(|name| Ok((name.clone(), kept.key(&name, &mut Entropy::system())?)))
+                .collect::<Result<_, Failure>>()?,
+            device: opened.device,
+            feed: open_feed(&plan)?,
+            recorder: Recorder::off(),
+            plan: &plan,
+            run: Some((settings, folders.clone())),
+            style,
+            log,
+        };
+        let runtime = crate::cli::runtime()?;
+        let ended = runtime.block_on(demo.run(&clock));
+        // Whatever still sleeps or serves is of no use any more.
+        runtime.shutdown_background();
+        ended
+    })();
+    start.ended(&ended);
     ended
 }
 
@@ -147,6 +153,7 @@ impl Kept {
         // Each start tells other stories, all of them known from the seed.
         let stories = self.notes.seed.wrapping_add(self.notes.starts - 1);
         Ok(DemoPlan {
+            faults: Faults::default(),
             preset: preset(&self.notes.preset)?,
             stages: STAGES,
             miners_per_stage: MINERS_PER_STAGE,

@@ -128,6 +128,25 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Try again with --port 0 and room on the disk. If it happens again, report it.",
     ),
     page(
+        "crash-loop",
+        "Hearth crashed again and again",
+        "The last three runs ended without a word within ten minutes, so this start does not mine \
+         (exit code 1).",
+        "A driver, memory or the disk fails, something kills the program, or it has a fault. The \
+         line tells when it happened, and the last words of the log or the report of the fault.",
+        "Look for the cause with `hearth doctor` and in the log files. `hearth run --again` starts \
+         it all the same, and so does waiting until ten minutes have passed. A service of systemd \
+         needs `systemctl reset-failed hearth` first.",
+    ),
+    page(
+        "service-failed",
+        "The service could not be made, asked for or taken away",
+        "The program that starts services on this system did not do what it was asked for.",
+        "It is not here, it does not run (as in most containers), or only an administrator may.",
+        "`hearth service install --print` shows what would be written, to be put in place by hand; \
+         or start `hearth run --headless` by other means.",
+    ),
+    page(
         "practice-other",
         "The kept practice swarm is another one",
         "The practice swarm in the data folder was begun with another preset (exit code 3).",
