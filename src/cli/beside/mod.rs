@@ -2,6 +2,7 @@
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
 mod awake;
+mod disk;
 mod logs;
 mod record;
 pub mod sensing;
@@ -55,6 +56,7 @@ impl Beside {
             tokio::spawn(tell_changes(running.settings.clone())),
             tokio::spawn(awake::keep(running.clone())),
             tokio::spawn(logs::write(running.clone())),
+            tokio::spawn(disk::watch(running.clone())),
         ];
         let (ending, ends) = watch::channel(false);
         let finishing = vec![tokio::spawn(record::keep(running.clone(), ends))];

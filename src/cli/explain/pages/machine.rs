@@ -55,6 +55,21 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Make room, or set HEARTH_HOME to a folder on another disk.",
     ),
     page(
+        "disk-cleaned",
+        "Old files were removed",
+        "Something old of Hearth's own was removed to make room: snapshots of stages that are not \
+         trained any more, logs, records of runs, or what was kept to save a download.",
+        "Hearth had more than disk_cap, or less than disk_reserve was free.",
+        "Nothing. The snapshots of the stage that is trained are never removed.",
+    ),
+    page(
+        "disk-cap-too-small",
+        "The disk cap cannot be kept",
+        "Everything that Hearth could remove is gone, and what is left is more than disk_cap.",
+        "The stage's snapshots and the journal of the work after them need more than that.",
+        "Raise disk_cap with `hearth config set disk_cap`, or switch it off.",
+    ),
+    page(
         "disk-unknown",
         "Free disk space is not known",
         "The system does not tell how much room is left.",
