@@ -90,8 +90,8 @@ fn ears() -> &'static Ears {
 enum Asks {
     /// To end.
     Stop,
-    /// To end, or to read the settings again. Windows has no such signal.
-    #[cfg_attr(not(unix), allow(dead_code))]
+    /// To end, or to read the settings again.
+    #[cfg_attr(windows, allow(dead_code))]
     HangUp,
 }
 

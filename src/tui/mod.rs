@@ -17,6 +17,7 @@ use crossterm::event::{self, Event as Input, KeyEventKind};
 use crate::clock::Clock;
 use crate::control::{Control, Playback, Progress};
 use crate::miner::snapshot::State;
+use crate::miner::{Command, MinerSnapshot};
 use crate::telemetry::logs::Ring;
 
 pub use draw::draw;
@@ -30,6 +31,8 @@ use theme::Theme;
 
 /// Between two looks at the snapshots: at most ten frames a second.
 const TICK: Duration = Duration::from_millis(100);
+/// The same while everything is paused: times on screen change once a second. Keys count at once.
+const PAUSED_TICK: Duration = Duration::from_millis(500);
 
 /// The terminal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +61,33 @@ fn are_leaving(control: &Control) -> bool {
             .all(|miner| matches!(miner.borrow().status.state, State::Stopping | State::Stopped))
 }
 
+/// Whether the user has paused it already: then there is nothing to ask.
+fn is_paused(control: &Control) -> bool {
+    let rule = |miner: &MinerSnapshot| miner.ruling.pauses().then(|| miner.ruling.rule.code());
+    control.miners.iter().all(|miner| rule(&miner.borrow()) == Some("user-paused"))
+}
+
+/// What a screen is in front of.
+#[derive(Clone, Copy)]
+enum Seat<'a> {
+    /// A run of this process: who leaves the screen ends it.
+    Own,
+    /// A run of the process of this number: it goes on without the screen.
+    Other(u32),
+    /// A run of the past.
+    Past(&'a Playback),
+}
+
+/// Between two looks.
+fn tick(control: &Control) -> Duration {
+    let rests = |state| matches!(state, State::Paused | State::Disabled);
+    match control.miners.iter().all(|miner| rests(miner.borrow().status.state)) {
+        // The practice swarm around it goes on.
+        true if control.swarm.is_none() => PAUSED_TICK,
+        _ => TICK,
+    }
+}
+
 /// Draws until the user leaves. Blocks its thread; call it on one of its own.
 ///
 /// `stop` turns true when the process was asked to end (SIGTERM).
@@ -67,7 +97,18 @@ pub fn run(
     clock: &Clock,
     stop: &tokio::sync::watch::Receiver<bool>,
 ) -> Result<Left, TuiError> {
-    show(control, None, log, clock, stop)
+    show(control, Seat::Own, log, clock, stop)
+}
+
+/// The same for a run of the process `pid`, which goes on when the screen is left.
+pub fn attached(
+    control: &Control,
+    pid: u32,
+    log: &Ring,
+    clock: &Clock,
+    stop: &tokio::sync::watch::Receiver<bool>,
+) -> Result<Left, TuiError> {
+    show(control, Seat::Other(pid), log, clock, stop)
 }
 
 /// The same for a run of the past: `control` has its snapshots, and takes no commands.
@@ -78,12 +119,12 @@ pub fn play(
     clock: &Clock,
     stop: &tokio::sync::watch::Receiver<bool>,
 ) -> Result<Left, TuiError> {
-    show(control, Some(playback), log, clock, stop)
+    show(control, Seat::Past(playback), log, clock, stop)
 }
 
 fn show(
     control: &Control,
-    playback: Option<&Playback>,
+    seat: Seat<'_>,
     log: &Ring,
     clock: &Clock,
     stop: &tokio::sync::watch::Receiver<bool>,
@@ -92,21 +133,30 @@ fn show(
     let theme = Theme::from_environment();
     let mut help = false;
     let mut quitting = false;
+    let mut pausing = false;
+    let mut asking = false;
+    let bindings = match seat {
+        Seat::Own => &keymap::BINDINGS[..],
+        Seat::Other(_) => &keymap::ATTACHED[..],
+        Seat::Past(_) => &keymap::PLAYBACK[..],
+    };
     let mut drawn: Option<View> = None;
-    let bindings = if playback.is_some() { &keymap::PLAYBACK[..] } else { &keymap::BINDINGS[..] };
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
         }
         let mut view = View::collect(control, log, clock, help, quitting);
-        if let Some(playback) = playback {
-            view = view.played(playback.place.borrow().clone());
-        }
+        view.pausing = pausing;
+        let view = match seat {
+            Seat::Own => view,
+            Seat::Other(pid) => view.of_process(pid, asking),
+            Seat::Past(playback) => view.played(playback.place.borrow().clone()),
+        };
         if drawn.as_ref() != Some(&view) {
             screen.terminal.draw(|frame| draw(frame, &view, &theme))?;
             drawn = Some(view);
         }
-        if !event::poll(TICK)? {
+        if !event::poll(tick(control))? {
             continue;
         }
         match event::read()? {
@@ -121,16 +171,32 @@ fn show(
                             return Ok(Left::Quit);
                         }
                         quitting = true;
-                        control.send_to_all(crate::miner::Command::Stop);
+                        control.send_to_all(Command::Stop);
                     }
-                    Some(Action::Send(command)) => control.send_to_all(command),
+                    Some(Action::Pause) if pausing => {
+                        pausing = false;
+                        control.send_to_all(Command::Pause { until: None });
+                    }
+                    Some(Action::Pause) => pausing = !is_paused(control),
+                    Some(Action::Send(command)) => {
+                        pausing = false;
+                        control.send_to_all(command);
+                    }
+                    Some(Action::AskStop) => {
+                        asking = *control.progress.borrow() == Progress::Running;
+                    }
+                    Some(Action::Stop) if asking => {
+                        asking = false;
+                        control.send_to_all(Command::Stop);
+                    }
+                    Some(Action::Stop) => {}
                     Some(Action::Play(wish)) => {
-                        if let Some(playback) = playback {
+                        if let Seat::Past(playback) = seat {
                             (playback.send)(wish);
                         }
                     }
                     Some(Action::Help) => help = !help,
-                    Some(Action::Back) => help = false,
+                    Some(Action::Back) => (help, pausing, asking) = (false, false, false),
                     None => {}
                 }
             }

@@ -14,10 +14,10 @@ use hearth::miner::{
     MinerSettings, RuleSource,
 };
 use hearth::model::tokenizer::Tokenizer;
-use hearth::network::Route;
 use hearth::network::attestation::Provider;
 use hearth::network::hub::Hub;
 use hearth::network::peers::{PeerIdentity, PeerReach};
+use hearth::network::{Line, Route};
 use hearth::telemetry::{Event, Events};
 use hearth::training::record::Recorder;
 use hearth::training::terms::LearningRateRule;
@@ -90,6 +90,11 @@ pub fn start(script: &Script, folder: &Path, choices: Choices) -> Running {
 
 /// The same, at any server.
 pub fn start_at(base: &str, folder: &Path, choices: Choices) -> Running {
+    start_with(base, folder, choices, Clock::system())
+}
+
+/// The same, by this clock.
+pub fn start_with(base: &str, folder: &Path, choices: Choices, clock: Clock) -> Running {
     let events = Events::new();
     let receiver = events.subscribe();
     let base: url::Url = base.parse().unwrap();
@@ -107,6 +112,7 @@ pub fn start_at(base: &str, folder: &Path, choices: Choices) -> Running {
         joining: choices.joining,
         disclosure: choices.disclosure,
         attestation: choices.attestation,
+        line: Line::new(Clock::system()),
         telemetry: choices.telemetry,
         state: folder.join("state"),
         tokenizer: match choices.hub {
@@ -119,13 +125,8 @@ pub fn start_at(base: &str, folder: &Path, choices: Choices) -> Running {
         rules: RuleSource::Off,
     };
     let worker = DeviceWorker::start(Arc::new(CpuDevice::new(None))).unwrap();
-    let handle = Miner::start(
-        settings,
-        worker,
-        Clock::system(),
-        Entropy::seeded(choices.key, "miner"),
-        events,
-    );
+    let handle =
+        Miner::start(settings, worker, clock, Entropy::seeded(choices.key, "miner"), events);
     Running { handle, events: receiver, told: Vec::new() }
 }
 
@@ -142,6 +143,12 @@ impl Running {
                 return event;
             }
         }
+    }
+
+    /// An event that is there already.
+    #[allow(dead_code)] // Not every test that includes this file looks.
+    pub fn try_event(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
     }
 
     /// Waits until it is in this state for this reason.

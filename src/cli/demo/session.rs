@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use super::arguments::DemoPlan;
+use super::faults::FaultTasks;
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, Entropy};
 use crate::compute::Device;
@@ -19,6 +20,7 @@ use crate::miner::{
     Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerError, MinerHandle,
     MinerSettings, MinerSnapshot, RuleSource,
 };
+use crate::network::Line;
 use crate::network::attestation::Provider;
 use crate::network::http::Route;
 use crate::network::peers::{PeerIdentity, PeerReach};
@@ -84,6 +86,8 @@ pub struct Session {
     pub names: Arc<BTreeMap<String, String>>,
     /// The stages as they were planned.
     pub config: PracticeConfig,
+    /// What is still to go wrong.
+    faults: FaultTasks,
 }
 
 /// The configuration of the practice swarm of a plan.
@@ -119,17 +123,16 @@ impl Session {
             Failure::new(Exit::Failed, format!("no thread for the device: {error}"))
                 .coded("no-threads")
         })?;
-        let mut session = Self { practice, miners: Vec::new(), names: Arc::new(names), config };
+        let (names, miners) = (Arc::new(names), Vec::new());
+        let mut session = Self { practice, miners, names, config, faults: FaultTasks::default() };
         for (index, (name, key)) in keys.into_iter().enumerate() {
-            let settings = session.settings(&from, name, key)?;
+            let line = Line::new(clock.clone());
+            let settings = session.settings(&from, name, key, line)?;
             let entropy = Entropy::seeded(from.seed, &format!("choices of m{index}"));
-            let miner = Miner::start(
-                settings,
-                worker.clone(),
-                clock.clone(),
-                entropy,
-                from.miner_events.clone(),
-            );
+            let faults = &from.plan.faults;
+            let own = faults.worker_of(&settings.name, &worker, clock, &mut session.faults)?;
+            let miner =
+                Miner::start(settings, own, clock.clone(), entropy, from.miner_events.clone());
             let mut snapshot = miner.snapshot.clone();
             session.miners.push(miner);
             // Placed before the next one asks; its end is noticed by whoever drives the session.
@@ -143,6 +146,7 @@ impl Session {
         from: &Ingredients<'_>,
         name: String,
         key: HotkeyPair,
+        line: Line,
     ) -> Result<MinerSettings, Failure> {
         let url = |text: String| {
             Url::parse(&text)
@@ -160,6 +164,8 @@ impl Session {
             data: from.folder.join("miners").join(&name),
             joining: Joining::Metagraph,
             disclosure: Disclosure::default(),
+            // A practice swarm stays on this machine: no limit of the line is for it.
+            line,
             attestation: Provider::Nobody,
             telemetry: FleetTelemetry::Off,
             state: from.folder.join("miners").join(&name),
@@ -233,7 +239,7 @@ fn end_of(
 
 fn has_ended(snapshot: &MinerSnapshot) -> bool {
     use crate::miner::State;
-    matches!(snapshot.status.state, State::Fault | State::Stopped)
+    matches!(snapshot.status.state, State::Fault | State::Stopped | State::Disabled)
 }
 
 /// The line and exit code for a swarm that cannot start or go on.
