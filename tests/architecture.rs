@@ -26,12 +26,13 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("miner", vec!["protocol", "compute", "model", "wallet", "network", "training", "host"]),
         ("swarm", vec!["protocol", "compute", "model", "wallet", "network"]),
         ("control", vec!["protocol", "miner", "swarm"]),
+        ("alerts", vec!["network", "host", "miner"]),
         ("tui", vec!["protocol", "miner", "swarm", "control"]),
         (
             "cli",
             vec![
                 "protocol", "compute", "model", "wallet", "network", "training", "miner", "swarm",
-                "control", "tui", "host",
+                "control", "tui", "host", "alerts",
             ],
         ),
     ])
@@ -40,7 +41,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
 /// Arrows that a module may use only towards named items: (from, to, allowed prefixes of the path).
 ///
 /// A screen sees snapshots and commands, nothing that computes or talks.
-const NARROW: [(&str, &str, &[&str]); 6] = [
+const NARROW: [(&str, &str, &[&str]); 8] = [
     (
         "tui",
         "miner",
@@ -60,6 +61,8 @@ const NARROW: [(&str, &str, &[&str]); 6] = [
         ],
     ),
     ("tui", "swarm", &["snapshot", "SwarmSnapshot", "StageView", "MinerView", "LossPoint", "{"]),
+    ("alerts", "miner", &["snapshot"]),
+    ("alerts", "network", &["http", "traffic"]),
     ("control", "miner", &["snapshot", "MinerSnapshot", "Command", "{"]),
     ("control", "swarm", &["snapshot", "SwarmSnapshot", "{"]),
     ("swarm", "network", &["http", "storage", "{"]),

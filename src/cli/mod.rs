@@ -1,7 +1,9 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
+pub mod alerts;
 pub mod bench;
 pub mod beside;
+pub mod bug_report;
 pub mod completions;
 pub mod config;
 pub mod demo;
@@ -64,6 +66,10 @@ pub enum Command {
     Privacy(run::PrivacyArguments),
     /// Play the record of a run, or list the records
     Replay(replay::ReplayArguments),
+    /// Pack what helps to find a fault into one file, without what is private
+    BugReport(bug_report::BugReportArguments),
+    /// What you are told of while you do not look, and by which way
+    Alerts(alerts::AlertsArguments),
     /// Make, bring, keep, show and remove hotkeys
     Keys(keys::KeysArguments),
     /// Print a shell's completions (the installer has put them in place)
@@ -102,6 +108,8 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::BugReport(arguments) => bug_report::run(&arguments),
+        Command::Alerts(arguments) => alerts::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),

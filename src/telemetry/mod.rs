@@ -4,6 +4,7 @@ pub mod event;
 pub mod logs;
 pub mod rate;
 pub mod record;
+pub mod scrub;
 
 pub use event::{Event, Events, SampleWhen, Severity, Summary, UploadVerdict};
 pub use rate::RateMeter;

@@ -1,6 +1,7 @@
 //! What goes on beside the miners for as long as a run lasts, whatever face it has: each is a task of
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
+mod alerts;
 mod logs;
 mod record;
 
@@ -53,7 +54,10 @@ impl Beside {
             tokio::spawn(logs::write(running.clone())),
         ];
         let (ending, ends) = watch::channel(false);
-        let finishing = vec![tokio::spawn(record::keep(running.clone(), ends))];
+        let finishing = vec![
+            tokio::spawn(record::keep(running.clone(), ends.clone())),
+            tokio::spawn(alerts::watch(running.clone(), ends)),
+        ];
         Ok(Self { tasks, ending, finishing, clock: running.clock.clone() })
     }
 }
