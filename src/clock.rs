@@ -87,6 +87,11 @@ impl Clock {
         u64::try_from((self.unix().as_micros() + 500) / 1000).unwrap_or(u64::MAX)
     }
 
+    /// The local time zone, as the system has it now.
+    pub fn zone(&self) -> jiff::tz::TimeZone {
+        jiff::tz::TimeZone::system()
+    }
+
     /// Waits for `time`.
     pub async fn sleep(&self, time: Duration) {
         tokio::time::sleep(time).await;

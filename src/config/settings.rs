@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use super::constants::Constants;
 pub use super::key::Key;
+use super::rules::RuleSettings;
 use super::values;
 
 /// The table in the file that overrides network constants.
@@ -91,6 +92,16 @@ pub enum SettingsError {
         /// What may be written.
         allowed: &'static str,
     },
+    /// Rules that never let the miner work.
+    #[error(
+        "these rules leave 0 hours a week: {why} ({name}). Change it with `hearth config set {name}`"
+    )]
+    NeverRuns {
+        /// The setting that decides.
+        name: &'static str,
+        /// Why, as a clause.
+        why: String,
+    },
 }
 
 impl SettingsError {
@@ -101,6 +112,7 @@ impl SettingsError {
             Self::Unreadable { .. } => "config-unreadable",
             Self::Syntax { .. } | Self::UnknownKey { .. } => "config-broken",
             Self::Value { .. } => "config-value",
+            Self::NeverRuns { .. } => "rules-never-run",
         }
     }
 }
@@ -260,13 +272,18 @@ impl Settings {
         self.wrong(key, &written, why.to_string())
     }
 
-    /// Every value that does not fit its key, in the order of the keys.
+    /// Every value that does not fit its key, in the order of the keys; where all fit, whether the
+    /// rules among them ever let the miner work.
     pub fn check(&self) -> Vec<SettingsError> {
         let wrong = |(key, written): (&Key, &Valued<String>)| match key.read(&written.value) {
             Ok(_) => None,
             Err(why) => Some(self.wrong(*key, written, why)),
         };
-        self.values.iter().filter_map(wrong).collect()
+        let wrong: Vec<_> = self.values.iter().filter_map(wrong).collect();
+        match wrong.is_empty() {
+            true => RuleSettings::read(self).err().into_iter().collect(),
+            false => wrong,
+        }
     }
 
     /// The file that was read, if there was one.

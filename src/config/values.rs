@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::devices;
+use super::hours::Hours;
 use super::key::Key;
 use super::network::{self, NetworkChoice};
 use super::units;
@@ -129,6 +130,7 @@ impl Key {
             }
             Self::Relays => relays(trimmed),
             Self::LinkSpeed => link_speed(trimmed).map(|_| as_text()).map_err(|error| why(&error)),
+            Self::Hours => trimmed.parse::<Hours>().map(|_| as_text()).map_err(|e| why(&e)),
             Self::OnBattery => units::battery(trimmed).map(|_| as_text()).map_err(|e| why(&e)),
             Self::IdleAfter => {
                 units::or_off(trimmed, units::span).map(|_| as_text()).map_err(|e| why(&e))
@@ -165,8 +167,7 @@ impl Key {
             | Self::PassphraseFile
             | Self::Tokenizer
             | Self::LocationCountry
-            | Self::LocationCity
-            | Self::Hours => match trimmed.is_empty() {
+            | Self::LocationCity => match trimmed.is_empty() {
                 true => Err("there is nothing in it".into()),
                 false => Ok(as_text()),
             },
@@ -218,7 +219,8 @@ fn web_address(text: &str) -> Result<(), String> {
     }
 }
 
-fn one_of(text: &str, words: &[&str]) -> Result<(), String> {
+/// Whether `text` is one of `words`.
+pub(super) fn one_of(text: &str, words: &[&str]) -> Result<(), String> {
     match words.contains(&text) {
         true => Ok(()),
         false => Err("there is no such word here".into()),

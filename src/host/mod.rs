@@ -9,6 +9,7 @@ pub mod memory;
 pub mod power;
 pub mod processes;
 pub mod readings;
+pub mod rules;
 pub mod sleep;
 pub mod surroundings;
 

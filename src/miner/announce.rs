@@ -27,8 +27,19 @@ struct Voice {
     place: Option<Place>,
     phase: Phase,
     status: MinerStatus,
+    /// Whether it takes work at all.
+    taking: Taking,
     /// How reachable this machine was when it was last told.
     reach: Option<Verdict>,
+}
+
+/// Whether new work is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taking {
+    /// It is.
+    Work,
+    /// It is not: the miner pauses.
+    Nothing,
 }
 
 /// Where the miner works.
@@ -56,6 +67,7 @@ impl Announcer {
             place: None,
             phase: Phase::Training,
             status: MinerStatus::Initializing,
+            taking: Taking::Work,
             reach: None,
         };
         let started = clock.now();
@@ -92,6 +104,14 @@ impl Announcer {
         }
     }
 
+    /// Says whether new work is taken. The network has no word for a pause; peers send nothing to one
+    /// that is initialising, which is all that a pause is to them (spec 6.5, 6.10).
+    pub(super) fn take(&self, taking: Taking) {
+        if std::mem::replace(&mut self.lock().taking, taking) != taking {
+            self.bell.notify_one();
+        }
+    }
+
     /// What is told now.
     pub(super) fn status(&self) -> PeerStatus {
         self.compose(&self.lock())
@@ -108,7 +128,10 @@ impl Announcer {
             cache_capacity: count(load.capacity.min(MOST_CAPACITY)),
             uptime_seconds: self.clock.now().since(self.started).as_secs_f64(),
             layer_phase: voice.phase.as_str().to_owned(),
-            miner_status: voice.status.clone(),
+            miner_status: match voice.taking {
+                Taking::Work => voice.status.clone(),
+                Taking::Nothing => MinerStatus::Initializing,
+            },
             last_status_received: 0.0,
         }
     }

@@ -2,12 +2,14 @@
 //! events that go with its changes.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::snapshot::{DeviceView, Eta, MinerSnapshot, Reason, State, Status, Who, Work};
+use super::snapshot::{
+    DeviceView, Eta, MinerSnapshot, Reason, Rule, Ruling, State, Status, Who, Work,
+};
 use crate::clock::{Clock, Moment};
 use crate::telemetry::{Event, Events, RateMeter, Severity};
 
@@ -26,6 +28,8 @@ struct Pace {
 #[derive(Debug)]
 pub struct Board {
     snapshot: watch::Sender<MinerSnapshot>,
+    /// The status as it would be without a pause.
+    beneath: Mutex<Status>,
     pace: Mutex<Pace>,
     clock: Clock,
     events: Events,
@@ -40,13 +44,15 @@ impl Board {
         let snapshot = MinerSnapshot {
             name: name.to_owned(),
             hotkey: hotkey.to_owned(),
-            status,
+            ruling: Ruling::free(status.since),
+            status: status.clone(),
             device,
             ..blank()
         };
         let pace = Mutex::new(Pace { woken: None, tokens: RateMeter::new() });
         let snapshot = watch::Sender::new(snapshot);
-        let board = Self { snapshot, pace, clock, events, said: Mutex::default() };
+        let beneath = Mutex::new(status);
+        let board = Self { snapshot, beneath, pace, clock, events, said: Mutex::default() };
         board.emit_state();
         board
     }
@@ -125,34 +131,77 @@ impl Board {
         due
     }
 
-    /// Sets the status line. Tells everybody if state or reason changed; `since` moves only then.
+    /// Sets the status line. Tells everybody if state or reason changed; `since` moves only then. While
+    /// a rule pauses the miner, that is what is shown, and this when the pause is over.
     pub fn status(&self, state: State, reason: Reason, who: Who, next: &str) {
         let since = self.clock.unix_seconds();
-        let changed = self.snapshot.send_if_modified(|snapshot| {
-            let status = &mut snapshot.status;
-            let changed = status.state != state || status.reason != reason;
-            if changed {
-                *status =
-                    Status { state, reason, since, next: next.to_owned(), who, eta: Eta::Unknown };
-            } else {
-                next.clone_into(&mut status.next);
-                status.who = who;
-            }
-            changed
-        });
-        if changed {
-            self.emit_state();
+        let mut beneath = self.lock_beneath();
+        if beneath.state != state || beneath.reason != reason {
+            *beneath =
+                Status { state, reason, since, next: next.to_owned(), who, eta: Eta::Unknown };
+        } else {
+            next.clone_into(&mut beneath.next);
+            beneath.who = who;
         }
+        self.show(&beneath);
     }
 
     /// Says more precisely what is awaited.
     pub fn awaits(&self, next: &str) {
-        self.update(|snapshot| next.clone_into(&mut snapshot.status.next));
+        let mut beneath = self.lock_beneath();
+        next.clone_into(&mut beneath.next);
+        self.show(&beneath);
     }
 
     /// Sets when the awaited thing is expected.
     pub fn expect(&self, eta: Eta) {
-        self.update(|snapshot| snapshot.status.eta = eta);
+        let mut beneath = self.lock_beneath();
+        beneath.eta = eta;
+        self.show(&beneath);
+    }
+
+    /// Sets what the rules say.
+    pub fn rule(&self, ruling: Ruling) {
+        self.show_with(&self.lock_beneath(), |snapshot| {
+            let changed = snapshot.ruling != ruling;
+            snapshot.ruling = ruling;
+            changed
+        });
+    }
+
+    /// Sets that it ends with this epoch, or no longer does.
+    pub fn finishing(&self, finishing: bool) {
+        self.show_with(&self.lock_beneath(), |snapshot| {
+            std::mem::replace(&mut snapshot.finishing, finishing) != finishing
+        });
+    }
+
+    fn lock_beneath(&self) -> MutexGuard<'_, Status> {
+        self.beneath.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows a status, or the pause that lies on top of it. Told at once where state or reason changed,
+    /// and otherwise not more often than anything else.
+    fn show(&self, beneath: &Status) {
+        self.show_with(beneath, |_| false);
+    }
+
+    /// The same after a change, which is told at once where it is one.
+    fn show_with(&self, beneath: &Status, change: impl FnOnce(&mut MinerSnapshot) -> bool) {
+        let wake = self.time_to_wake();
+        let now = self.clock.unix_seconds();
+        let mut told = false;
+        self.snapshot.send_if_modified(|snapshot| {
+            let urgent = change(snapshot);
+            let status = composed(beneath, snapshot, now);
+            told = snapshot.status.state != status.state || snapshot.status.reason != status.reason;
+            let changed = snapshot.status != status;
+            snapshot.status = status;
+            urgent || told || (changed && wake)
+        });
+        if told {
+            self.emit_state();
+        }
     }
 
     fn emit_state(&self) {
@@ -197,6 +246,52 @@ impl Board {
     }
 }
 
+/// The status that is shown: `beneath`, or a pause on top of it, with what comes after the epoch.
+fn composed(beneath: &Status, snapshot: &MinerSnapshot, now: f64) -> Status {
+    use State::{Disabled, Fault, Merging, Stopped, Stopping, Uploading};
+    let leaving = matches!(beneath.state, Stopping | Stopped | Disabled | Fault);
+    let ruling = &snapshot.ruling;
+    let mut status = beneath.clone();
+    if ruling.pauses() && !leaving {
+        let (who, next) = after_pause(ruling);
+        let handing_in = matches!(beneath.state, Uploading | Merging);
+        let first = if handing_in { "this epoch's work is handed in; then " } else { "" };
+        status = Status {
+            state: State::Paused,
+            reason: Reason::Rule { rule: ruling.rule, sentence: ruling.sentence.clone() },
+            since: ruling.since,
+            next: format!("{first}{next}"),
+            who,
+            eta: ruling.until.map_or(Eta::Unknown, |until| Eta::Seconds((until - now).max(0.0))),
+        };
+    }
+    if snapshot.finishing && !leaving {
+        status.next.push_str("; it ends when this epoch's work is handed in, as you asked");
+    }
+    status
+}
+
+/// Who ends a pause, and what must happen.
+fn after_pause(ruling: &Ruling) -> (Who, &'static str) {
+    match ruling.rule {
+        Rule::UserPaused if ruling.until.is_none() => (Who::You, "you must resume it"),
+        _ if ruling.until.is_some() => (Who::Machine, "it goes on by itself"),
+        Rule::TooHot => (Who::Machine, "the device must cool down"),
+        Rule::DiskReserve => (Who::You, "you must make room on the disk"),
+        Rule::QuotaReached => (Who::You, "you must allow more, or the month must end"),
+        Rule::Metered => (Who::You, "another connection must be used"),
+        Rule::BatteryLow | Rule::BatteryPower => (Who::You, "the computer must be plugged in"),
+        Rule::OutsideHours => (Who::You, "you must set other hours"),
+        Rule::ProgramRunning => (Who::You, "that program must end"),
+        Rule::Fullscreen => (Who::You, "that program must leave the full screen"),
+        Rule::ComputerInUse => (Who::You, "nobody must use this computer for a while"),
+        Rule::OtherPrograms => (Who::Machine, "the other programs must have less to do"),
+        Rule::UserPaused | Rule::RunAnyway | Rule::PowerLimit | Rule::DutyCycle | Rule::NoRule => {
+            (Who::You, "you must resume it")
+        }
+    }
+}
+
 /// A miner of which nothing is known but that it starts.
 fn blank() -> MinerSnapshot {
     MinerSnapshot {
@@ -217,6 +312,8 @@ fn blank() -> MinerSnapshot {
             who: Who::Machine,
             eta: Eta::Unknown,
         },
+        ruling: Ruling::free(0.0),
+        finishing: false,
         work: Work::default(),
         tokens_per_second: [0.0; 3],
         forward_queue: 0,

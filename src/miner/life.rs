@@ -19,7 +19,7 @@ use super::register::attestation_refused;
 use super::snapshot::{Command, DeviceView, Eta, MinerSnapshot, Reason, State, Who};
 use super::switch::{DeviceSource, Switched};
 use super::text_source::TokenizerSource;
-use super::view::show_wish;
+use super::warden::{RuleSource, Warden};
 use crate::clock::{Clock, Entropy};
 use crate::compute::Device;
 use crate::config::Constants;
@@ -97,6 +97,8 @@ pub struct MinerSettings {
     pub recorder: Recorder,
     /// Seed of weights that nobody has merged yet (spec 8.7).
     pub weights_seed: u64,
+    /// When and how hard it may work.
+    pub rules: RuleSource,
 }
 
 /// Whether the network's operator gets measurements of this miner (spec 11.1).
@@ -204,7 +206,7 @@ pub(super) async fn live(
     board: Arc<Board>,
     orders: mpsc::UnboundedReceiver<Command>,
 ) -> Result<(), MinerError> {
-    let (wishes, wish) = watch::channel(Wish::Run);
+    let (wishes, wish) = watch::channel(Wish::WORK);
     let opened =
         Life::open(settings, worker, clock.clone(), entropy, Arc::clone(&board), wish).await;
     let mut life = match opened {
@@ -216,6 +218,16 @@ pub(super) async fn live(
         }
     };
     let announcer = Arc::clone(&life.announcer);
+    let mut warden = Warden::new(
+        life.settings.rules.clone(),
+        (&life.settings.state, life.settings.hotkey.address()),
+        life.clock.clone(),
+        (Arc::clone(&board), Arc::clone(&announcer)),
+        wishes,
+        orders,
+    );
+    // Before anything begins that a pause forbids.
+    warden.look();
     let (peers, traffic) = (life.peers.clone(), life.traffic.clone());
     let every = life.services.constants.peer_status_broadcast;
     let (telemetry, services) = (life.settings.telemetry, life.services.clone());
@@ -223,40 +235,12 @@ pub(super) async fn live(
         ended = life.run() => ended,
         () = announcer.run(&peers, &traffic, &board, every) => Ok(()),
         () = fleet::report(telemetry, &services, &board) => Ok(()),
-        () = take_orders(orders, &wishes, &board) => Ok(()),
+        () = warden.run() => Ok(()),
     };
     if clock.timeout(GOODBYE, life.close()).await.is_err() {
         tracing::info!("the registry or a peer did not answer the goodbye");
     }
     ended
-}
-
-/// Turns commands into wishes. Never returns: a face that is gone has no wishes.
-async fn take_orders(
-    mut orders: mpsc::UnboundedReceiver<Command>,
-    wishes: &watch::Sender<Wish>,
-    board: &Board,
-) {
-    while let Some(order) = orders.recv().await {
-        let wish = match order {
-            Command::Pause { .. } => Wish::Pause,
-            Command::Resume | Command::RunAnyway { .. } => Wish::Run,
-            Command::Finish | Command::Stop | Command::Disable => Wish::Stop,
-            Command::Enable => continue,
-        };
-        // Who asked to stop does not mean it less because of a later key press.
-        let changed = wishes.send_if_modified(|old| {
-            let changes = *old != Wish::Stop && *old != wish;
-            if changes {
-                *old = wish;
-            }
-            changes
-        });
-        if changed {
-            show_wish(board, wish);
-        }
-    }
-    std::future::pending().await
 }
 
 /// Everything a miner has.
@@ -404,6 +388,10 @@ impl Life {
         let mut duty = Duty::Register;
         let mut troubles = 0;
         while !duty.is_end() {
+            duty = self.cleared(duty).await;
+            if duty.is_end() {
+                break;
+            }
             self.greet(duty).await;
             let outcome = self.perform(duty).await;
             tracing::debug!(miner = self.settings.name, ?duty, ?outcome, "duty ended");
@@ -461,18 +449,18 @@ impl Life {
     /// Waits, unless the user stops the miner: then true.
     async fn rest(&mut self, pause: Duration) -> bool {
         if pause.is_zero() {
-            return *self.wish.borrow() == Wish::Stop;
+            return self.wish.borrow().stops();
         }
         let stop = until_stop(self.wish.clone());
         tokio::select! {
-            () = self.clock.sleep(pause) => *self.wish.borrow() == Wish::Stop,
+            () = self.clock.sleep(pause) => self.wish.borrow().stops(),
             () = stop => true,
         }
     }
 
     /// Shows why there is a pause.
     fn explain(&self, duty: Duty, outcome: &Outcome, pause: Pause) {
-        if pause == Pause::None || *self.wish.borrow() != Wish::Run {
+        if pause == Pause::None || self.wish.borrow().stops() {
             return;
         }
         let board = &self.board;
@@ -561,7 +549,7 @@ impl Life {
 /// Until the user asks to stop.
 pub(super) async fn until_stop(mut wish: watch::Receiver<Wish>) {
     // An error means that nobody can ask any more.
-    if wish.wait_for(|wish| *wish == Wish::Stop).await.is_err() {
+    if wish.wait_for(|wish| wish.stops()).await.is_err() {
         std::future::pending::<()>().await;
     }
 }

@@ -104,6 +104,8 @@ pub enum Outcome {
     Hopeless(String),
     /// The user asked to stop, and the work in hand is done.
     StopAsked,
+    /// A pause does not let it go on; it goes on after the pause.
+    Held,
 }
 
 impl Outcome {
@@ -193,6 +195,8 @@ pub fn next(duty: Duty, outcome: &Outcome, troubles: u32) -> Next {
         }
         Outcome::RunFull => after(Pause::RunFull, Duty::Register),
         Outcome::NotYet => after(Pause::NotYet, duty),
+        // Whoever carries duties out waits for the end of the pause before it begins again.
+        Outcome::Held => go(duty),
         Outcome::Benched(_) if duty == Duty::Register => after(Pause::Registration, duty),
         // Phases go on while a miner is benched: look again where the stage stands.
         Outcome::Benched(_) => after(Pause::Benched, Duty::AwaitTraining),
@@ -278,6 +282,7 @@ mod tests {
             Outcome::Hopeless(text()),
             Outcome::AttestationRefused(text()),
             Outcome::StopAsked,
+            Outcome::Held,
         ];
         phases.into_iter().chain(others).collect()
     }
@@ -341,7 +346,7 @@ mod tests {
                 // pauses, and its answer never names a phase.
                 let fine = matches!(outcome, Outcome::PhaseIs(_))
                     && matches!(duty, Duty::Train | Duty::AwaitTraining | Duty::Register);
-                if step.duty == duty && !fine {
+                if step.duty == duty && !fine && outcome != Outcome::Held {
                     assert_ne!(step.pause, Pause::None, "{duty:?} {outcome:?}");
                 }
             }

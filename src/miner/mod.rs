@@ -5,9 +5,11 @@ pub mod board;
 mod duties;
 mod error;
 mod fleet;
+mod hold;
 pub mod joining;
 mod life;
 pub mod machine;
+mod pauses;
 mod register;
 pub mod snapshot;
 mod switch;
@@ -15,12 +17,14 @@ pub mod text_source;
 mod ticket;
 mod uploads;
 mod view;
+mod warden;
 
 pub use error::MinerError;
 pub use joining::{Disclosure, Joining, PayoutAddress};
 pub use life::{DeviceWorker, FleetTelemetry, Miner, MinerHandle, MinerSettings};
 pub use snapshot::{
-    Command, DeviceView, Eta, MinerSnapshot, NeighbourView, QueueView, ReachView, Reason, State,
-    Status, Who, Work,
+    Command, DeviceView, Eta, MinerSnapshot, NeighbourView, PauseCost, QueueView, ReachView,
+    Reason, Rule, Ruling, State, Status, Who, Work,
 };
 pub use switch::{DeviceSource, OpenDevice, Switch, SwitchFile};
+pub use warden::RuleSource;

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::host::rules::{Rule, Ruling, Unknown, Verdict};
+
 /// What the miner does now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -21,7 +23,7 @@ pub enum State {
     Merging,
     /// Nothing to do until somebody else acts.
     Waiting,
-    /// Stopped by the user; takes no new work.
+    /// Takes no new work: a rule or the user says so.
     Paused,
     /// Switched off by the user: it has left the network and given its device back.
     Disabled,
@@ -87,8 +89,13 @@ pub enum Reason {
     MergingPartitions,
     /// Own partitions are merged; the others' are awaited.
     OthersMerging,
-    /// The user asked for it.
-    UserPaused,
+    /// A rule, or the user's own word, lets it take no new work.
+    Rule {
+        /// Which.
+        rule: Rule,
+        /// Until when, and why: "Paused until 22:00: outside the hours you set."
+        sentence: String,
+    },
     /// The user switched it off.
     SwitchedOff,
     /// The user, or the end of the demo, asked for it.
@@ -137,7 +144,7 @@ impl Reason {
             Self::OthersUploading => "others-uploading",
             Self::MergingPartitions => "merging-partitions",
             Self::OthersMerging => "others-merging",
-            Self::UserPaused => "user-paused",
+            Self::Rule { rule, .. } => rule.code(),
             Self::SwitchedOff => "switched-off",
             Self::StopRequested => "stop-requested",
             Self::NetworkTrouble { .. } => "network-trouble",
@@ -168,7 +175,7 @@ impl Reason {
             Self::OthersUploading => "Own part is uploaded; others still upload.".into(),
             Self::MergingPartitions => "Merging this machine's partitions.".into(),
             Self::OthersMerging => "Own partitions are merged; others still merge.".into(),
-            Self::UserPaused => "You paused it.".into(),
+            Self::Rule { sentence, .. } => sentence.clone(),
             Self::SwitchedOff => "You switched it off; its device is free.".into(),
             Self::StopRequested => "Stopping: work in hand is finished first.".into(),
             Self::NetworkTrouble { what } => format!("{} Trying again.", capitalised(what)),
@@ -322,6 +329,11 @@ pub struct MinerSnapshot {
     pub phase: Option<String>,
     /// The status line.
     pub status: Status,
+    /// What the rules say: how hard it may work, or why it pauses, since when and until when.
+    pub ruling: Ruling,
+    /// Whether it ends when this epoch's work is handed in and merged.
+    #[serde(default)]
+    pub finishing: bool,
     /// Counters.
     pub work: Work,
     /// Tokens a second over 10 s, 60 s, 15 min.
@@ -342,6 +354,102 @@ pub struct MinerSnapshot {
     pub neighbours: Vec<NeighbourView>,
     /// Losses this miner computed (last stage only), newest last, at most 512.
     pub losses: Vec<f64>,
+}
+
+/// What a pause costs now, and what leaving would.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseCost {
+    /// Activations in hand: waiting, or waiting for their gradient.
+    pub in_hand: usize,
+    /// Backwards of this epoch that are not handed in yet.
+    pub backwards: u64,
+    /// Of a pause, for the user.
+    pub pause: String,
+    /// Of stopping at once, for the user.
+    pub stop: String,
+}
+
+impl MinerSnapshot {
+    /// What a pause costs now.
+    pub fn pause_cost(&self) -> PauseCost {
+        let in_hand = self.cache + self.forward_queue + self.backward_queue;
+        let learning = matches!(self.phase.as_deref(), Some("training" | "weights_uploading"))
+            && self.stage.is_some();
+        let backwards = if learning { self.work.backwards_this_epoch } else { 0 };
+        let (pause, stop) = match (self.queue.is_some(), in_hand, backwards) {
+            (true, ..) => (
+                "Nothing is lost: the place in the registration queue is kept.".to_owned(),
+                "The place in the registration queue is kept for a while only.".to_owned(),
+            ),
+            (false, 0, 0) => {
+                ("Nothing is lost: there is no work in hand.".to_owned(), NOTHING_LOST.to_owned())
+            }
+            (false, in_hand, 0) => (
+                format!("Nothing is lost: {} finished first.", of_work(in_hand)),
+                format!("{} finished or given back.", capitalised(&of_work(in_hand))),
+            ),
+            (false, in_hand, backwards) => {
+                let first = match in_hand {
+                    0 => String::new(),
+                    some => format!("{} finished first, and ", of_work(some)),
+                };
+                let done = backwards_text(backwards);
+                (
+                    format!(
+                        "Nothing is lost: {first}{done} of this epoch are handed in when it ends."
+                    ),
+                    format!(
+                        "{} of this epoch{} would be lost; `hearth finish` hands them in first.",
+                        capitalised(&done),
+                        self.time_of(backwards)
+                    ),
+                )
+            }
+        };
+        PauseCost { in_hand, backwards, pause, stop }
+    }
+
+    /// How long so many backwards took, in words that follow: " (about 4 min of work)".
+    fn time_of(&self, backwards: u64) -> String {
+        #[allow(clippy::cast_precision_loss)]
+        let (done, tokens) = (self.work.backwards as f64, self.work.tokens as f64);
+        let rate = self.tokens_per_second.into_iter().fold(0.0, f64::max);
+        if done <= 0.0 || rate <= 0.0 {
+            return String::new();
+        }
+        #[allow(clippy::cast_precision_loss)]
+        let seconds = backwards as f64 * (tokens / done) / rate;
+        match seconds {
+            s if s >= 90.0 => format!(" (about {:.0} min of work)", s / 60.0),
+            s => format!(" (about {s:.0} s of work)"),
+        }
+    }
+
+    /// Whether the computer should be kept awake for it: it trains, or does what belongs to that.
+    pub fn wants_awake(&self) -> bool {
+        use State::{Loading, Merging, Training, Uploading, Waiting};
+        let at_it = matches!(self.status.state, Loading | Training | Uploading | Merging);
+        // Between two phases of an epoch it would miss the next one asleep.
+        let between = self.status.state == Waiting && self.work.backwards_this_epoch > 0;
+        at_it || between
+    }
+}
+
+/// What stopping costs when nothing is in hand.
+const NOTHING_LOST: &str = "Nothing is lost.";
+
+fn of_work(in_hand: usize) -> String {
+    match in_hand {
+        1 => "the 1 activation in hand is".to_owned(),
+        some => format!("the {some} activations in hand are"),
+    }
+}
+
+fn backwards_text(backwards: u64) -> String {
+    match backwards {
+        1 => "the 1 backward".to_owned(),
+        some => format!("the {some} backwards"),
+    }
 }
 
 /// What a face may ask of a miner. Times are Unix seconds.

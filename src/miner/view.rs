@@ -31,26 +31,18 @@ pub(super) struct TrainingView<'a> {
 
 impl TrainingView<'_> {
     fn status(&self, reason: Reason, who: Who, next: &str) {
-        if *self.wish.borrow() == Wish::Run {
-            self.board.status(State::Training, reason, who, next);
+        if self.wish.borrow().stops() {
+            show_stop(self.board);
         } else {
-            show_wish(self.board, *self.wish.borrow());
+            self.board.status(State::Training, reason, who, next);
         }
     }
 }
 
-/// What is shown while the user wants something else than work.
-pub(super) fn show_wish(board: &Board, wish: Wish) {
-    match wish {
-        Wish::Run => {}
-        Wish::Pause => {
-            board.status(State::Paused, Reason::UserPaused, Who::You, "you must resume it");
-        }
-        Wish::Stop => {
-            let next = "the work in hand must be finished";
-            board.status(State::Stopping, Reason::StopRequested, Who::Machine, next);
-        }
-    }
+/// What is shown while it leaves. A pause is shown by the board itself.
+pub(super) fn show_stop(board: &Board) {
+    let next = "the work in hand must be finished";
+    board.status(State::Stopping, Reason::StopRequested, Who::Machine, next);
 }
 
 impl Observer for TrainingView<'_> {

@@ -246,6 +246,14 @@ impl Desk {
         self.lock().cache.clear()
     }
 
+    /// Drops the work in hand and takes nothing; what was taken before stays known, so that nothing of
+    /// this epoch is added twice. Returns how many activations it was.
+    pub fn put_down(&self) -> usize {
+        let mut papers = self.lock();
+        papers.intake = Intake::Shut;
+        papers.queue.clear() + papers.cache.clear()
+    }
+
     /// Drops everything and closes the intake; returns how many activations it was.
     pub fn clear(&self) -> usize {
         let mut papers = self.lock();

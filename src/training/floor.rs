@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::desk::Desk;
 use super::local::LocalError;
 use super::queue::SpotCheck;
 use super::services::Services;
 use super::terms::Terms;
+use crate::config::rules::{Manner, Percent};
 use crate::model::StepReport;
 use crate::model::tokenizer::Tokenizer;
 use crate::network::CallError;
@@ -37,15 +38,61 @@ pub enum TrainingEnd {
     Lost(LocalError),
 }
 
-/// What the user wants.
+/// What the miner is to do: work or pause, and when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// Work.
-    Run,
-    /// Take nothing new.
-    Pause,
-    /// Finish and leave.
-    Stop,
+pub struct Wish {
+    /// Now.
+    pub act: Act,
+    /// In the end.
+    pub end: End,
+}
+
+/// What it is to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Work, for this share of the time.
+    Work(Percent),
+    /// Take nothing new, and put down what is in hand in this manner.
+    Pause(Manner),
+}
+
+/// When it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nobody has said.
+    Open,
+    /// When this epoch's work is handed in and merged.
+    WithEpoch,
+    /// When the work in hand is finished.
+    Now,
+}
+
+impl Wish {
+    /// To work all the time, with no end.
+    pub const WORK: Self = Self { act: Act::Work(Percent::FULL), end: End::Open };
+
+    /// Whether it works and goes on.
+    pub fn works(self) -> bool {
+        matches!(self.act, Act::Work(_)) && !self.stops()
+    }
+
+    /// How it pauses, if it does.
+    pub fn pauses(self) -> Option<Manner> {
+        match self.act {
+            Act::Pause(manner) if !self.stops() => Some(manner),
+            _ => None,
+        }
+    }
+
+    /// Whether it leaves as soon as the work in hand is finished.
+    pub fn stops(self) -> bool {
+        self.end == End::Now
+    }
+
+    /// Whether it leaves with this epoch.
+    pub fn finishes(self) -> bool {
+        self.end == End::WithEpoch
+    }
 }
 
 /// Why there is nothing to do.
@@ -110,6 +157,8 @@ pub(super) struct Floor<'a> {
     pub(super) in_flight: Option<usize>,
     /// The stage's epoch by the last heartbeat before the weights were loaded.
     pub(super) heard: Epoch,
+    /// What the miner is to do.
+    pub(super) wish: watch::Receiver<Wish>,
     /// Reports that wait for the push they belong to.
     awaiting: Mutex<HashMap<(ActivationId, Direction), Report>>,
     /// Reports that are not answered yet, waiting ones included.
@@ -134,6 +183,7 @@ pub(super) struct FloorParts<'a> {
     pub(super) terms: Terms,
     pub(super) in_flight: Option<usize>,
     pub(super) heard: Epoch,
+    pub(super) wish: watch::Receiver<Wish>,
 }
 
 impl<'a> Floor<'a> {
@@ -149,6 +199,7 @@ impl<'a> Floor<'a> {
             terms: parts.terms,
             in_flight: parts.in_flight,
             heard: parts.heard,
+            wish: parts.wish,
             awaiting: Mutex::default(),
             unreported: AtomicUsize::new(0),
             ready,
@@ -157,6 +208,24 @@ impl<'a> Floor<'a> {
             end: Mutex::default(),
         };
         (floor, reports)
+    }
+
+    /// Until the miner is to work: whoever asks servers for something rests as long as it pauses.
+    pub(super) async fn until_it_works(&self) {
+        let mut wish = self.wish.clone();
+        if wish.wait_for(|wish| wish.works()).await.is_err() {
+            // Whoever could wish for something is gone, and so is the miner.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The share of the time that the device computes.
+    pub(super) fn percent(&self) -> Percent {
+        match *self.wish.borrow() {
+            Wish { act: Act::Work(percent), end: End::Open | End::WithEpoch } => percent,
+            // What is in hand is finished without rests: somebody waits for the end of it.
+            _ => Percent::FULL,
+        }
     }
 
     /// Ends the phase; the first word counts.

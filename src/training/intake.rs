@@ -127,6 +127,7 @@ async fn tokens(floor: &Floor<'_>, url: &str) -> Result<Vec<u32>, Unusable> {
 /// The first stage asks for samples whenever there is room for more. Never returns.
 pub(super) async fn fetch_samples(floor: &Floor<'_>, in_flight: Option<usize>) {
     loop {
+        floor.until_it_works().await;
         if floor.is_open() && floor.desk.intake() == super::desk::Intake::Open {
             fetch_once(floor, in_flight).await;
         }

@@ -11,6 +11,7 @@ pub mod load;
 pub mod local;
 pub mod memory;
 pub mod merge;
+mod pace;
 pub mod phase;
 pub mod pseudo_gradient;
 mod pull;

@@ -10,13 +10,15 @@ use tokio::sync::{mpsc, watch};
 
 use super::cache::{CachedForward, Capacity};
 use super::desk::{Desk, Intake};
-use super::floor::{Floor, FloorParts, Idle, News, Observer, Report, TrainingEnd, Wish};
+use super::floor::{Act, Floor, FloorParts, Idle, News, Observer, Report, TrainingEnd, Wish};
 use super::intake;
 use super::local::{BackwardDone, Gradient, LocalError, LocalStage};
+use super::pace::Pace;
 use super::queue::{BackwardWork, ForwardWork, Source, Work};
 use super::services::Services;
 use super::spot_check;
 use super::terms::LearningRateRule;
+use crate::config::rules::Manner;
 use crate::model::tokenizer::Tokenizer;
 use crate::network::peers::{PeerInbox, Peers};
 use crate::network::publisher::{Outbound, Outcome, Published, Publisher, Target};
@@ -29,6 +31,8 @@ use crate::protocol::{ActivationHash, ActivationId, Epoch, Phase, StageIndex};
 
 /// So long nothing happens before the miner is called idle: between two activations is no state.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
+/// Between two looks at the desk of a paused miner; what comes to it wakes it before that.
+const PAUSED_LOOK: Duration = Duration::from_secs(30);
 /// So long a stopping miner waits for the gradients of its forwards.
 const STOP_LIMIT: Duration = Duration::from_secs(6);
 /// Between two looks whether a stopping miner is done.
@@ -52,7 +56,7 @@ pub struct Pipeline<'a> {
     pub tokenizer: Option<&'a Tokenizer>,
     /// Who is told.
     pub observer: &'a dyn Observer,
-    /// What the user wants.
+    /// What the miner is to do.
     pub wish: watch::Receiver<Wish>,
     /// Most activations of a first stage under way; the run's cache size if not set.
     pub in_flight: Option<usize>,
@@ -78,6 +82,7 @@ pub async fn train(pipeline: Pipeline<'_>, stage: &mut LocalStage) -> TrainingEn
         terms: stage.terms().clone(),
         in_flight: pipeline.in_flight.filter(|_| stage.terms().is_first()),
         heard: pipeline.heard,
+        wish: pipeline.wish,
     });
     let floor = &floor;
     let fetching = async {
@@ -96,7 +101,7 @@ pub async fn train(pipeline: Pipeline<'_>, stage: &mut LocalStage) -> TrainingEn
             watch_pipeline(floor),
             watch_config(floor),
             send_reports(floor, published, reports),
-            heed_wishes(floor, pipeline.wish),
+            heed_wishes(floor),
         );
         std::future::pending::<TrainingEnd>().await
     };
@@ -120,6 +125,7 @@ fn drain(inbox: &mut PeerInbox, published: &mut mpsc::UnboundedReceiver<Publishe
 
 /// The work itself.
 async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule) -> TrainingEnd {
+    let mut pace = Pace::new(floor.services.clock.now());
     loop {
         if let Some(end) = floor.ended() {
             return end;
@@ -129,7 +135,16 @@ async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule)
             let what = format!("No gradient came back for activation {id}; it is given up.");
             floor.observer.tell(News::WorkLost(what));
         }
-        let done = match floor.desk.next(floor.is_open()) {
+        let began = floor.services.clock.now();
+        pace.keep_to(floor.percent(), began);
+        if let Some(rest) = pace.rest(began) {
+            rest_a_while(floor, rest).await;
+            continue;
+        }
+        let forwards = pace.rest_before_forward(began);
+        let next = floor.desk.next(floor.is_open() && forwards.is_none());
+        let idle = next.is_none();
+        let done = match next {
             Some(Work::Forward(work)) => {
                 floor.observer.tell(News::Busy);
                 forward(floor, stage, work).await
@@ -139,10 +154,16 @@ async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule)
                 backward(floor, stage, work).await
             }
             None => {
-                wait_for_work(floor).await;
+                match forwards {
+                    Some(rest) => rest_a_while(floor, rest).await,
+                    None => wait_for_work(floor).await,
+                }
                 Ok(())
             }
         };
+        if !idle {
+            pace.worked(began, floor.services.clock.now());
+        }
         match done {
             Ok(()) => {}
             Err(error) if error.is_about_the_work() => {
@@ -153,8 +174,16 @@ async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule)
     }
 }
 
+/// Lets the device rest, unless something changes: other work, another share, the end.
+async fn rest_a_while(floor: &Floor<'_>, rest: Duration) {
+    // What woke it is looked at by the caller.
+    let _ = floor.services.clock.timeout(rest, floor.desk.changed()).await;
+}
+
 async fn wait_for_work(floor: &Floor<'_>) {
-    let changed = floor.services.clock.timeout(IDLE_AFTER, floor.desk.changed()).await;
+    let works = floor.wish.borrow().works();
+    let patience = if works { IDLE_AFTER } else { PAUSED_LOOK };
+    let changed = floor.services.clock.timeout(patience, floor.desk.changed()).await;
     if changed.is_err() {
         let load = floor.desk.load();
         let why = if !floor.is_open() {
@@ -406,6 +435,10 @@ async fn beat_once(floor: &Floor<'_>) {
 /// that at once instead of waiting for the next heartbeat.
 async fn watch_pipeline(floor: &Floor<'_>) {
     loop {
+        // Only forwards need the others; a paused miner has none once those in hand are done.
+        if floor.desk.load().forwards == 0 {
+            floor.until_it_works().await;
+        }
         match floor.services.orchestrator.all_layers_training().await {
             Ok(open) => {
                 let closed = floor.is_open() && !open;
@@ -428,6 +461,7 @@ async fn watch_pipeline(floor: &Floor<'_>) {
 async fn watch_config(floor: &Floor<'_>) {
     loop {
         floor.services.clock.sleep(floor.services.constants.run_config_refresh).await;
+        floor.until_it_works().await;
         match floor.services.orchestrator.run_config().await {
             Ok(config) => {
                 *floor.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
@@ -438,28 +472,40 @@ async fn watch_config(floor: &Floor<'_>) {
     }
 }
 
-/// Opens and closes the intake as the user wants it; ends the phase when a stopping miner is done.
-async fn heed_wishes(floor: &Floor<'_>, mut wish: watch::Receiver<Wish>) {
+/// Opens and closes the intake as the miner is to work; ends the phase when a stopping miner is done.
+async fn heed_wishes(floor: &Floor<'_>) {
+    let mut wish = floor.wish.clone();
     loop {
         let wanted = *wish.borrow_and_update();
-        match wanted {
-            Wish::Run => floor.desk.set_intake(Intake::Open),
-            Wish::Pause => floor.desk.set_intake(Intake::InHand),
-            Wish::Stop => {
-                floor.desk.set_intake(Intake::InHand);
-                let done = floor.services.clock.timeout(STOP_LIMIT, until_done(floor)).await;
-                if done.is_err() {
-                    tracing::info!("stopping with activations under way; others will redo them");
-                }
-                floor.finish(TrainingEnd::Stopped);
-                return;
+        if wanted.stops() {
+            floor.desk.set_intake(Intake::InHand);
+            let done = floor.services.clock.timeout(STOP_LIMIT, until_done(floor)).await;
+            if done.is_err() {
+                tracing::info!("stopping with activations under way; others will redo them");
             }
+            floor.finish(TrainingEnd::Stopped);
+            return;
+        }
+        match wanted.act {
+            Act::Work(_) => floor.desk.set_intake(Intake::Open),
+            Act::Pause(Manner::AtOnce) => put_down(floor),
+            Act::Pause(_) => floor.desk.set_intake(Intake::InHand),
         }
         if wish.changed().await.is_err() {
             // Whoever could wish for something is gone: go on as wished last.
             return;
         }
     }
+}
+
+/// Puts everything down where it is: nothing may be computed any more.
+fn put_down(floor: &Floor<'_>) {
+    let count = floor.desk.put_down();
+    if count > 0 {
+        let what = format!("{count} activations in hand are put down; others redo them.");
+        floor.observer.tell(News::WorkLost(what));
+    }
+    floor.desk.ring();
 }
 
 /// Until nothing waits, no gradient is awaited, and everything is pushed and reported.

@@ -11,7 +11,8 @@ use hearth::config::Constants;
 use hearth::host::memory::available;
 use hearth::miner::text_source::TokenizerSource;
 use hearth::miner::{
-    Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerSettings, MinerSnapshot,
+    Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerSettings,
+    MinerSnapshot, RuleSource,
 };
 use hearth::model::tokenizer::Tokenizer;
 use hearth::network::Route;
@@ -80,6 +81,7 @@ fn settings(server: &str, folder: &Path) -> MinerSettings {
         in_flight: None,
         recorder: Recorder::off(),
         weights_seed: 42,
+        rules: RuleSource::Off,
     }
 }
 

@@ -11,7 +11,7 @@ use hearth::config::Constants;
 use hearth::miner::text_source::TokenizerSource;
 use hearth::miner::{
     Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerError, MinerHandle,
-    MinerSettings,
+    MinerSettings, RuleSource,
 };
 use hearth::model::tokenizer::Tokenizer;
 use hearth::network::Route;
@@ -116,6 +116,7 @@ pub fn start_at(base: &str, folder: &Path, choices: Choices) -> Running {
         in_flight: None,
         recorder: Recorder::off(),
         weights_seed: 42,
+        rules: RuleSource::Off,
     };
     let worker = DeviceWorker::start(Arc::new(CpuDevice::new(None))).unwrap();
     let handle = Miner::start(

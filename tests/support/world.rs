@@ -12,7 +12,7 @@ use hearth::config::Constants;
 use hearth::miner::text_source::TokenizerSource;
 use hearth::miner::{
     Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerHandle, MinerSettings,
-    State,
+    RuleSource, State,
 };
 use hearth::model::presets::Preset;
 use hearth::model::tokenizer::Tokenizer;
@@ -155,6 +155,7 @@ pub async fn start_with(plan: &Plan, folder: &Path, rules: Rules) -> World {
             in_flight: Some(plan.in_flight),
             recorder: recorder.clone(),
             weights_seed: 42,
+            rules: RuleSource::Off,
             name,
         };
         let miner = Miner::start(settings, worker.clone(), clock.clone(), entropy, own.clone());

@@ -22,6 +22,8 @@ use crate::compute::Device;
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::control::{Control, Miners, Order, Progress};
+use crate::host::readings::Readings;
+use crate::miner::RuleSource;
 use crate::swarm::feed::Feed;
 use crate::telemetry::logs::Ring;
 use crate::telemetry::{Event, Events, SampleWhen, Severity, Summary};
@@ -125,6 +127,7 @@ impl Demo<'_> {
             tally: Tally::default(),
         };
         let told = Events::new();
+        let (_sensed, readings) = watch::channel(Readings::none());
         let ingredients = Ingredients {
             plan: self.plan,
             seed: self.seed,
@@ -134,6 +137,10 @@ impl Demo<'_> {
             device: Arc::clone(&self.device),
             feed: Arc::clone(&self.feed),
             recorder: self.recorder.clone(),
+            rules: self.run.as_ref().map(|(settings, _)| RuleSource::Live {
+                settings: settings.clone(),
+                readings: readings.clone(),
+            }),
             swarm_events,
             miner_events,
         };

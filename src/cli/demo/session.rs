@@ -17,7 +17,7 @@ use crate::config::constants::Constants;
 use crate::miner::text_source::TokenizerSource;
 use crate::miner::{
     Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerError, MinerHandle,
-    MinerSettings, MinerSnapshot,
+    MinerSettings, MinerSnapshot, RuleSource,
 };
 use crate::network::attestation::Provider;
 use crate::network::http::Route;
@@ -36,6 +36,9 @@ const FAREWELL: Duration = Duration::from_secs(4);
 
 /// Activations under way in a miner when nobody says otherwise.
 const IN_FLIGHT: usize = 2;
+
+/// The miner of a session that is yours.
+const OWN: &str = "m0";
 
 /// The keys of the miners of a session, by their names: `m0` first.
 pub type Keys = Vec<(String, HotkeyPair)>;
@@ -63,6 +66,8 @@ pub struct Ingredients<'a> {
     pub feed: Arc<Feed>,
     /// Every deed is written down here.
     pub recorder: Recorder,
+    /// What your own miner goes by; none in a demo.
+    pub rules: Option<RuleSource>,
     /// What the swarm tells.
     pub swarm_events: Events,
     /// What the miners tell.
@@ -162,6 +167,7 @@ impl Session {
             in_flight: from.plan.in_flight,
             recorder: from.recorder.clone(),
             weights_seed: from.seed,
+            rules: from.rules.clone().filter(|_| name == OWN).unwrap_or(RuleSource::Off),
             name,
         })
     }

@@ -21,8 +21,11 @@ use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
 use crate::control::{Addressee, Control, Miners, Order, Progress};
+use crate::host::readings::Readings;
 use crate::miner::text_source::TokenizerSource;
-use crate::miner::{Command, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot};
+use crate::miner::{
+    Command, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot, RuleSource,
+};
 use crate::network::http::Route;
 use crate::network::hub::{Download, Hub};
 use crate::network::peers::{PeerIdentity, PeerReach, RelayChoice};
@@ -208,6 +211,10 @@ impl Mine {
             in_flight: None,
             recorder: Recorder::off(),
             weights_seed: GENESIS_SEED,
+            rules: RuleSource::Live {
+                settings: self.settings.clone(),
+                readings: watch::channel(Readings::none()).1,
+            },
         }
     }
 

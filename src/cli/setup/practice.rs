@@ -125,6 +125,7 @@ fn run(recipe: &Recipe, tell: &dyn Fn(Told), stop: watch::Receiver<bool>) -> Res
         device,
         feed,
         recorder: Recorder::off(),
+        rules: None,
         swarm_events: Events::new(),
         miner_events: Events::new(),
     };

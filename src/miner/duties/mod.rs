@@ -8,14 +8,14 @@ mod join;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::hold::until_held;
 use super::life::{Life, until_stop};
 use super::machine::{Duty, Outcome};
 use super::snapshot::{Reason, State, Who};
-use super::view::show_wish;
+use super::view::show_stop;
 use crate::network::{CallError, Peer};
 use crate::protocol::{Phase, StageIndex};
 use crate::telemetry::Severity;
-use crate::training::floor::Wish;
 
 /// How long a stopping miner may go on with a duty that others wait for. All of a stop fits into the
 /// ten seconds that whoever stops programs gives them; what an upload has sent by then it need not send
@@ -52,8 +52,10 @@ impl Life {
                 }
             }
         };
+        let held = until_held(self.wish.clone(), duty);
         tokio::select! {
             outcome = self.carry_out(duty) => outcome,
+            () = held => Outcome::Held,
             () = stop => Outcome::StopAsked,
             () = beat => Outcome::StopAsked,
         }
@@ -75,9 +77,8 @@ impl Life {
 
     /// Shows what begins.
     fn introduce(&self, duty: Duty) {
-        let wish = *self.wish.borrow();
-        if wish != Wish::Run {
-            return show_wish(&self.board, wish);
+        if self.wish.borrow().stops() {
+            return show_stop(&self.board);
         }
         let phase = self.board.read(|snapshot| snapshot.phase.clone());
         let (state, reason, who, next) = match duty {
@@ -159,7 +160,7 @@ impl Life {
     /// Names the stage that holds this one up, as the other miners tell it themselves; says so aloud
     /// when that has gone on for long.
     fn tell_who_is_awaited(&self, wanted: Phase, phase: Phase) {
-        if *self.wish.borrow() != Wish::Run {
+        if !self.wish.borrow().works() {
             return;
         }
         let (own, since) =

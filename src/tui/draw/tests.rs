@@ -9,7 +9,9 @@ use ratatui::backend::TestBackend;
 
 use super::*;
 use crate::control::{Place, Progress};
-use crate::miner::{DeviceView, Eta, MinerSnapshot, Reason, State, Status, Who, Work};
+use crate::miner::{
+    DeviceView, Eta, MinerSnapshot, Reason, Rule, Ruling, State, Status, Who, Work,
+};
 use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot};
 
 fn miner(state: State, reason: Reason, next: &str, who: Who, eta: Eta) -> MinerSnapshot {
@@ -24,6 +26,8 @@ fn miner(state: State, reason: Reason, next: &str, who: Who, eta: Eta) -> MinerS
         recovered: None,
         phase: Some("training".into()),
         status: Status { state, reason, since: 1_000.0, next: next.into(), who, eta },
+        ruling: Ruling::free(1_000.0),
+        finishing: false,
         work: Work { forwards: 31, backwards: 24, optimizer_steps: 12, ..Work::default() },
         tokens_per_second: [512.0, 498.0, 480.0],
         forward_queue: 0,
@@ -149,8 +153,13 @@ fn stories() -> Vec<(&'static str, View)> {
         Who::Peer,
         Eta::Unknown,
     );
-    let paused =
-        miner(State::Paused, Reason::UserPaused, "you press r to resume", Who::You, Eta::Unknown);
+    let paused = miner(
+        State::Paused,
+        Reason::Rule { rule: Rule::UserPaused, sentence: "You paused it.".into() },
+        "you press r to resume",
+        Who::You,
+        Eta::Unknown,
+    );
     let fault = miner(
         State::Fault,
         Reason::Failed {

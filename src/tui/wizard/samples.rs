@@ -8,7 +8,7 @@ use super::facts::{
 };
 use super::request::Answer;
 use crate::control::Progress;
-use crate::miner::{DeviceView, Eta, MinerSnapshot, Reason, State, Status, Who, Work};
+use crate::miner::{DeviceView, Eta, MinerSnapshot, Reason, Ruling, State, Status, Who, Work};
 use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot};
 use crate::tui::view::View;
 
@@ -36,6 +36,8 @@ pub(super) fn view(losses: u64) -> View {
             who: Who::Network,
             eta: Eta::Unknown,
         },
+        ruling: Ruling::free(1_000.0),
+        finishing: false,
         work: Work::default(),
         tokens_per_second: [512.0, 498.0, 480.0],
         forward_queue: 0,

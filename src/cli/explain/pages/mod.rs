@@ -5,6 +5,7 @@ pub(super) mod keys;
 pub(super) mod machine;
 pub(super) mod network;
 pub(super) mod reasons;
+pub(super) mod rules;
 pub(super) mod settings;
 pub(super) mod several;
 pub(super) mod systems;

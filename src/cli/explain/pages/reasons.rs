@@ -110,13 +110,6 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Nothing.",
     ),
     page(
-        "user-paused",
-        "You paused it",
-        "It takes no new work until you say so.",
-        "The key or the command for a pause was given.",
-        "Resume it when you like.",
-    ),
-    page(
         "switched-off",
         "You switched it off",
         "This miner has left the network in order and its device is free for other programs; it stays \
