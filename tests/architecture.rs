@@ -61,8 +61,9 @@ const NARROW: [(&str, &str, &[&str]); 8] = [
         ],
     ),
     ("tui", "swarm", &["snapshot", "SwarmSnapshot", "StageView", "MinerView", "LossPoint", "{"]),
-    ("alerts", "miner", &["snapshot"]),
-    ("alerts", "network", &["http", "traffic"]),
+    // Its tests make snapshots by a board, as a miner does.
+    ("alerts", "miner", &["snapshot", "board::Board"]),
+    ("alerts", "network", &["{HttpClient, Route, Traffic}"]),
     ("control", "miner", &["snapshot", "MinerSnapshot", "Command", "{"]),
     ("control", "swarm", &["snapshot", "SwarmSnapshot", "{"]),
     ("swarm", "network", &["http", "storage", "{"]),

@@ -11,8 +11,7 @@ use super::{Alert, Kind, desktop};
 use crate::clock::Clock;
 use crate::config::settings::{Key, Settings, SettingsError};
 use crate::config::units;
-use crate::network::http::{HttpClient, Route};
-use crate::network::traffic::Traffic;
+use crate::network::{HttpClient, Route, Traffic};
 
 /// So long a channel may take.
 const LIMIT: Duration = Duration::from_secs(15);

@@ -114,7 +114,7 @@ fn kind_of(miner: &MinerSnapshot) -> Option<Kind> {
     match (&status.state, &status.reason) {
         (State::Fault, _) => Some(Kind::Fault),
         (_, Reason::NotRegistered | Reason::Frozen) => Some(Kind::Kicked),
-        (State::Paused, Reason::UserPaused) => None,
+        (State::Paused, reason) if ["user-paused", "switched-off"].contains(&reason.code()) => None,
         (State::Paused, _) => Some(Kind::PausedByRule),
         (State::Stopping | State::Stopped, _) => None,
         _ if status.who == Who::You => Some(Kind::NeedsYou),
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(look(State::Registering, Reason::NotRegistered, Who::Network), ["kicked"]);
         assert!(look(State::Registering, Reason::AskingForStage, Who::Network).is_empty());
         assert_eq!(look(trains.0, trains.1.clone(), trains.2), ["recovered"]);
-        assert!(look(State::Paused, Reason::UserPaused, Who::You).is_empty());
+        assert!(look(State::Paused, Reason::SwitchedOff, Who::You).is_empty());
         let failed = Reason::Failed { what: "The disk is gone.".into() };
         assert_eq!(look(State::Fault, failed, Who::You), ["fault"]);
         assert_eq!(look(State::Waiting, Reason::QueueSilent, Who::You), ["needs-you"]);

@@ -53,7 +53,7 @@ async fn hear(
                 }
             }
             Ok(()) = changed.changed() => teller = teller.again(&running),
-            _ = ending.wait_for(|ending| *ending) => break,
+            () = super::until_true(&mut ending) => break,
         }
     }
     for miner in snapshots(&running) {

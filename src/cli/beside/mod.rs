@@ -3,6 +3,7 @@
 
 mod alerts;
 mod logs;
+mod otel;
 mod record;
 
 use std::time::Duration;
@@ -56,7 +57,8 @@ impl Beside {
         let (ending, ends) = watch::channel(false);
         let finishing = vec![
             tokio::spawn(record::keep(running.clone(), ends.clone())),
-            tokio::spawn(alerts::watch(running.clone(), ends)),
+            tokio::spawn(alerts::watch(running.clone(), ends.clone())),
+            tokio::spawn(otel::report(running.clone(), ends)),
         ];
         Ok(Self { tasks, ending, finishing, clock: running.clock.clone() })
     }
@@ -71,6 +73,12 @@ impl Drop for Beside {
         }
         self.tasks.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// Until the run is over.
+async fn until_true(ending: &mut watch::Receiver<bool>) {
+    // Who could say so has gone: it is the end as well.
+    let _ = ending.wait_for(|ending| *ending).await;
 }
 
 /// Says in the log that the settings were read again.

@@ -101,8 +101,8 @@ fn versions() -> Value {
         "hearth": env!("CARGO_PKG_VERSION"),
         "system": std::env::consts::OS,
         "processor": std::env::consts::ARCH,
-        "distribution": sysinfo::System::long_os_version(),
-        "kernel": sysinfo::System::kernel_version(),
+        "distribution": sysinfo::System::long_os_version().ok(),
+        "kernel": sysinfo::System::kernel_version().ok(),
         "threads": std::thread::available_parallelism().ok(),
     })
 }

@@ -185,9 +185,12 @@ impl Scrubber {
             return clean;
         }
         let wide = piece.trim_end_matches(['.', ':', '!', '?']);
-        if looks_drawn(wide, 32, |c| {
-            c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-')
-        }) {
+        let one_word = wide.chars().all(|c| c.is_ascii_alphanumeric());
+        if !one_word
+            && looks_drawn(wide, 32, |c| {
+                c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-')
+            })
+        {
             let end = piece.get(wide.len()..).unwrap_or_default();
             return format!("{}{end}", self.placeholder(Kind::Secret, wide));
         }
