@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::exit::written;
-use super::{Exit, Failure};
+use super::run::RunArguments;
+use super::{Exit, Failure, beside};
 use crate::alerts::{Alert, Channels, ChannelsError, Kind, Post};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
@@ -109,4 +110,39 @@ fn test(channels: &Channels, json: bool) -> Result<Exit, Failure> {
         )
         .coded("alert-failed")),
     }
+}
+
+/// Tells of a run that could not begin, or was not begun again: there is nobody beside it who could.
+/// What ends a run on its way is told from there.
+pub(super) fn tell_of(failure: &Failure, arguments: &RunArguments) {
+    let kind = match failure.code {
+        "crash-loop" => Kind::CrashLoop,
+        _ if failure.exit == Exit::Disk => Kind::Disk,
+        // The person who types it is there.
+        _ if matches!(failure.exit, Exit::Usage | Exit::AlreadyRunning) => return,
+        _ => Kind::Fault,
+    };
+    if beside::has_watched() && kind != Kind::CrashLoop {
+        return;
+    }
+    let Ok(folders) = Folders::find() else { return };
+    let read = |name: &str| std::env::var(name).ok();
+    let settings =
+        Settings::read(arguments.config.as_deref(), &folders.config, read, arguments.flags());
+    let Ok(channels) = settings.map_err(drop).and_then(|read| Channels::of(&read).map_err(drop))
+    else {
+        return;
+    };
+    if channels.all.is_empty() || !channels.on.contains(&kind) {
+        return;
+    }
+    let clock = Clock::system();
+    let alert = Alert::of_all(kind, failure.line.as_str(), failure.code, clock.unix().as_secs());
+    let Ok(runtime) = super::runtime() else { return };
+    for (channel, sent) in runtime.block_on(Post::once(&channels.all, &alert, &clock)) {
+        if let Err(failing) = sent {
+            tracing::warn!("the alert did not go through {channel}: {}", failing.why);
+        }
+    }
+    runtime.shutdown_background();
 }

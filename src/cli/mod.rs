@@ -100,7 +100,9 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
     match command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Setup(arguments) => setup::run(&arguments),
-        Command::Run(arguments) => run::run(&arguments),
+        Command::Run(arguments) => {
+            run::run(&arguments).inspect_err(|failure| alerts::tell_of(failure, &arguments))
+        }
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

@@ -1,6 +1,7 @@
 //! Watches the run for what is worth an alert, and hands it to the channels of the settings as they
 //! are. Without a channel nothing is sent to anybody.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -15,12 +16,21 @@ const EVERY: Duration = Duration::from_secs(1);
 /// What is told in the last moment has so long.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// Whether somebody watched in this process.
+static WATCHED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a run of this process was watched, and so told of its own end.
+pub(super) fn has_watched() -> bool {
+    WATCHED.load(Ordering::Relaxed)
+}
+
 /// Watches until `ending` turns true. Hears everything from the moment it is called.
 pub(super) fn watch(
     running: Running,
     ending: watch::Receiver<bool>,
 ) -> impl Future<Output = ()> + Send + 'static {
     let events = running.events.subscribe();
+    WATCHED.store(true, Ordering::Relaxed);
     hear(running, events, ending)
 }
 

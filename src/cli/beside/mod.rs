@@ -75,6 +75,11 @@ impl Drop for Beside {
     }
 }
 
+/// Whether a run of this process got so far that its alerts were told from beside it.
+pub(super) fn has_watched() -> bool {
+    alerts::has_watched()
+}
+
 /// Until the run is over.
 async fn until_true(ending: &mut watch::Receiver<bool>) {
     // Who could say so has gone: it is the end as well.
