@@ -87,11 +87,6 @@ impl Clock {
         u64::try_from((self.unix().as_micros() + 500) / 1000).unwrap_or(u64::MAX)
     }
 
-    /// The local time zone, as the system has it now.
-    pub fn zone(&self) -> jiff::tz::TimeZone {
-        jiff::tz::TimeZone::system()
-    }
-
     /// Waits for `time`.
     pub async fn sleep(&self, time: Duration) {
         tokio::time::sleep(time).await;
@@ -120,6 +115,11 @@ impl Clock {
     pub fn block(&self, time: Duration) {
         std::thread::sleep(time);
     }
+}
+
+/// The local time zone, as the system has it now.
+pub fn local_zone() -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::system()
 }
 
 /// So far ahead the system's clock is when the machine has slept; two clocks of one machine do not

@@ -86,6 +86,8 @@ impl Watcher {
             }
             Event::Finding { severity, code, what, fix } if *severity != Severity::Info => {
                 let kind = match code.as_str() {
+                    // Room was made: nobody has to do anything.
+                    "disk-cleaned" => return None,
                     code if code.starts_with("disk") => Kind::Disk,
                     code if DEVICE_CODES.contains(&code) => Kind::DeviceLost,
                     _ => return None,

@@ -243,6 +243,15 @@ pub(super) async fn live(
     ended
 }
 
+/// Work of an epoch that a miner had before it registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// None.
+    Nothing,
+    /// The stage's, if the network is still in its epoch.
+    Epoch,
+}
+
 /// Everything a miner has.
 pub(super) struct Life {
     pub(super) settings: MinerSettings,
@@ -282,6 +291,10 @@ pub(super) struct Life {
     pub(super) benched: bool,
     /// Whether a snapshot was ever written.
     pub(super) saved: bool,
+    /// Whether the stage holds the work of an epoch that may still last.
+    pub(super) held: Held,
+    /// Recoveries in a row that the device did not survive.
+    pub(super) lost_in_recovery: u32,
     /// Resets since the last training phase that ended as it should.
     resets: u32,
     /// Why it cannot go on.
@@ -378,6 +391,8 @@ impl Life {
             heard: Epoch(0),
             benched: false,
             saved: false,
+            held: Held::Nothing,
+            lost_in_recovery: 0,
             resets: 0,
             failure: None,
         })
@@ -524,6 +539,10 @@ impl Life {
         if matches!(outcome, Outcome::StageLost(_)) {
             self.stage = None;
         }
+        if let (Some(stage), Outcome::Reset(_)) = (&mut self.stage, outcome) {
+            // What cannot be trusted is not gone on with.
+            stage.forget_epoch();
+        }
     }
 
     /// Takes no more pushes and leaves the registry.
@@ -542,6 +561,9 @@ impl Life {
     async fn close(&mut self) {
         self.retire().await;
         self.peers.close().await;
+        if let Some(stage) = &mut self.stage {
+            stage.put_down().await;
+        }
         self.stage = None;
     }
 }

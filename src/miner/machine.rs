@@ -82,6 +82,8 @@ pub enum Outcome {
     PhaseIs(Phase),
     /// The stage has gone on to another epoch without this miner.
     NewEpoch,
+    /// The stage is in this phase of the epoch whose work this miner has kept: it goes on there.
+    Resumed(Phase),
     /// There is nothing to do yet: partitions were not assigned, sources not uploaded.
     NotYet,
     /// The orchestrator does not know this miner (any more).
@@ -184,6 +186,9 @@ pub fn next(duty: Duty, outcome: &Outcome, troubles: u32) -> Next {
             go(Duty::Fault)
         }
         Outcome::Done => go(following(duty)),
+        Outcome::Resumed(Phase::Training) => go(Duty::Train),
+        Outcome::Resumed(Phase::WeightsUploading) => go(Duty::Upload),
+        Outcome::Resumed(Phase::MergingPartitions) => go(Duty::Merge),
         Outcome::NewEpoch if duty == Duty::Load => after(Pause::Trouble, duty),
         Outcome::NewEpoch => go(Duty::Load),
         Outcome::PhaseIs(phase) => {
@@ -358,6 +363,18 @@ mod tests {
         for duty in [Duty::Load, Duty::Train, Duty::Upload, Duty::Merge, Duty::AwaitMerging] {
             let step = next(duty, &Outcome::NotRegistered, 0);
             assert_eq!(step, Next { duty: Duty::Register, pause: Pause::Reset });
+        }
+    }
+
+    #[test]
+    fn whoever_kept_its_work_goes_on_where_the_stage_is() {
+        for (phase, duty) in [
+            (Phase::Training, Duty::Train),
+            (Phase::WeightsUploading, Duty::Upload),
+            (Phase::MergingPartitions, Duty::Merge),
+        ] {
+            let step = next(Duty::AwaitTraining, &Outcome::Resumed(phase), 0);
+            assert_eq!(step, Next { duty, pause: Pause::None });
         }
     }
 

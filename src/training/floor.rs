@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 
 use super::desk::Desk;
+use super::keep::KeepNews;
 use super::local::LocalError;
 use super::queue::SpotCheck;
 use super::services::Services;
@@ -125,6 +126,8 @@ pub enum News {
     WorkLost(String),
     /// The orchestrator benched this miner, or did so no longer.
     Benched(bool),
+    /// What became of writing beside the work.
+    Keeping(KeepNews),
 }
 
 /// Takes news. Called from the training loops: must return at once.

@@ -161,6 +161,9 @@ async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule)
                 Ok(())
             }
         };
+        for news in stage.keep_news() {
+            floor.observer.tell(News::Keeping(news));
+        }
         if !idle {
             pace.worked(began, floor.services.clock.now());
         }

@@ -12,6 +12,8 @@ pub enum Action {
     Quit,
     /// Ctrl-C: once in order, twice at once.
     Interrupt,
+    /// Say what a pause costs, then pause.
+    Pause,
     /// A command for the miner.
     Send(Command),
     /// A wish for a playback.
@@ -46,8 +48,8 @@ pub const BINDINGS: [Binding; 6] = [
     Binding {
         key: "p",
         short: "pause",
-        long: "Pause your miner. It takes no new work; the others go on.",
-        action: Action::Send(Command::Pause { until: None }),
+        long: "Pause your miner. What that costs is shown first.",
+        action: Action::Pause,
     },
     Binding {
         key: "r",
@@ -56,7 +58,12 @@ pub const BINDINGS: [Binding; 6] = [
         action: Action::Send(Command::Resume),
     },
     Binding { key: "?", short: "help", long: "Show or hide this help.", action: Action::Help },
-    Binding { key: "Esc", short: "close", long: "Close this help.", action: Action::Back },
+    Binding {
+        key: "Esc",
+        short: "close",
+        long: "Close what is open on top.",
+        action: Action::Back,
+    },
     Binding {
         key: "Ctrl-C",
         short: "stop",

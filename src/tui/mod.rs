@@ -17,6 +17,7 @@ use crossterm::event::{self, Event as Input, KeyEventKind};
 use crate::clock::Clock;
 use crate::control::{Control, Playback, Progress};
 use crate::miner::snapshot::State;
+use crate::miner::{Command, MinerSnapshot};
 use crate::telemetry::logs::Ring;
 
 pub use draw::draw;
@@ -30,6 +31,8 @@ use theme::Theme;
 
 /// Between two looks at the snapshots: at most ten frames a second.
 const TICK: Duration = Duration::from_millis(100);
+/// The same while everything is paused: times on screen change once a second. Keys count at once.
+const PAUSED_TICK: Duration = Duration::from_millis(500);
 
 /// The terminal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +59,22 @@ fn are_leaving(control: &Control) -> bool {
     *control.progress.borrow() == Progress::Running
         && miners
             .all(|miner| matches!(miner.borrow().status.state, State::Stopping | State::Stopped))
+}
+
+/// Whether the user has paused it already: then there is nothing to ask.
+fn is_paused(control: &Control) -> bool {
+    let rule = |miner: &MinerSnapshot| miner.ruling.pauses().then(|| miner.ruling.rule.code());
+    control.miners.iter().all(|miner| rule(&miner.borrow()) == Some("user-paused"))
+}
+
+/// Between two looks.
+fn tick(control: &Control) -> Duration {
+    let rests = |state| matches!(state, State::Paused | State::Disabled);
+    match control.miners.iter().all(|miner| rests(miner.borrow().status.state)) {
+        // The practice swarm around it goes on.
+        true if control.swarm.is_none() => PAUSED_TICK,
+        _ => TICK,
+    }
 }
 
 /// Draws until the user leaves. Blocks its thread; call it on one of its own.
@@ -92,6 +111,7 @@ fn show(
     let theme = Theme::from_environment();
     let mut help = false;
     let mut quitting = false;
+    let mut pausing = false;
     let mut drawn: Option<View> = None;
     let bindings = if playback.is_some() { &keymap::PLAYBACK[..] } else { &keymap::BINDINGS[..] };
     loop {
@@ -99,6 +119,7 @@ fn show(
             return Ok(Left::Asked);
         }
         let mut view = View::collect(control, log, clock, help, quitting);
+        view.pausing = pausing;
         if let Some(playback) = playback {
             view = view.played(playback.place.borrow().clone());
         }
@@ -106,7 +127,7 @@ fn show(
             screen.terminal.draw(|frame| draw(frame, &view, &theme))?;
             drawn = Some(view);
         }
-        if !event::poll(TICK)? {
+        if !event::poll(tick(control))? {
             continue;
         }
         match event::read()? {
@@ -121,16 +142,24 @@ fn show(
                             return Ok(Left::Quit);
                         }
                         quitting = true;
-                        control.send_to_all(crate::miner::Command::Stop);
+                        control.send_to_all(Command::Stop);
                     }
-                    Some(Action::Send(command)) => control.send_to_all(command),
+                    Some(Action::Pause) if pausing => {
+                        pausing = false;
+                        control.send_to_all(Command::Pause { until: None });
+                    }
+                    Some(Action::Pause) => pausing = !is_paused(control),
+                    Some(Action::Send(command)) => {
+                        pausing = false;
+                        control.send_to_all(command);
+                    }
                     Some(Action::Play(wish)) => {
                         if let Some(playback) = playback {
                             (playback.send)(wish);
                         }
                     }
                     Some(Action::Help) => help = !help,
-                    Some(Action::Back) => help = false,
+                    Some(Action::Back) => (help, pausing) = (false, false),
                     None => {}
                 }
             }

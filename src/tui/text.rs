@@ -1,5 +1,6 @@
 //! Every word on the screens that is not in the engine's own snapshots.
 
+use crate::miner::snapshot::Ruling;
 use crate::miner::{Eta, Who};
 
 /// Below this the screen says so instead of drawing.
@@ -35,6 +36,24 @@ pub const HELP: &str = " Keys ";
 pub const FINISHED: &str = " Finished: q leaves ";
 /// See [`LOSS`].
 pub const FAILED: &str = " It stopped: q leaves ";
+
+/// See [`LOSS`].
+pub const PAUSE: &str = " Pause? ";
+
+/// Below what a pause costs.
+pub const PAUSE_KEYS: &str = "p: pause   Esc: go on";
+
+/// What the rules make of a working miner, beside its status: its share of the time, and the rules that
+/// cannot be kept to here. Empty where there is nothing to say.
+pub fn rules(ruling: &Ruling) -> String {
+    let limited = ruling.percent().is_some_and(|percent| percent.get() < 100);
+    let share = if limited { format!("   {}", ruling.sentence) } else { String::new() };
+    let unknown: Vec<&str> = ruling.unknown.iter().map(|unknown| unknown.rule.code()).collect();
+    match unknown.is_empty() {
+        true => share,
+        false => format!("{share}   cannot be kept to here: {}", unknown.join(", ")),
+    }
+}
 
 /// Before the first loss is there.
 pub const NO_LOSS_YET: &str = "The first loss appears when an activation has crossed all stages.";

@@ -30,6 +30,8 @@ pub struct View {
     pub help: bool,
     /// Whether Ctrl-C was pressed once.
     pub quitting: bool,
+    /// Whether a pause is asked for, and what it costs is shown.
+    pub pausing: bool,
     /// Where the playback is; none where the run is a living one.
     pub playback: Option<Place>,
 }
@@ -53,6 +55,7 @@ impl View {
             unix: clock.unix().as_secs(),
             help,
             quitting,
+            pausing: false,
             playback: None,
         }
     }

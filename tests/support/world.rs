@@ -123,6 +123,17 @@ pub async fn start(plan: &Plan, folder: &Path) -> World {
 /// Under the rules given.
 #[allow(dead_code)] // Likewise.
 pub async fn start_with(plan: &Plan, folder: &Path, rules: Rules) -> World {
+    start_ruled(plan, folder, rules, |_| RuleSource::Off).await
+}
+
+/// Likewise, each miner with rules of its own, by its name.
+#[allow(dead_code)] // Likewise.
+pub async fn start_ruled(
+    plan: &Plan,
+    folder: &Path,
+    rules: Rules,
+    source: impl Fn(&str) -> RuleSource,
+) -> World {
     let clock = Clock::system();
     let (events, own) = (Events::new(), Events::new());
     let (seen, told) = (events.subscribe(), own.subscribe());
@@ -155,7 +166,7 @@ pub async fn start_with(plan: &Plan, folder: &Path, rules: Rules) -> World {
             in_flight: Some(plan.in_flight),
             recorder: recorder.clone(),
             weights_seed: 42,
-            rules: RuleSource::Off,
+            rules: source(&name),
             name,
         };
         let miner = Miner::start(settings, worker.clone(), clock.clone(), entropy, own.clone());

@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 
 use super::finding::{Area, Finding, Judgement};
 use super::scope::{Asking, Scope};
-use super::{graphics, keys, machine, network, settings, system};
+use super::{graphics, keys, machine, network, rules, settings, system};
 
 /// How long a check that asks nobody may take.
 const SHORT: Duration = Duration::from_secs(8);
@@ -60,7 +60,7 @@ const fn check(
 }
 
 /// The checks of every system.
-const EVERYWHERE: [Check; 18] = [
+const EVERYWHERE: [Check; 19] = [
     check("settings", Area::Settings, blocking!(settings::settings)),
     check("folders", Area::Settings, blocking!(settings::folders)),
     check("tokenizer", Area::Settings, blocking!(settings::tokenizer)),
@@ -68,6 +68,7 @@ const EVERYWHERE: [Check; 18] = [
     check("disk", Area::Machine, blocking!(machine::disk)),
     check("power", Area::Machine, waiting!(machine::power)),
     check("sleep", Area::Machine, waiting!(machine::sleep)),
+    check("rules", Area::Machine, waiting!(rules::rules)),
     check("other-miners", Area::Machine, blocking!(machine::other_miners)),
     check("graphics-driver", Area::Graphics, blocking!(graphics::driver)),
     check("device", Area::Graphics, waiting!(graphics::device)),

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::arguments::{Relays, RunPlan};
 use super::rigs::Rig;
+use crate::cli::beside::sensing::{Counted, Sensing};
 use crate::cli::beside::{Beside, Running};
 use crate::cli::demo::face::Face;
 use crate::cli::exit::miner_failure;
@@ -65,7 +66,11 @@ impl Mine {
         let events = Events::new();
         let mut told = events.subscribe();
         let kept = self.kept();
-        let (started, mut ends) = self.start(clock, &events);
+        let devices = self.rigs.iter().map(|rig| rig.computing.clone()).collect();
+        let counted = Counted::Here;
+        let (sensing, readings) =
+            Sensing::start(devices, counted, &self.settings, &self.folders, clock).await;
+        let (started, mut ends) = self.start(clock, &events, readings);
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
         let control = control(started, watched)?;
@@ -75,7 +80,8 @@ impl Mine {
             settings: self.settings.clone(),
             folders: self.folders.clone(),
             clock: clock.clone(),
-        })?;
+        })?
+        .sense(sensing, control.clone());
         let mut face = self.face(control.clone(), closed, clock)?;
         for kept in kept {
             if let Some(log) = &self.log {
@@ -147,10 +153,15 @@ impl Mine {
     }
 
     /// Starts every miner.
-    fn start(&mut self, clock: &Clock, events: &Events) -> (Vec<Started>, Ends) {
+    fn start(
+        &mut self,
+        clock: &Clock,
+        events: &Events,
+        readings: Vec<watch::Receiver<Readings>>,
+    ) -> (Vec<Started>, Ends) {
         let (mut started, mut ends) = (Vec::new(), Ends::new());
-        for rig in std::mem::take(&mut self.rigs) {
-            let settings = self.miner_settings(&rig);
+        for (rig, readings) in std::mem::take(&mut self.rigs).into_iter().zip(readings) {
+            let settings = self.miner_settings(&rig, readings);
             let hotkey = rig.signer.hotkey.address().to_string();
             let (clock, events) = (clock.clone(), events.clone());
             let miner = Miner::start(settings, rig.device, clock, Entropy::system(), events);
@@ -181,7 +192,7 @@ impl Mine {
         })
     }
 
-    fn miner_settings(&self, rig: &Rig) -> MinerSettings {
+    fn miner_settings(&self, rig: &Rig, readings: watch::Receiver<Readings>) -> MinerSettings {
         let plan = &self.plan;
         let local = plan.hosts.are_local();
         MinerSettings {
@@ -211,10 +222,7 @@ impl Mine {
             in_flight: None,
             recorder: Recorder::off(),
             weights_seed: GENESIS_SEED,
-            rules: RuleSource::Live {
-                settings: self.settings.clone(),
-                readings: watch::channel(Readings::none()).1,
-            },
+            rules: RuleSource::Live { settings: self.settings.clone(), readings },
         }
     }
 

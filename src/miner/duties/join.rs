@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::MinerError;
 use super::super::joining::Joining;
-use super::super::life::Life;
+use super::super::life::{Held, Life};
 use super::super::machine::Outcome;
 use super::super::register::{RegisterError, Registrar};
 use super::super::ticket::TicketFile;
@@ -15,10 +15,8 @@ use crate::protocol::Phase;
 use crate::protocol::messages::{ChipInfo, Flag, MinerStatus, RegisterMinerRequest, SystemData};
 use crate::training::cache::{Capacity, lifetime};
 use crate::training::desk::Desk;
-use crate::training::keep::{TakeError, Taken, take_over};
 use crate::training::local::{LocalStage, PrepareError};
 use crate::training::memory;
-use crate::training::snapshot::{Found, SnapshotStore};
 use crate::training::terms::Terms;
 
 /// Backwards that are watched to find the cache's size (flag `auto_max_cache`).
@@ -92,10 +90,18 @@ impl Life {
             // Weights and optimizer in memory are the best there is (spec 9.7).
             Some(stage) if terms.same_stage(stage.terms()) => {
                 terms.spec.local_batch = stage.terms().spec.local_batch;
+                let joined = stage.terms().epoch;
+                let kept = stage.previous().is_some();
                 *stage.terms_mut() = terms.clone();
+                if kept {
+                    // Registered anew with weights and optimizer of its own: no newcomer.
+                    stage.terms_mut().epoch = joined;
+                    self.held = Held::Epoch;
+                }
             }
             _ => {
                 self.stage = None;
+                self.held = Held::Nothing;
                 self.new_here = true;
                 if let Err(outcome) = self.build_stage(&mut terms).await {
                     return outcome;
@@ -155,7 +161,7 @@ impl Life {
             self.settings.recorder.clone(),
         )
         .await;
-        let stage = match stage {
+        let mut stage = match stage {
             Ok(stage) => stage,
             Err(error @ (PrepareError::Plan(_) | PrepareError::Build(_))) => {
                 self.failure = Some(MinerError::Device(error.to_string()));
@@ -165,48 +171,11 @@ impl Life {
         };
         let bytes = stage.memory_bytes().await.map_err(|e| Outcome::StageLost(e.to_string()))?;
         self.board.update(|snapshot| snapshot.device.stage_bytes = bytes);
-        if let Err(error) = self.recover(&stage, terms).await {
+        if let Err(error) = self.recover(&mut stage).await {
             return Err(Outcome::StageLost(error.to_string()));
         }
         self.stage = Some(stage);
         Ok(())
-    }
-
-    /// Takes weights and optimizer of the newest good snapshot over, if there is one.
-    async fn recover(&self, stage: &LocalStage, terms: &Terms) -> Result<(), TakeError> {
-        let store = self.store(terms);
-        let (hotkey, run, number) =
-            (self.settings.hotkey.address().clone(), terms.run.clone(), terms.stage);
-        let found = tokio::task::spawn_blocking(move || store.find(&hotkey, &run, number)).await;
-        let snapshot = match found {
-            Ok(Found::Newest(snapshot)) => snapshot,
-            Ok(Found::Previous { snapshot, newest }) => {
-                let fix = format!(
-                    "Nothing: the snapshot of epoch {} before it is used.",
-                    snapshot.meta.epoch
-                );
-                self.warn("snapshot-damaged", newest.to_string(), &fix);
-                snapshot
-            }
-            Ok(Found::Lost { newest, previous }) => {
-                let fix = "Nothing: the weights are downloaded from the network.";
-                self.warn("snapshot-damaged", format!("{newest}; {previous}"), fix);
-                return Ok(());
-            }
-            Ok(Found::Nothing) | Err(_) => return Ok(()),
-        };
-        let epoch = snapshot.meta.epoch;
-        let taken = take_over(stage, snapshot).await?;
-        tracing::info!(miner = self.settings.name, %epoch, ?taken, "snapshot taken over");
-        if taken != Taken::Nothing {
-            self.board.update(|snapshot| snapshot.recovered = Some(epoch.0));
-        }
-        Ok(())
-    }
-
-    pub(super) fn store(&self, terms: &Terms) -> SnapshotStore {
-        let hotkey = self.settings.hotkey.address();
-        SnapshotStore::new(&self.settings.data, hotkey, &terms.run, terms.stage)
     }
 
     /// Sets up queue and cache, opens the door, joins the registry.
@@ -226,6 +195,9 @@ impl Life {
         let per_stage = self.services.constants.training.activation_cache_timeout;
         let patience = lifetime(per_stage, terms.stages, terms.stage.0);
         let desk = Arc::new(Desk::new(capacity, patience));
+        if let Some(stage) = &self.stage {
+            desk.note_done(stage.done());
+        }
         self.peers.set_served_activations(terms.hyper.cache);
         let joined = Registry::join(RegistrySetup {
             bridge: self.bridge.clone(),

@@ -4,6 +4,9 @@
 
 mod epoch;
 mod join;
+mod resume;
+
+pub(super) use epoch::{durable_again, not_durable};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -143,6 +146,11 @@ impl Life {
                     self.note_phase(answer.phase);
                     self.heard = answer.epoch;
                     self.board.update(|snapshot| snapshot.epoch = answer.epoch.0);
+                    if wanted == Phase::Training
+                        && let Some(outcome) = self.where_it_stopped(answer.phase).await
+                    {
+                        return outcome;
+                    }
                     if answer.phase == wanted {
                         return Outcome::Done;
                     }

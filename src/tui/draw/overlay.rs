@@ -17,6 +17,11 @@ pub(super) fn overlay(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Th
         help(frame, area, view, theme);
         return;
     }
+    if view.pausing {
+        let cost = view.miner.pause_cost().pause;
+        ending(frame, area, text::PAUSE, &format!("{cost}\n{}", text::PAUSE_KEYS), theme);
+        return;
+    }
     match &view.progress {
         Progress::Running => {}
         Progress::Finished(summary) => ending(frame, area, text::FINISHED, summary, theme),

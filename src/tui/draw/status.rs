@@ -55,6 +55,7 @@ pub(super) fn status(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &The
         Span::styled(text::who(status.who), theme.quiet()),
         Span::styled("   expected in: ", theme.dim()),
         Span::styled(text::eta(status.eta), theme.quiet()),
+        Span::styled(text::rules(&view.miner.ruling), theme.quiet()),
     ]);
     frame.render_widget(Paragraph::new(vec![first, second, third]), area);
 }

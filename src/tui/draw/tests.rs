@@ -8,10 +8,10 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
+use crate::config::rules::Percent;
 use crate::control::{Place, Progress};
-use crate::miner::{
-    DeviceView, Eta, MinerSnapshot, Reason, Rule, Ruling, State, Status, Who, Work,
-};
+use crate::miner::snapshot::{Rule, Ruling, Unknown, Verdict};
+use crate::miner::{DeviceView, Eta, MinerSnapshot, Reason, State, Status, Who, Work};
 use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot};
 
 fn miner(state: State, reason: Reason, next: &str, who: Who, eta: Eta) -> MinerSnapshot {
@@ -112,6 +112,7 @@ fn view(miner: MinerSnapshot, swarm: Option<SwarmSnapshot>) -> View {
         unix: 1_042,
         help: false,
         quitting: false,
+        pausing: false,
         playback: None,
     }
 }
@@ -201,7 +202,20 @@ fn stories() -> Vec<(&'static str, View)> {
     });
     let mut replay_help = replay.clone();
     replay_help.help = true;
+    let mut pausing = view(training(), Some(busy()));
+    pausing.miner.work.backwards_this_epoch = 12;
+    pausing.pausing = true;
+    let mut limited = view(training(), Some(busy()));
+    limited.miner.ruling = Ruling {
+        verdict: Verdict::Run(Percent::nearest(60.0)),
+        rule: Rule::PowerLimit,
+        sentence: "At 60 % to stay under 200 W.".into(),
+        unknown: vec![Unknown { rule: Rule::TooHot, why: "no sensor is readable".into() }],
+        ..Ruling::free(1_000.0)
+    };
     vec![
+        ("pausing", pausing),
+        ("limited", limited),
         ("replay", replay),
         ("replay-help", replay_help),
         (

@@ -12,6 +12,13 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Nothing: there is some.",
     ),
     page(
+        "rules",
+        "The rules were looked at",
+        "The check of whether the rules that you set can be kept on this machine.",
+        "A rule about something that the system does not tell can do nothing.",
+        "Nothing: each can be kept.",
+    ),
+    page(
         "memory-low",
         "Hardly any memory is free",
         "Less than 2 GB are free: hardly any stage of a real run fits beside the system.",
@@ -46,6 +53,21 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Less than half a gigabyte is free: nothing can be kept.",
         "Other files, or old logs and snapshots.",
         "Make room, or set HEARTH_HOME to a folder on another disk.",
+    ),
+    page(
+        "disk-cleaned",
+        "Old files were removed",
+        "Something old of Hearth's own was removed to make room: snapshots of stages that are not \
+         trained any more, logs, records of runs, or what was kept to save a download.",
+        "Hearth had more than disk_cap, or less than disk_reserve was free.",
+        "Nothing. The snapshots of the stage that is trained are never removed.",
+    ),
+    page(
+        "disk-cap-too-small",
+        "The disk cap cannot be kept",
+        "Everything that Hearth could remove is gone, and what is left is more than disk_cap.",
+        "The stage's snapshots and the journal of the work after them need more than that.",
+        "Raise disk_cap with `hearth config set disk_cap`, or switch it off.",
     ),
     page(
         "disk-unknown",
