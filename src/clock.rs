@@ -117,6 +117,14 @@ impl Clock {
     }
 }
 
+/// A time since 1970 as the clock on the wall shows it: `2026-11-22 20:05`.
+pub fn local(unix: u64) -> String {
+    let time = i64::try_from(unix).ok().and_then(|unix| jiff::Timestamp::from_second(unix).ok());
+    let time = time.map(|time| time.to_zoned(local_zone()));
+    // Only a time thousands of years off has no such text.
+    time.map_or_else(String::new, |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
 /// The local time zone, as the system has it now.
 pub fn local_zone() -> jiff::tz::TimeZone {
     jiff::tz::TimeZone::system()

@@ -25,7 +25,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("host", vec!["protocol"]),
         ("miner", vec!["protocol", "compute", "model", "wallet", "network", "training", "host"]),
         ("swarm", vec!["protocol", "compute", "model", "wallet", "network"]),
-        ("control", vec!["protocol", "miner", "swarm"]),
+        ("control", vec!["protocol", "miner", "swarm", "network"]),
         ("alerts", vec!["network", "host", "miner"]),
         ("tui", vec!["protocol", "miner", "swarm", "control"]),
         (
@@ -41,7 +41,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
 /// Arrows that a module may use only towards named items: (from, to, allowed prefixes of the path).
 ///
 /// A screen sees snapshots and commands, nothing that computes or talks.
-const NARROW: [(&str, &str, &[&str]); 8] = [
+const NARROW: [(&str, &str, &[&str]); 9] = [
     (
         "tui",
         "miner",
@@ -66,6 +66,8 @@ const NARROW: [(&str, &str, &[&str]); 8] = [
     ("alerts", "network", &["{HttpClient, Route, Traffic}"]),
     ("control", "miner", &["snapshot", "MinerSnapshot", "Command", "{"]),
     ("control", "swarm", &["snapshot", "SwarmSnapshot", "{"]),
+    // The client of the local API speaks HTTP to this machine.
+    ("control", "network", &["http", "Traffic"]),
     ("swarm", "network", &["http", "storage", "{"]),
     ("model", "protocol", &["messages", "splits", "ids", "loss", "merge", "blob", "{"]),
 ];

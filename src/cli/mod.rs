@@ -19,6 +19,8 @@ pub mod print;
 pub mod reference;
 pub mod replay;
 pub mod run;
+pub mod running;
+pub mod service;
 pub mod setup;
 pub mod signals;
 
@@ -52,6 +54,20 @@ pub enum Command {
     Setup(setup::SetupArguments),
     /// Mine on a network with the saved settings
     Run(run::RunArguments),
+    /// What the miner that runs here does, and why
+    Status(running::StatusArguments),
+    /// Let it take no new work
+    Pause(running::PauseArguments),
+    /// Let it pause for a while: 1h, or the time given
+    Snooze(running::SnoozeArguments),
+    /// Let it work again
+    Resume(running::ResumeArguments),
+    /// Let it finish this epoch, then end
+    Finish(running::EndArguments),
+    /// Let it finish the work in hand, then end
+    Stop(running::EndArguments),
+    /// Its log: the last lines, and what is added
+    Logs(running::LogsArguments),
     /// What this machine can compute with: adapters, memory, self-test, what fits
     Devices(devices::DevicesArguments),
     /// How fast this machine computes, with a checksum
@@ -72,6 +88,8 @@ pub enum Command {
     Alerts(alerts::AlertsArguments),
     /// Make, bring, keep, show and remove hotkeys
     Keys(keys::KeysArguments),
+    /// Run Hearth as a service: systemd, launchd, Windows
+    Service(service::ServiceArguments),
     /// Print a shell's completions (the installer has put them in place)
     Completions(completions::CompletionsArguments),
     /// Print the manual, or write its pages into a folder
@@ -103,6 +121,13 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Run(arguments) => {
             run::run(&arguments).inspect_err(|failure| alerts::tell_of(failure, &arguments))
         }
+        Command::Status(arguments) => running::status(&arguments),
+        Command::Pause(arguments) => running::pause(&arguments),
+        Command::Snooze(arguments) => running::snooze(&arguments),
+        Command::Resume(arguments) => running::resume(&arguments),
+        Command::Finish(arguments) => running::finish(&arguments),
+        Command::Stop(arguments) => running::stop(&arguments),
+        Command::Logs(arguments) => running::logs(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
@@ -113,6 +138,7 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
         Command::BugReport(arguments) => bug_report::run(&arguments),
         Command::Alerts(arguments) => alerts::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
+        Command::Service(arguments) => service::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

@@ -66,8 +66,10 @@ impl Board {
 
     /// Everything that went with the place on the network and the stage.
     pub(super) fn forget(&self, device: DeviceView) {
+        let now = self.clock.unix_seconds();
         self.snapshot.send_modify(|snapshot| {
             *snapshot = MinerSnapshot {
+                ruling: Ruling::free(now),
                 name: std::mem::take(&mut snapshot.name),
                 hotkey: std::mem::take(&mut snapshot.hotkey),
                 status: snapshot.status.clone(),

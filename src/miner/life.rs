@@ -13,6 +13,7 @@ use super::announce::Announcer;
 use super::board::Board;
 use super::error::MinerError;
 use super::fleet;
+use super::heart::{self, InUse};
 use super::joining::{Disclosure, Joining};
 use super::machine::{self, Bench, Duty, Outcome, Pause};
 use super::register::attestation_refused;
@@ -33,9 +34,10 @@ use crate::network::peers::{PeerIdentity, PeerInbox, PeerReach, PeerSetup, Peers
 use crate::network::publisher::{Published, Publisher, PublisherSetup, SentForwards};
 use crate::network::registry::Bridge;
 use crate::network::storage::Storage;
-use crate::network::{Orchestrator, Traffic};
+use crate::network::{Line, Orchestrator, Traffic};
 use crate::protocol::{Epoch, Phase, backoff};
 use crate::telemetry::Events;
+use crate::telemetry::pulse::Pulse;
 use crate::training::desk::Desk;
 use crate::training::door::Door;
 use crate::training::floor::Wish;
@@ -83,6 +85,8 @@ pub struct MinerSettings {
     pub joining: Joining,
     /// What it tells of its machine.
     pub disclosure: Disclosure,
+    /// The line of this process, which its miners share.
+    pub line: Line,
     /// Who answers attestation challenges.
     pub attestation: Provider,
     /// Whether measurements go to the network's operator.
@@ -160,6 +164,8 @@ pub struct MinerHandle {
     pub commands: mpsc::UnboundedSender<Command>,
     /// What it does.
     pub snapshot: watch::Receiver<MinerSnapshot>,
+    /// Beats while it gets on.
+    pub pulse: Pulse,
     /// Its end.
     pub join: JoinHandle<Result<(), MinerError>>,
 }
@@ -190,9 +196,16 @@ impl Miner {
         let board = Arc::new(Board::new(&settings.name, &hotkey, view, clock.clone(), events));
         let snapshot = board.subscribe();
         let (commands, orders) = mpsc::unbounded_channel();
-        let switched = Switched { settings, device, clock, entropy, board };
-        let join = tokio::spawn(switched.run(orders));
-        MinerHandle { commands, snapshot, join }
+        let (pulse, in_use) = (Pulse::default(), InUse::default());
+        let heart = heart::beat(pulse.clone(), in_use.clone(), clock.clone());
+        let switched = Switched { settings, device, clock, entropy, board, in_use };
+        let join = tokio::spawn(async move {
+            tokio::select! {
+                ended = switched.run(orders) => ended,
+                () = heart => Ok(()),
+            }
+        });
+        MinerHandle { commands, snapshot, pulse, join }
     }
 }
 
@@ -323,7 +336,9 @@ impl Life {
             clock.clone(),
             entropy.split("requests"),
         );
-        let storage = Storage::new(http.clone(), constants.storage.clone(), clock.clone());
+        let line = settings.line.clone();
+        let storage =
+            Storage::over(line.clone(), http.clone(), constants.storage.clone(), clock.clone());
         let bridge = Bridge::new(
             http.clone(),
             settings.bridge.clone(),
@@ -337,6 +352,7 @@ impl Life {
             tracing::warn!(path = %aside.display(), "the peer key was damaged; a new one is used");
         }
         let setup = PeerSetup {
+            line,
             reach: settings.reach.clone(),
             secret: identity.secret,
             rules: constants.peers.clone(),

@@ -5,6 +5,7 @@ pub mod board;
 mod duties;
 mod error;
 mod fleet;
+mod heart;
 mod hold;
 pub mod joining;
 mod life;

@@ -36,6 +36,22 @@ pub enum State {
 }
 
 impl State {
+    /// All states.
+    pub const ALL: [Self; 12] = [
+        Self::Starting,
+        Self::Registering,
+        Self::Loading,
+        Self::Training,
+        Self::Uploading,
+        Self::Merging,
+        Self::Waiting,
+        Self::Paused,
+        Self::Disabled,
+        Self::Stopping,
+        Self::Stopped,
+        Self::Fault,
+    ];
+
     /// The word in events and on screen.
     pub fn word(self) -> &'static str {
         match self {

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::board::Board;
 use super::error::MinerError;
+use super::heart::InUse;
 use super::life::{DeviceWorker, MinerSettings, live};
 use super::snapshot::{Command, DeviceView, Reason, State, Who};
 use crate::clock::{Clock, Entropy};
@@ -123,6 +124,8 @@ pub(super) struct Switched {
     pub(super) clock: Clock,
     pub(super) entropy: Entropy,
     pub(super) board: Arc<Board>,
+    /// The device, while there is a life.
+    pub(super) in_use: InUse,
 }
 
 /// What is wanted after a life on the network has ended in order.
@@ -167,7 +170,9 @@ impl Switched {
                         self.board.start_again(self.device.view());
                     }
                     lives += 1;
-                    then = self.life(lives, &mut orders, &file).await?;
+                    let ended = self.life(lives, &mut orders, &file).await;
+                    self.in_use.set(None);
+                    then = ended?;
                 }
             }
         }
@@ -209,6 +214,7 @@ impl Switched {
                 return Err(error);
             }
         };
+        self.in_use.set(Some(worker.worker.clone()));
         let (commands, inner) = mpsc::unbounded_channel();
         let entropy = self.entropy.split(&format!("life {number}"));
         let (settings, clock) = (self.settings.clone(), self.clock.clone());

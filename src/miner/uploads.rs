@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::board::Board;
 use super::snapshot::{Eta, State};
 use crate::clock::Moment;
+use crate::network::line::Share;
 use crate::network::storage::{Deadline, Escort, UploadProgress, UploadWatch, Verdict};
 use crate::protocol::messages::FileType;
 use crate::telemetry::{Event, Severity, UploadVerdict};
@@ -43,6 +44,32 @@ impl<'a> UploadView<'a> {
         );
         let fix = "Stop other uploads on this line; a cable is often faster than Wi-Fi.";
         self.board.finding(Severity::Warning, "upload-too-slow", what, fix);
+    }
+
+    /// The user's own limit makes it late: said while that can still be changed.
+    fn warn_of_limit(&self, progress: &UploadProgress, share: Share, late_by: f64) {
+        if self.warned.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let missing = progress.total.saturating_sub(progress.sent);
+        #[allow(clippy::cast_precision_loss)]
+        let needed = missing as f64 / progress.deadline_in.unwrap_or_default() / 125_000.0;
+        let needed = match needed {
+            mbits if mbits.is_finite() && mbits > 0.0 => format!("{mbits:.1} Mbit/s"),
+            _ => "more time than there is".to_owned(),
+        };
+        let shared = match share.uploads {
+            1 => String::new(),
+            uploads => format!(", which {uploads} uploads share"),
+        };
+        let what = format!(
+            "the upload of {} needs {needed} to be there in time, but upload_limit is {:.1} \
+             Mbit/s{shared}: it will be {late_by:.0} s late, and what comes too late does not count",
+            words(progress.file),
+            share.limit.megabits(),
+        );
+        let fix = "Raise upload_limit, or set it to off: `hearth config set upload_limit off`.";
+        self.board.finding(Severity::Warning, "upload-limit-too-low", what, fix);
     }
 
     /// The status line of a miner that does nothing but upload.
@@ -91,8 +118,10 @@ impl UploadWatch for UploadView<'_> {
             verdict,
             by_seconds,
         });
-        if let Verdict::Misses { by } = progress.verdict {
-            self.warn(progress, by);
+        match (progress.verdict, progress.held_back) {
+            (Verdict::Misses { by }, Some(share)) => self.warn_of_limit(progress, share, by),
+            (Verdict::Misses { by }, None) => self.warn(progress, by),
+            _ => {}
         }
         self.show(progress);
     }
@@ -112,6 +141,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::miner::snapshot::{DeviceView, Reason, Who};
+    use crate::network::Speed;
     use crate::telemetry::Events;
 
     fn progress(verdict: Verdict) -> UploadProgress {
@@ -124,6 +154,33 @@ mod tests {
             bytes_per_second: 1e6,
             deadline_in: Some(35.0),
             verdict,
+            held_back: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_makes_an_upload_late_is_named_with_what_it_would_take() {
+        let events = Events::new();
+        let mut heard = events.subscribe();
+        let board = Board::new("m0", "5x", DeviceView::default(), Clock::system(), events);
+        let view = UploadView::new(&board, "m0", Moment::default(), Duration::from_secs(60));
+        let limit = Some(Share { limit: Speed::of_megabits(2.0), uploads: 2 });
+        let late = UploadProgress { held_back: limit, ..progress(Verdict::Misses { by: 265.0 }) };
+        view.note(&late);
+        view.note(&late);
+        let mut said = Vec::new();
+        while let Ok(event) = heard.try_recv() {
+            if let Event::Finding { code, what, .. } = event {
+                said.push((code, what));
+            }
+        }
+        let [(code, what)] = &said[..] else { panic!("{said:?}") };
+        assert_eq!(code, "upload-limit-too-low");
+        // 75 MB in 35 s.
+        for words in
+            ["17.1 Mbit/s", "upload_limit is 2.0 Mbit/s, which 2 uploads share", "265 s late"]
+        {
+            assert!(what.contains(words), "{words:?} is missing in {what}");
         }
     }
 

@@ -7,6 +7,7 @@ pub mod directory;
 pub mod disclosed;
 pub mod http;
 pub mod hub;
+pub mod line;
 pub mod orchestrator;
 pub mod peers;
 pub mod publisher;
@@ -18,5 +19,6 @@ mod traffic;
 
 pub use directory::{Directory, NodeAddress, Peer};
 pub use http::{HttpClient, Route};
+pub use line::{Line, LineLimits, Speed};
 pub use orchestrator::{CallError, Orchestrator};
 pub use traffic::Traffic;

@@ -67,6 +67,17 @@ fn is_paused(control: &Control) -> bool {
     control.miners.iter().all(|miner| rule(&miner.borrow()) == Some("user-paused"))
 }
 
+/// What a screen is in front of.
+#[derive(Clone, Copy)]
+enum Seat<'a> {
+    /// A run of this process: who leaves the screen ends it.
+    Own,
+    /// A run of the process of this number: it goes on without the screen.
+    Other(u32),
+    /// A run of the past.
+    Past(&'a Playback),
+}
+
 /// Between two looks.
 fn tick(control: &Control) -> Duration {
     let rests = |state| matches!(state, State::Paused | State::Disabled);
@@ -86,7 +97,18 @@ pub fn run(
     clock: &Clock,
     stop: &tokio::sync::watch::Receiver<bool>,
 ) -> Result<Left, TuiError> {
-    show(control, None, log, clock, stop)
+    show(control, Seat::Own, log, clock, stop)
+}
+
+/// The same for a run of the process `pid`, which goes on when the screen is left.
+pub fn attached(
+    control: &Control,
+    pid: u32,
+    log: &Ring,
+    clock: &Clock,
+    stop: &tokio::sync::watch::Receiver<bool>,
+) -> Result<Left, TuiError> {
+    show(control, Seat::Other(pid), log, clock, stop)
 }
 
 /// The same for a run of the past: `control` has its snapshots, and takes no commands.
@@ -97,12 +119,12 @@ pub fn play(
     clock: &Clock,
     stop: &tokio::sync::watch::Receiver<bool>,
 ) -> Result<Left, TuiError> {
-    show(control, Some(playback), log, clock, stop)
+    show(control, Seat::Past(playback), log, clock, stop)
 }
 
 fn show(
     control: &Control,
-    playback: Option<&Playback>,
+    seat: Seat<'_>,
     log: &Ring,
     clock: &Clock,
     stop: &tokio::sync::watch::Receiver<bool>,
@@ -112,17 +134,24 @@ fn show(
     let mut help = false;
     let mut quitting = false;
     let mut pausing = false;
+    let mut asking = false;
+    let bindings = match seat {
+        Seat::Own => &keymap::BINDINGS[..],
+        Seat::Other(_) => &keymap::ATTACHED[..],
+        Seat::Past(_) => &keymap::PLAYBACK[..],
+    };
     let mut drawn: Option<View> = None;
-    let bindings = if playback.is_some() { &keymap::PLAYBACK[..] } else { &keymap::BINDINGS[..] };
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
         }
         let mut view = View::collect(control, log, clock, help, quitting);
         view.pausing = pausing;
-        if let Some(playback) = playback {
-            view = view.played(playback.place.borrow().clone());
-        }
+        let view = match seat {
+            Seat::Own => view,
+            Seat::Other(pid) => view.of_process(pid, asking),
+            Seat::Past(playback) => view.played(playback.place.borrow().clone()),
+        };
         if drawn.as_ref() != Some(&view) {
             screen.terminal.draw(|frame| draw(frame, &view, &theme))?;
             drawn = Some(view);
@@ -153,13 +182,21 @@ fn show(
                         pausing = false;
                         control.send_to_all(command);
                     }
+                    Some(Action::AskStop) => {
+                        asking = *control.progress.borrow() == Progress::Running;
+                    }
+                    Some(Action::Stop) if asking => {
+                        asking = false;
+                        control.send_to_all(Command::Stop);
+                    }
+                    Some(Action::Stop) => {}
                     Some(Action::Play(wish)) => {
-                        if let Some(playback) = playback {
+                        if let Seat::Past(playback) = seat {
                             (playback.send)(wish);
                         }
                     }
                     Some(Action::Help) => help = !help,
-                    Some(Action::Back) => (help, pausing) = (false, false),
+                    Some(Action::Back) => (help, pausing, asking) = (false, false, false),
                     None => {}
                 }
             }

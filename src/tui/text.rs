@@ -64,6 +64,22 @@ pub const NO_LOG_YET: &str = "Nothing to report.";
 /// After the first Ctrl-C.
 pub const QUITTING: &str = "Stopping in order. Press Ctrl-C again to stop at once.";
 
+/// Title of the question.
+pub const STOP: &str = " Stop your miner? ";
+/// The question whether a miner of another process shall stop.
+pub const ASK_STOP: &str =
+    " y     Yes: it finishes the work in hand and ends.\n Esc   No: it goes on.";
+
+/// Where the miner is.
+pub fn place(practice: bool, attached: Option<u32>) -> String {
+    match (practice, attached) {
+        (true, None) => "practice swarm on this machine".to_owned(),
+        (true, Some(pid)) => format!("practice swarm, process {pid}"),
+        (false, Some(pid)) => format!("process {pid}"),
+        (false, None) => String::new(),
+    }
+}
+
 /// So that nobody takes the past for the present.
 pub const REPLAY: &str = "REPLAY";
 /// The keys of a playback, for its last line.

@@ -17,7 +17,7 @@ use hearth::network::publisher::{
     Outbound, Outcome, Publisher, PublisherSetup, SentForwards, Target,
 };
 use hearth::network::registry::{Bridge, Registry, RegistrySetup};
-use hearth::network::{HttpClient, Route, Traffic};
+use hearth::network::{HttpClient, Line, Route, Traffic};
 use hearth::protocol::ids::{ActivationId, NodeId, RunId, StageIndex};
 use hearth::protocol::messages::{Direction, MinerStatus, PeerStatus};
 use hearth::swarm::relay as own_relay;
@@ -276,6 +276,7 @@ async fn play_node(stage: usize, bridge: String, relay: Option<Box<Told>>, name:
         }]),
     });
     let setup = PeerSetup {
+        line: Line::new(clock.clone()),
         reach,
         secret: Zeroizing::new([name; 32]),
         rules: constants.peers.clone(),

@@ -75,6 +75,7 @@ fn settings(server: &str, folder: &Path) -> MinerSettings {
         joining: Joining::Metagraph,
         disclosure: Disclosure::default(),
         attestation: Provider::Nobody,
+        line: hearth::network::Line::new(Clock::system()),
         telemetry: FleetTelemetry::Off,
         state: folder.join("state"),
         tokenizer: TokenizerSource::Given(Arc::new(Tokenizer::shipped().unwrap())),

@@ -11,7 +11,7 @@ use hearth::network::peers::{
     Admission, InboundPush, PeerInbox, PeerReach, PeerSetup, Peers, random_secret,
 };
 use hearth::network::registry::{Bridge, Registry, RegistrySetup};
-use hearth::network::{Directory, HttpClient, Route, Traffic};
+use hearth::network::{Directory, HttpClient, Line, Route, Traffic};
 use hearth::protocol::messages::{Direction, PeerStatus};
 use hearth::protocol::p2p::{self, ActivationPush};
 use hearth::protocol::torch;
@@ -59,6 +59,7 @@ impl Neighbour {
         let hotkey = Arc::new(HotkeyPair::generate(&mut entropy));
         let directory = Directory::new();
         let setup = PeerSetup {
+            line: Line::new(clock.clone()),
             reach: PeerReach::Loopback,
             secret: random_secret(&mut entropy),
             rules: constants.peers.clone(),

@@ -14,10 +14,10 @@ use hearth::miner::{
     MinerSettings, RuleSource,
 };
 use hearth::model::tokenizer::Tokenizer;
-use hearth::network::Route;
 use hearth::network::attestation::Provider;
 use hearth::network::hub::Hub;
 use hearth::network::peers::{PeerIdentity, PeerReach};
+use hearth::network::{Line, Route};
 use hearth::telemetry::{Event, Events};
 use hearth::training::record::Recorder;
 use hearth::training::terms::LearningRateRule;
@@ -107,6 +107,7 @@ pub fn start_at(base: &str, folder: &Path, choices: Choices) -> Running {
         joining: choices.joining,
         disclosure: choices.disclosure,
         attestation: choices.attestation,
+        line: Line::new(Clock::system()),
         telemetry: choices.telemetry,
         state: folder.join("state"),
         tokenizer: match choices.hub {

@@ -16,9 +16,9 @@ use hearth::miner::{
 };
 use hearth::model::presets::Preset;
 use hearth::model::tokenizer::Tokenizer;
-use hearth::network::Route;
 use hearth::network::attestation::Provider;
 use hearth::network::peers::{PeerIdentity, PeerReach};
+use hearth::network::{Line, Route};
 use hearth::swarm::feed::{Feed, Source};
 use hearth::swarm::{Practice, PracticeConfig, Rules};
 use hearth::telemetry::{Event, Events, Severity};
@@ -160,6 +160,7 @@ pub async fn start_ruled(
             joining: Joining::Metagraph,
             disclosure: Disclosure::default(),
             attestation: Provider::Nobody,
+            line: Line::new(clock.clone()),
             telemetry: FleetTelemetry::Off,
             state: folder.join("state"),
             tokenizer: TokenizerSource::Given(Arc::clone(&tokenizer)),

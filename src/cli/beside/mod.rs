@@ -2,12 +2,15 @@
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
 mod alerts;
+mod api;
 mod awake;
 mod disk;
 mod logs;
 mod otel;
 mod record;
+mod reload;
 pub mod sensing;
+pub mod systemd;
 
 use std::time::Duration;
 
@@ -20,19 +23,23 @@ use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::control::Control;
+use crate::control::server::Api;
 use crate::telemetry::Events;
+use crate::telemetry::pulse::Pulse;
 
 /// What a run is, for whoever goes beside it.
 #[derive(Clone, Debug)]
 pub struct Running {
     /// Snapshots and commands.
     pub control: Control,
-    /// What the own miners tell.
+    /// What happens, as the lines of the run tell it.
     pub events: Events,
     /// The settings, which may be read again.
     pub settings: LiveSettings,
     /// Where files go.
     pub folders: Folders,
+    /// One of each own miner, which beats while that gets on.
+    pub pulses: Vec<Pulse>,
     /// The time.
     pub clock: Clock,
 }
@@ -41,6 +48,7 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Beside {
     tasks: Vec<JoinHandle<()>>,
+    api: Option<Api>,
     /// Turns true when the run is over; who has something to finish does it now.
     ending: watch::Sender<bool>,
     /// Those who have.
@@ -55,8 +63,9 @@ impl Beside {
     /// Starts all of it, on the current tokio runtime.
     pub fn start(running: &Running) -> Result<Self, Failure> {
         let tasks = vec![
-            tokio::spawn(tell_changes(running.settings.clone())),
             tokio::spawn(awake::keep(running.clone())),
+            tokio::spawn(reload::heed(running.clone())),
+            tokio::spawn(systemd::tell(running.clone())),
             tokio::spawn(logs::write(running.clone())),
             tokio::spawn(disk::watch(running.clone())),
         ];
@@ -66,7 +75,15 @@ impl Beside {
             tokio::spawn(alerts::watch(running.clone(), ends.clone())),
             tokio::spawn(otel::report(running.clone(), ends)),
         ];
-        Ok(Self { tasks, ending, finishing, clock: running.clock.clone() })
+        let api = Some(api::start(running)?);
+        Ok(Self { tasks, api, ending, finishing, clock: running.clock.clone() })
+    }
+
+    /// Lets those who look on see how it ended.
+    pub async fn end(mut self) {
+        if let Some(api) = self.api.take() {
+            api.end().await;
+        }
     }
 
     /// Looks at the sensors for as long as these miners run.
@@ -86,6 +103,7 @@ impl Drop for Beside {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
+<<<<<<< HEAD
 
 /// Whether a run of this process got so far that its alerts were told from beside it.
 pub(super) fn has_watched() -> bool {
@@ -105,3 +123,5 @@ async fn tell_changes(settings: LiveSettings) {
         tracing::info!("the settings were read again");
     }
 }
+=======
+>>>>>>> main

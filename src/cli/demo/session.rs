@@ -19,6 +19,7 @@ use crate::miner::{
     Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerError, MinerHandle,
     MinerSettings, MinerSnapshot, RuleSource,
 };
+use crate::network::Line;
 use crate::network::attestation::Provider;
 use crate::network::http::Route;
 use crate::network::peers::{PeerIdentity, PeerReach};
@@ -121,7 +122,8 @@ impl Session {
         })?;
         let mut session = Self { practice, miners: Vec::new(), names: Arc::new(names), config };
         for (index, (name, key)) in keys.into_iter().enumerate() {
-            let settings = session.settings(&from, name, key)?;
+            let line = Line::new(clock.clone());
+            let settings = session.settings(&from, name, key, line)?;
             let entropy = Entropy::seeded(from.seed, &format!("choices of m{index}"));
             let miner = Miner::start(
                 settings,
@@ -143,6 +145,7 @@ impl Session {
         from: &Ingredients<'_>,
         name: String,
         key: HotkeyPair,
+        line: Line,
     ) -> Result<MinerSettings, Failure> {
         let url = |text: String| {
             Url::parse(&text)
@@ -160,6 +163,8 @@ impl Session {
             data: from.folder.join("miners").join(&name),
             joining: Joining::Metagraph,
             disclosure: Disclosure::default(),
+            // A practice swarm stays on this machine: no limit of the line is for it.
+            line,
             attestation: Provider::Nobody,
             telemetry: FleetTelemetry::Off,
             state: from.folder.join("miners").join(&name),
@@ -233,7 +238,7 @@ fn end_of(
 
 fn has_ended(snapshot: &MinerSnapshot) -> bool {
     use crate::miner::State;
-    matches!(snapshot.status.state, State::Fault | State::Stopped)
+    matches!(snapshot.status.state, State::Fault | State::Stopped | State::Disabled)
 }
 
 /// The line and exit code for a swarm that cannot start or go on.

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use super::arguments::{Relays, RunPlan};
+use super::limits::{follow, limits};
 use super::rigs::Rig;
 use crate::cli::beside::sensing::{Counted, Sensing};
 use crate::cli::beside::{Beside, Running};
@@ -27,10 +28,12 @@ use crate::miner::text_source::TokenizerSource;
 use crate::miner::{
     Command, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot, RuleSource,
 };
+use crate::network::Line;
 use crate::network::http::Route;
 use crate::network::hub::{Download, Hub};
 use crate::network::peers::{PeerIdentity, PeerReach, RelayChoice};
 use crate::telemetry::logs::Ring;
+use crate::telemetry::pulse::Pulse;
 use crate::telemetry::{Event, Events, Severity};
 use crate::training::record::Recorder;
 use crate::training::terms::LearningRateRule;
@@ -55,6 +58,7 @@ struct Started {
     hotkey: String,
     commands: mpsc::UnboundedSender<Command>,
     snapshot: watch::Receiver<MinerSnapshot>,
+    pulse: Pulse,
 }
 
 /// The miners that have not ended, each with its name.
@@ -70,12 +74,18 @@ impl Mine {
         let counted = Counted::Here;
         let (sensing, readings) =
             Sensing::start(devices, counted, &self.settings, &self.folders, clock).await;
-        let (started, mut ends) = self.start(clock, &events, readings);
+        let line = Line::new(clock.clone());
+        line.set(limits(&self.settings.now())?);
+        let following = follow(self.settings.clone(), line.clone());
+        tokio::pin!(following);
+        let (started, mut ends) = self.start(clock, &events, &line, readings);
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
+        let pulses = started.iter().map(|miner| miner.pulse.clone()).collect();
         let control = control(started, watched)?;
-        let _beside = Beside::start(&Running {
+        let beside = Beside::start(&Running {
             control: control.clone(),
+            pulses,
             events: events.clone(),
             settings: self.settings.clone(),
             folders: self.folders.clone(),
@@ -115,6 +125,7 @@ impl Mine {
                         break;
                     }
                 }
+                () = &mut following => {}
                 () = turned_true(signal.clone()), if !asked => stop(&mut asked),
                 left = face.left(), if !asked => match left {
                     Ok(Left::Interrupted) => return Ok(Exit::Interrupted),
@@ -139,6 +150,7 @@ impl Mine {
         }
         let _ = close.send(true);
         let _ = face.left_if_screen().await;
+        beside.end().await;
         failure.map_or(Ok(Exit::Done), Err)
     }
 
@@ -157,16 +169,17 @@ impl Mine {
         &mut self,
         clock: &Clock,
         events: &Events,
+        line: &Line,
         readings: Vec<watch::Receiver<Readings>>,
     ) -> (Vec<Started>, Ends) {
         let (mut started, mut ends) = (Vec::new(), Ends::new());
         for (rig, readings) in std::mem::take(&mut self.rigs).into_iter().zip(readings) {
-            let settings = self.miner_settings(&rig, readings);
+            let settings = self.miner_settings(&rig, line, readings);
             let hotkey = rig.signer.hotkey.address().to_string();
             let (clock, events) = (clock.clone(), events.clone());
             let miner = Miner::start(settings, rig.device, clock, Entropy::system(), events);
-            let MinerHandle { commands, snapshot, join } = miner;
-            started.push(Started { name: rig.name.clone(), hotkey, commands, snapshot });
+            let MinerHandle { commands, snapshot, pulse, join } = miner;
+            started.push(Started { name: rig.name.clone(), hotkey, commands, snapshot, pulse });
             ends.spawn(async move {
                 let ended = join.await;
                 let ended =
@@ -192,7 +205,12 @@ impl Mine {
         })
     }
 
-    fn miner_settings(&self, rig: &Rig, readings: watch::Receiver<Readings>) -> MinerSettings {
+    fn miner_settings(
+        &self,
+        rig: &Rig,
+        line: &Line,
+        readings: watch::Receiver<Readings>,
+    ) -> MinerSettings {
         let plan = &self.plan;
         let local = plan.hosts.are_local();
         MinerSettings {
@@ -212,6 +230,7 @@ impl Mine {
             data: self.folders.data.clone(),
             joining: plan.joining.clone(),
             disclosure: plan.disclosure.clone(),
+            line: line.clone(),
             attestation: plan.attestation.clone(),
             telemetry: plan.telemetry,
             state: self.folders.state.clone(),

@@ -16,6 +16,7 @@ use super::link::Kind;
 use super::paths::OpenedBy;
 use super::served::Found;
 use super::{InboundPush, MAX_REQUEST, Payload, STRANGER_WINDOW, Shared};
+use crate::network::line::Way;
 use crate::protocol::constants::MAX_PEER_MESSAGE;
 use crate::protocol::ids::{ActivationId, Hotkey, NodeId, StageIndex};
 use crate::protocol::messages::{Direction, PeerStatus};
@@ -366,6 +367,7 @@ async fn serve_pull(shared: &Shared, send: &mut SendStream, request: &SignedPull
     match found {
         Found::Fresh(bytes) => {
             count(&shared.counters.pulls_served);
+            let _first = shared.line.activation(Way::Up);
             answer(shared, send, StatusCode::Success, &bytes).await;
         }
         Found::Expired => refuse_pull(shared, send, StatusCode::Expired).await,

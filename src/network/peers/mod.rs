@@ -31,6 +31,7 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use super::directory::{Directory, Move, MoveKind, NodeAddress};
+use super::line::Line;
 use super::traffic::Traffic;
 use crate::clock::{Clock, Entropy, Moment};
 use crate::config::constants::PeerConstants;
@@ -135,6 +136,8 @@ pub struct PeerInbox {
 /// What an endpoint needs.
 #[derive(Debug)]
 pub struct PeerSetup {
+    /// The line, on which activations go before weights.
+    pub line: Line,
     /// How far it reaches.
     pub reach: PeerReach,
     /// Its ed25519 secret: random, not derived from the hotkey (spec 13, weakness 1).
@@ -161,6 +164,7 @@ pub struct Peers(Arc<Shared>);
 
 struct Shared {
     endpoint: Endpoint,
+    line: Line,
     node: NodeId,
     reach: PeerReach,
     rules: PeerConstants,
@@ -208,6 +212,7 @@ impl Peers {
         let moves = setup.directory.moves();
         let shared = Arc::new(Shared {
             node,
+            line: setup.line,
             reach: setup.reach,
             hotkey: setup.hotkey,
             directory: setup.directory,

@@ -12,6 +12,7 @@ use super::paths::OpenedBy;
 use super::{Peers, Shared};
 use crate::config::constants::doubling_pause;
 use crate::network::http::chain;
+use crate::network::line::Way;
 use crate::protocol::constants::MAX_PEER_MESSAGE;
 use crate::protocol::ids::{ActivationId, NodeId, StageIndex};
 use crate::protocol::messages::PeerStatus;
@@ -63,6 +64,7 @@ impl Peers {
     /// Pushes an encoded envelope to `to` and waits for its answer; connection trouble is retried,
     /// a refusal is not.
     pub async fn push(&self, to: &NodeId, message: &[u8]) -> Result<(), PushError> {
+        let _first = self.0.line.activation(Way::Up);
         let answer = self.request(to, message, 1).await?;
         if p2p::is_accepted(&answer) { Ok(()) } else { Err(PushError::Refused) }
     }
@@ -74,6 +76,7 @@ impl Peers {
         activation: &ActivationId,
     ) -> Result<Vec<u8>, PullError> {
         let shared = &self.0;
+        let _first = shared.line.activation(Way::Down);
         let now = shared.clock.unix_millis();
         let (keypair, id) = (shared.hotkey.keypair(), activation.clone());
         let signed =

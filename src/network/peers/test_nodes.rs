@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 use super::{Admission, PeerInbox, PeerReach, PeerSetup, Peers};
 use crate::clock::{Clock, Entropy};
 use crate::config::constants::PeerConstants;
-use crate::network::Traffic;
 use crate::network::directory::{Directory, NodeAddress, Peer};
+use crate::network::{Line, Traffic};
 use crate::protocol::ids::{ActivationId, Hotkey, NodeId, StageIndex};
 use crate::protocol::messages::PeerStatus;
 use crate::wallet::HotkeyPair;
@@ -59,6 +59,16 @@ pub(crate) struct Node {
 impl Node {
     /// A miner of `stage`; `number` makes it different from others.
     pub(crate) async fn start(number: u8, stage: usize, rules: PeerConstants) -> Self {
+        Self::start_on(Line::new(Clock::system()), number, stage, rules).await
+    }
+
+    /// The same on a line that others share.
+    pub(crate) async fn start_on(
+        line: Line,
+        number: u8,
+        stage: usize,
+        rules: PeerConstants,
+    ) -> Self {
         let hotkey = Arc::new(HotkeyPair::from_mini_secret(&[number; 32]).unwrap());
         let answers = Arc::new(Answers {
             stage: Some(StageIndex(stage)),
@@ -67,6 +77,7 @@ impl Node {
         });
         let directory = Directory::new();
         let setup = PeerSetup {
+            line,
             reach: PeerReach::Loopback,
             secret: Zeroizing::new([number; 32]),
             rules,

@@ -11,6 +11,7 @@ use super::{DownloadError, Storage};
 use crate::clock::Moment;
 use crate::config::constants::doubling_pause;
 use crate::network::http::{Answer, ExchangeError, chain};
+use crate::network::line::Way;
 
 /// The store's own words about a failure are read up to this size, however little was asked for.
 const ERROR_BODY: usize = 4096;
@@ -36,11 +37,11 @@ impl Storage {
         }
         let slowest = (range.end - range.start) / rules.slowest_range.max(1);
         let limit = rules.timeout + Duration::from_secs(slowest);
-        let end = self.0.clock.now() + limit;
+        let mut end = self.0.clock.now() + limit;
         let mut failed = 0;
         loop {
             let before = have.len();
-            let error = match self.read_on(url, &range, &mut have, end).await {
+            let error = match self.read_on(url, &range, &mut have, &mut end).await {
                 Ok(()) => return Ok(have),
                 Err(error) => error,
             };
@@ -54,23 +55,24 @@ impl Storage {
         }
     }
 
-    /// Reads what is missing of `range` after `have`. What came before a failure stays.
+    /// Reads what is missing of `range` after `have`. What came before a failure stays. Time that the
+    /// line's limit takes is added to `end`: it is nobody's fault.
     async fn read_on(
         &self,
         url: &str,
         range: &Range<u64>,
         have: &mut Vec<u8>,
-        end: Moment,
+        end: &mut Moment,
     ) -> Result<(), DownloadError> {
         let (clock, rules) = (&self.0.clock, &self.0.rules);
         let before = have.len();
         let from = range.start + before as u64;
         let expected = range.end - from;
         let request = self.get(url, Some(format!("bytes={from}-{}", range.end - 1)))?;
-        let within = |limit: Duration| limit.min(end.since(clock.now()));
+        let within = |limit: Duration, end: Moment| limit.min(end.since(clock.now()));
         let head = self.0.http.requests().execute(request);
         let mut response = clock
-            .timeout(within(rules.part_timeout), head)
+            .timeout(within(rules.part_timeout, *end), head)
             .await
             .map_err(|late| DownloadError::Timeout(late.0))?
             .map_err(|error| DownloadError::Transport(chain(&error.without_url())))?;
@@ -83,7 +85,7 @@ impl Storage {
         }
         loop {
             let piece = clock
-                .timeout(within(rules.part_stall), response.chunk())
+                .timeout(within(rules.part_stall, *end), response.chunk())
                 .await
                 .map_err(|late| DownloadError::Timeout(late.0))?
                 .map_err(|error| DownloadError::Transport(chain(&error.without_url())))?;
@@ -93,6 +95,7 @@ impl Storage {
                 return Err(too_large());
             }
             have.extend_from_slice(&piece);
+            *end = *end + self.0.line.pass(Way::Down, piece.len()).await;
         }
         let got = (have.len() - before) as u64;
         if got < expected {

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use flate2::read::MultiGzDecoder;
 
 use super::http::HttpClient;
+use super::line::Line;
 use crate::clock::Clock;
 use crate::config::constants::StorageConstants;
 use download::Wanted;
@@ -32,6 +33,7 @@ struct Shared {
     http: HttpClient,
     rules: StorageConstants,
     clock: Clock,
+    line: Line,
     trailers: Mutex<blob::TrailerCache>,
 }
 
@@ -39,10 +41,16 @@ struct Shared {
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 impl Storage {
-    /// A store client on the shared HTTP pool.
+    /// A store client on the shared HTTP pool, and a line of its own without limits.
     pub fn new(http: HttpClient, rules: StorageConstants, clock: Clock) -> Self {
+        let line = Line::new(clock.clone());
+        Self::over(line, http, rules, clock)
+    }
+
+    /// The same over a line that others share.
+    pub fn over(line: Line, http: HttpClient, rules: StorageConstants, clock: Clock) -> Self {
         let trailers = Mutex::new(blob::TrailerCache::new(rules.cached_trailers));
-        Self(Arc::new(Shared { http, rules, clock, trailers }))
+        Self(Arc::new(Shared { http, rules, clock, line, trailers }))
     }
 
     /// The object at `url` as text (a sample, spec 5.4). What begins as gzip does, which no UTF-8

@@ -12,7 +12,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph, Wrap};
 
-use super::keymap::BINDINGS;
+use super::keymap;
 use super::text;
 use super::theme::Theme;
 use super::view::View;
@@ -74,6 +74,15 @@ fn log(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 
+/// The keys that do something here.
+fn keys(view: &View) -> &'static [keymap::Binding] {
+    match (&view.playback, view.attached) {
+        (Some(_), _) => &keymap::PLAYBACK,
+        (None, Some(_)) => &keymap::ATTACHED,
+        (None, None) => &keymap::BINDINGS,
+    }
+}
+
 fn footer(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     if view.quitting {
         frame.render_widget(Line::styled(format!(" {}", text::QUITTING), theme.title()), area);
@@ -84,7 +93,8 @@ fn footer(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
         return;
     }
     let mut spans = vec![Span::raw(" ")];
-    for binding in BINDINGS.iter().filter(|binding| binding.key.len() == 1) {
+    let shown = |binding: &&keymap::Binding| binding.key.len() == 1 && !binding.short.is_empty();
+    for binding in keys(view).iter().filter(shown) {
         spans.push(Span::styled(binding.key, theme.number()));
         spans.push(Span::styled(format!(" {}   ", binding.short), theme.quiet()));
     }

@@ -113,6 +113,8 @@ fn view(miner: MinerSnapshot, swarm: Option<SwarmSnapshot>) -> View {
         help: false,
         quitting: false,
         pausing: false,
+        attached: None,
+        asking: false,
         playback: None,
     }
 }

@@ -65,6 +65,8 @@ pub(super) fn view(losses: u64) -> View {
         help: false,
         quitting: false,
         pausing: false,
+        attached: None,
+        asking: false,
         playback: None,
     }
 }

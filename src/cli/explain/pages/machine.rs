@@ -102,7 +102,8 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "The machine falls asleep by itself",
         "After some minutes without a key the system suspends the machine, and the miner \
          with it.",
-        "That is the usual setting of laptops and desktops.",
+        "That is the usual setting of laptops and desktops, and the system does not let Hearth keep it \
+         awake, or `keep_awake` is off.",
         "Switch automatic suspend off for mains power, or start Hearth through the system's \
          tool that keeps it awake; the finding names the command.",
     ),

@@ -27,6 +27,14 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Take one of the two out: a device mines with one hotkey.",
     ),
     page(
+        "hotkey-repeated",
+        "A hotkey was named twice",
+        "Two devices have the same hotkey, perhaps under two names.",
+        "The network knows a miner by its hotkey: two with one key would take each other's place.",
+        "Give each device a key of its own: `hearth keys new --from NAME --device 2` makes one that \
+         comes from the same words.",
+    ),
+    page(
         "cpu-threads",
         "The processor leaves a core free",
         "The processor mines beside other devices, with one thread less than it has cores.",

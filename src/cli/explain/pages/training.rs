@@ -87,6 +87,16 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Stop other uploads; a cable is often faster than Wi-Fi.",
     ),
     page(
+        "upload-limit-too-low",
+        "Your own limit makes the upload late",
+        "The upload cannot be there in time at the speed that `upload_limit` allows, however good the \
+         line is; what comes too late does not count.",
+        "The limit is lower than the size of the stage divided by the time that the network gives, or \
+         several devices share it.",
+        "`hearth config set upload_limit 50` (in Mbit/s), or off. A running miner takes it up with \
+         SIGHUP, or at its next start.",
+    ),
+    page(
         "upload-too-late",
         "The upload was late",
         "The stage went on before the upload was complete, so this epoch's work does not \

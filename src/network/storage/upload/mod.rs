@@ -127,6 +127,7 @@ impl Storage {
         let escort = Escort { deadline: escort.deadline.or_earlier(*expires), ..escort };
         let facts = (*what, plan.total, parts.len());
         let mut gauge = Gauge::new(escort, facts, clock.now(), sent(&parts, stored));
+        let need = self.0.line.need();
         let pace = Pace::default();
         let mut running = FuturesUnordered::new();
         let mut failure = None;
@@ -141,7 +142,10 @@ impl Storage {
                     async move { (part.index, self.put_part(url, part, source, pace).await) },
                 );
             }
-            gauge.note(clock.now(), sent(&parts, stored), stored.iter().flatten().count());
+            let (now, sent) = (clock.now(), sent(&parts, stored));
+            need.say(plan.total.saturating_sub(sent), escort.deadline.left(now));
+            let share = self.0.line.share();
+            gauge.note(now, sent, stored.iter().flatten().count(), share);
             if running.is_empty() {
                 return failure.map_or(Ok(()), Err);
             }

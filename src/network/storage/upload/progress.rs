@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::network::line::Share;
 use crate::protocol::messages::FileType;
 
 /// Between two reports.
@@ -26,7 +27,7 @@ pub enum Deadline {
 
 impl Deadline {
     /// Seconds left; negative when it has passed.
-    fn left(self, now: Moment) -> Option<f64> {
+    pub(super) fn left(self, now: Moment) -> Option<f64> {
         match self {
             Self::Unknown => None,
             Self::At(end) => Some(end.since(now).as_secs_f64() - now.since(end).as_secs_f64()),
@@ -79,6 +80,8 @@ pub struct UploadProgress {
     pub deadline_in: Option<f64>,
     /// Whether it will be there in time.
     pub verdict: Verdict,
+    /// What it gets of the line's limit, where that alone makes it late.
+    pub held_back: Option<Share>,
 }
 
 /// Told about uploads: at the start, at most once a second, and at the end. Must return at once.
@@ -137,7 +140,7 @@ impl<'a> Gauge<'a> {
     }
 
     /// Takes note of `sent` bytes and tells if it is time.
-    pub(super) fn note(&mut self, now: Moment, sent: u64, parts_done: usize) {
+    pub(super) fn note(&mut self, now: Moment, sent: u64, parts_done: usize, share: Option<Share>) {
         // A part that failed is sent again: no progress until it is further than before.
         let sent = self.latest.1.max(sent);
         self.latest = (now, sent);
@@ -150,7 +153,7 @@ impl<'a> Gauge<'a> {
         let ends = parts_done == self.parts;
         if ends || self.told.is_none_or(|told| now.since(told) >= REPORT_EVERY) {
             self.told = Some(now);
-            self.escort.watch.note(&self.progress(now, sent, parts_done));
+            self.escort.watch.note(&self.progress(now, sent, parts_done, share));
         }
     }
 
@@ -163,13 +166,24 @@ impl<'a> Gauge<'a> {
         if seconds > 0.0 { bytes / seconds } else { 0.0 }
     }
 
-    fn progress(&self, now: Moment, sent: u64, parts_done: usize) -> UploadProgress {
+    fn progress(
+        &self,
+        now: Moment,
+        sent: u64,
+        parts_done: usize,
+        share: Option<Share>,
+    ) -> UploadProgress {
         let speed = self.speed();
         let left = self.escort.deadline.left(now);
         let missing = if parts_done == self.parts { 0 } else { self.total.saturating_sub(sent) };
-        let verdict = match judge(missing, speed, left) {
-            Verdict::Misses { .. } if now.since(self.started) < TOO_EARLY => Verdict::Unknown,
-            verdict => verdict,
+        // What the limit alone does to it is known before a byte has gone.
+        let at_limit = share.map(|share| (share, judge(missing, share.bytes(), left)));
+        let (verdict, held_back) = match (judge(missing, speed, left), at_limit) {
+            (_, Some((share, late @ Verdict::Misses { .. }))) => (late, Some(share)),
+            (Verdict::Misses { .. }, _) if now.since(self.started) < TOO_EARLY => {
+                (Verdict::Unknown, None)
+            }
+            (verdict, _) => (verdict, None),
         };
         UploadProgress {
             file: self.file,
@@ -180,6 +194,7 @@ impl<'a> Gauge<'a> {
             bytes_per_second: speed,
             deadline_in: left,
             verdict,
+            held_back,
         }
     }
 }
@@ -202,6 +217,7 @@ fn judge(missing: u64, speed: f64, left: Option<f64>) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::line::Speed;
     use std::sync::Mutex;
 
     #[derive(Default)]
@@ -219,13 +235,17 @@ mod tests {
 
     /// A steady upload of 1000 bytes in 100 parts at 10 bytes a second, until `end`.
     fn upload(deadline: Deadline, end: u64) -> Vec<UploadProgress> {
+        limited(deadline, end, None)
+    }
+
+    fn limited(deadline: Deadline, end: u64, share: Option<Share>) -> Vec<UploadProgress> {
         let heard = Heard::default();
         let escort = Escort { watch: &heard, deadline };
         let mut gauge = Gauge::new(escort, (FileType::Weights, 1000, 100), at(0.0), 0);
         for tenth in 0..=end * 10 {
             #[allow(clippy::cast_precision_loss)]
             let now = at(tenth as f64 / 10.0);
-            gauge.note(now, tenth, usize::try_from(tenth / 10).unwrap());
+            gauge.note(now, tenth, usize::try_from(tenth / 10).unwrap(), share);
         }
         heard.0.into_inner().unwrap()
     }
@@ -260,14 +280,31 @@ mod tests {
         let heard = Heard::default();
         let escort = Escort { watch: &heard, deadline: Deadline::At(at(1000.0)) };
         let mut gauge = Gauge::new(escort, (FileType::Weights, 1000, 2), at(0.0), 0);
-        gauge.note(at(5.0), 500, 0);
-        gauge.note(at(10.0), 100, 0);
+        gauge.note(at(5.0), 500, 0, None);
+        gauge.note(at(10.0), 100, 0, None);
         assert!((gauge.speed() - 50.0).abs() < 1e-9);
-        gauge.note(at(20.0), 400, 0);
-        gauge.note(at(30.0), 500, 0);
+        gauge.note(at(20.0), 400, 0, None);
+        gauge.note(at(30.0), 500, 0, None);
         let last = *heard.0.lock().unwrap().last().unwrap();
         assert_eq!((last.sent, last.bytes_per_second), (500, 0.0));
         assert_eq!(last.verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_limit_that_makes_it_late_is_known_from_the_first_moment_on() {
+        let deadline = Deadline::At(at(130.0));
+        // 1000 bytes at 5 bytes a second, which is half of the limit.
+        let share = |bytes: f64| {
+            Some(Share { limit: Speed::of_megabits(2.0 * bytes / 125_000.0), uploads: 2 })
+        };
+        let slow = limited(deadline, 100, share(5.0));
+        assert!(matches!(slow[0].verdict, Verdict::Misses { by } if (by - 70.0).abs() < 1.0));
+        assert_eq!(slow[0].held_back.map(|share| share.bytes().round()), Some(5.0));
+        // It went faster than that, so that in the end it is in time after all.
+        assert_eq!(slow[99].held_back, None);
+        let fast = limited(deadline, 100, share(1e5));
+        assert!(fast.iter().all(|progress| progress.held_back.is_none()));
+        assert_eq!(fast[0].verdict, Verdict::Unknown);
     }
 
     #[test]

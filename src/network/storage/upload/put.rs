@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::{Either, select};
@@ -18,6 +18,7 @@ use super::source::{BlobSource, PartBytes};
 use crate::clock::{Clock, Moment};
 use crate::config::constants::doubling_pause;
 use crate::network::http::chain;
+use crate::network::line::{Line, Way};
 use crate::network::storage::{Storage, UploadError};
 use crate::network::traffic::Traffic;
 
@@ -37,12 +38,18 @@ struct Meter {
     sent: AtomicU64,
     /// Of the clock, in milliseconds.
     moved: AtomicU64,
+    /// Whether it may not go on now by the line's limit.
+    held: AtomicBool,
 }
 
 impl Meter {
     fn new(clock: &Clock) -> Self {
-        let meter =
-            Self { clock: clock.clone(), sent: AtomicU64::new(0), moved: AtomicU64::new(0) };
+        let meter = Self {
+            clock: clock.clone(),
+            sent: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
+            held: AtomicBool::new(false),
+        };
         meter.add(0);
         meter
     }
@@ -55,6 +62,7 @@ impl Meter {
 
     fn restart(&self) {
         self.sent.store(0, Ordering::Relaxed);
+        self.held.store(false, Ordering::Relaxed);
         self.add(0);
     }
 
@@ -62,7 +70,19 @@ impl Meter {
         self.sent.load(Ordering::Relaxed)
     }
 
+    /// Waits for the line; that is no standstill of the part.
+    async fn hold(&self, line: &Line, bytes: usize) -> usize {
+        self.held.store(true, Ordering::Relaxed);
+        let piece = line.piece(Way::Up, bytes).await;
+        self.add(0);
+        self.held.store(false, Ordering::Relaxed);
+        piece
+    }
+
     fn still_for(&self) -> Duration {
+        if self.held.load(Ordering::Relaxed) {
+            return Duration::ZERO;
+        }
         let moved = Moment(Duration::from_millis(self.moved.load(Ordering::Relaxed)));
         self.clock.now().since(moved)
     }
@@ -110,7 +130,7 @@ impl PutFailure {
 
 impl Storage {
     /// Puts one part, with retries on any error; gives its ETag without quotes, empty if the store
-    /// gave none.
+    /// gave none. It goes as fast as the line's limit lets weights go.
     pub(super) async fn put_part(
         &self,
         url: &str,
@@ -119,7 +139,7 @@ impl Storage {
         pace: &Pace,
     ) -> Result<String, UploadError> {
         let bytes = source.read(part.range.clone()).await?;
-        self.put_bytes(url, part, &bytes, pace).await
+        self.put_bytes(url, part, &bytes, pace, &self.0.line).await
     }
 
     async fn put_bytes(
@@ -128,12 +148,13 @@ impl Storage {
         part: &Part,
         bytes: &PartBytes,
         pace: &Pace,
+        line: &Line,
     ) -> Result<String, UploadError> {
         let rules = &self.0.rules;
         let mut failed = 0;
         loop {
             let began = self.0.clock.now();
-            let failure = match self.race(url, part, bytes, pace).await {
+            let failure = match self.race(url, part, bytes, pace, line).await {
                 Ok(etag) => {
                     pace.note(self.0.clock.now().since(began));
                     return Ok(etag);
@@ -160,16 +181,17 @@ impl Storage {
         part: &Part,
         bytes: &PartBytes,
         pace: &Pace,
+        line: &Line,
     ) -> Result<String, PutFailure> {
         part.second.restart();
-        let first = pin!(self.put_once(url, bytes, &part.first));
-        let late = pin!(self.until_late(pace));
+        let first = pin!(self.put_once(url, bytes, &part.first, line));
+        let late = pin!(self.until_late(pace, line));
         let first = match select(first, late).await {
             Either::Left((done, _)) => return done,
             Either::Right(((), first)) => first,
         };
         tracing::debug!(part = part.index + 1, "a slow part is sent a second time");
-        let second = pin!(self.put_once(url, bytes, &part.second));
+        let second = pin!(self.put_once(url, bytes, &part.second, line));
         match select(first, second).await {
             Either::Left((Ok(etag), _)) | Either::Right((Ok(etag), _)) => Ok(etag),
             Either::Left((Err(_), second)) => second.await,
@@ -177,11 +199,12 @@ impl Storage {
         }
     }
 
-    /// Until a try that starts now is late.
-    async fn until_late(&self, pace: &Pace) {
+    /// Until a try that starts now is late. None is on a line with a limit: there a part is slow
+    /// because it has to be, and a second try would only make the others slower.
+    async fn until_late(&self, pace: &Pace, line: &Line) {
         let (clock, rules) = (&self.0.clock, &self.0.rules);
         let began = clock.now();
-        while !pace.is_late(clock.now().since(began), rules) {
+        while line.limit(Way::Up).is_some() || !pace.is_late(clock.now().since(began), rules) {
             clock.sleep(look(rules.race_after)).await;
         }
     }
@@ -191,6 +214,7 @@ impl Storage {
         url: &str,
         bytes: &PartBytes,
         meter: &Arc<Meter>,
+        line: &Line,
     ) -> Result<String, PutFailure> {
         meter.restart();
         let len = (**bytes).as_ref().len();
@@ -200,7 +224,7 @@ impl Storage {
             .request(Method::PUT, url)
             // A presigned PUT must say its length; a stream alone would go out in chunks.
             .header(CONTENT_LENGTH, len)
-            .body(body(bytes, meter, http.traffic()))
+            .body(body(bytes, meter, http.traffic(), line))
             .build()
             .map_err(|error| PutFailure::silent(chain(&error.without_url())))?;
         let answer = tokio::select! {
@@ -217,13 +241,16 @@ impl Storage {
         Ok(etag.unwrap_or_default().trim_matches('"').to_owned())
     }
 
-    /// Puts a whole small object to a presigned address in one piece (spec 5.5), with retries.
+    /// Puts a whole small object to a presigned address in one piece (spec 5.5), with retries. It is
+    /// part of the work and goes before weights.
     ///
     /// # Errors
     /// [`UploadError::Part`] if no attempt succeeds.
     pub async fn put_object(&self, url: &str, bytes: Arc<Vec<u8>>) -> Result<(), UploadError> {
         let part = Part::new(0, 0..bytes.len() as u64, &self.0.clock);
-        self.put_bytes(url, &part, &(bytes as PartBytes), &Pace::default()).await.map(drop)
+        let (free, pace) = (Line::new(self.0.clock.clone()), Pace::default());
+        let _under_way = self.0.line.activation(Way::Up);
+        self.put_bytes(url, &part, &(bytes as PartBytes), &pace, &free).await.map(drop)
     }
 
     /// Until a try has stood still for too long; says how.
@@ -251,16 +278,25 @@ fn look(limit: Duration) -> Duration {
     limit.clamp(Duration::from_millis(10), LOOK_EVERY)
 }
 
-/// The part as a body that says how much of it has left.
-fn body(bytes: &PartBytes, meter: &Arc<Meter>, traffic: &Traffic) -> reqwest::Body {
+/// The part as a body that goes as fast as the line lets it, and says how much of it has left.
+fn body(bytes: &PartBytes, meter: &Arc<Meter>, traffic: &Traffic, line: &Line) -> reqwest::Body {
     let (bytes, meter, traffic) = (Arc::clone(bytes), Arc::clone(meter), traffic.clone());
-    let len = (*bytes).as_ref().len();
-    let pieces = (0..len).step_by(PIECE).map(move |at| {
-        let all = (*bytes).as_ref();
-        let piece = all[at..(at + PIECE).min(len)].to_vec();
-        meter.add(piece.len());
-        traffic.add_sent(piece.len());
-        Ok::<_, Infallible>(piece)
+    let line = line.clone();
+    let pieces = stream::unfold(0, move |at| {
+        let (bytes, meter) = (Arc::clone(&bytes), Arc::clone(&meter));
+        let (traffic, line) = (traffic.clone(), line.clone());
+        async move {
+            let all = (*bytes).as_ref();
+            let wanted = PIECE.min(all.len().saturating_sub(at));
+            if wanted == 0 {
+                return None;
+            }
+            let end = at + meter.hold(&line, wanted).await;
+            let piece = all[at..end].to_vec();
+            meter.add(piece.len());
+            traffic.add_sent(piece.len());
+            Some((Ok::<_, Infallible>(piece), end))
+        }
     });
-    reqwest::Body::wrap_stream(stream::iter(pieces))
+    reqwest::Body::wrap_stream(pieces)
 }

@@ -1,5 +1,7 @@
 //! Uploads against a real HTTP server that hangs, refuses, breaks and forgets.
 
+mod limited;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::ops::Range;
