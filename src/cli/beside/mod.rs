@@ -103,7 +103,6 @@ impl Drop for Beside {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
-<<<<<<< HEAD
 
 /// Whether a run of this process got so far that its alerts were told from beside it.
 pub(super) fn has_watched() -> bool {
@@ -115,13 +114,3 @@ async fn until_true(ending: &mut watch::Receiver<bool>) {
     // Who could say so has gone: it is the end as well.
     let _ = ending.wait_for(|ending| *ending).await;
 }
-
-/// Says in the log that the settings were read again.
-async fn tell_changes(settings: LiveSettings) {
-    let mut changes = settings.subscribe();
-    while changes.changed().await.is_ok() {
-        tracing::info!("the settings were read again");
-    }
-}
-=======
->>>>>>> main
