@@ -82,7 +82,7 @@ impl Watcher {
                 if is_new {
                     seen.open.push(Kind::UploadLate);
                 }
-                is_new.then(|| Alert::of(Kind::UploadLate, miner, text, "upload-late", at))
+                is_new.then(|| Alert::of(Kind::UploadLate, miner, text, "alerts", at))
             }
             Event::Finding { severity, code, what, fix } if *severity != Severity::Info => {
                 let kind = match code.as_str() {
