@@ -197,7 +197,7 @@ fn measure(provider: &SdkMeterProvider, control: &Control, spent: &Spent) {
             .build();
     }
     #[allow(clippy::cast_precision_loss)]
-    let gauges: [(&'static str, fn(&MinerSnapshot) -> Option<f64>); 6] = [
+    let gauges: [(&'static str, Look); 6] = [
         ("hearth.forward_queue", |miner| Some(miner.forward_queue as f64)),
         ("hearth.backward_queue", |miner| Some(miner.backward_queue as f64)),
         ("hearth.cache", |miner| Some(miner.cache as f64)),
