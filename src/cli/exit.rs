@@ -136,7 +136,9 @@ pub fn miner_failure(name: &str, error: &MinerError) -> Failure {
     let exit = match error {
         MinerError::Version(_) => Exit::Version,
         MinerError::Disk(_) => Exit::Disk,
-        MinerError::Device(_) | MinerError::NoDevice(_) => Exit::NoDevice,
+        MinerError::Device(_) | MinerError::DeviceGone(_) | MinerError::NoDevice(_) => {
+            Exit::NoDevice
+        }
         MinerError::Refused(_) => Exit::Refused,
         MinerError::Settings(_) => Exit::Configuration,
         _ => Exit::Failed,

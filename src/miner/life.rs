@@ -11,21 +11,19 @@ use url::Url;
 
 use super::announce::Announcer;
 use super::board::Board;
+use super::device::DeviceWorker;
 use super::error::MinerError;
 use super::fleet;
 use super::heart::{self, InUse};
 use super::joining::{Disclosure, Joining};
 use super::machine::{self, Bench, Duty, Outcome, Pause};
 use super::register::attestation_refused;
-use super::snapshot::{Command, DeviceView, Eta, MinerSnapshot, Reason, State, Who};
+use super::snapshot::{Command, Eta, MinerSnapshot, Reason, State, Who};
 use super::switch::{DeviceSource, Switched};
 use super::text_source::TokenizerSource;
 use super::warden::{RuleSource, Warden};
 use crate::clock::{Clock, Entropy};
-use crate::compute::Device;
 use crate::config::Constants;
-use crate::host;
-use crate::model::Stage;
 use crate::model::tokenizer::Tokenizer;
 use crate::network::attestation::{Attestor, Provider};
 use crate::network::directory::Directory;
@@ -43,13 +41,11 @@ use crate::training::door::Door;
 use crate::training::floor::Wish;
 use crate::training::load::Synced;
 use crate::training::local::LocalStage;
-use crate::training::memory::{HostMemory, Room};
 use crate::training::merge::MergeMemory;
 use crate::training::pseudo_gradient::HandInMemory;
 use crate::training::record::Recorder;
 use crate::training::services::Services;
 use crate::training::terms::{LearningRateRule, Terms};
-use crate::training::worker::Worker;
 use crate::wallet::HotkeyPair;
 
 /// Activations served to pulls until the run says how many.
@@ -113,48 +109,6 @@ pub enum FleetTelemetry {
     Off,
     /// The user switched it on.
     On,
-}
-
-/// A device with its thread. Cheap to clone: miners of one process share it.
-#[derive(Clone, Debug)]
-pub struct DeviceWorker {
-    pub(super) device: Arc<dyn Device>,
-    pub(super) worker: Worker<Stage>,
-    pub(super) host_memory: HostMemory,
-}
-
-impl DeviceWorker {
-    /// Starts the device's thread. Fails if the system gives no thread.
-    pub fn start(device: Arc<dyn Device>) -> std::io::Result<Self> {
-        let worker = Worker::start(device.info().backend)?;
-        Ok(Self { device, worker, host_memory: host::memory::available })
-    }
-
-    /// The same, asking somebody else how much memory the host has left.
-    #[must_use]
-    pub fn with_host_memory(self, host_memory: HostMemory) -> Self {
-        Self { host_memory, ..self }
-    }
-
-    /// The memory that a stage may take now.
-    pub(super) fn room(&self) -> Room {
-        Room { host: (self.host_memory)(), device: self.device.info().memory }
-    }
-
-    /// What is known of it.
-    pub fn view(&self) -> DeviceView {
-        let info = self.device.info();
-        DeviceView {
-            backend: info.backend.to_owned(),
-            name: info.name.clone(),
-            ..DeviceView::default()
-        }
-    }
-
-    /// The device.
-    pub fn device(&self) -> &Arc<dyn Device> {
-        &self.device
-    }
 }
 
 /// A running miner, from outside.
@@ -310,6 +264,14 @@ pub(super) struct Life {
     pub(super) lost_in_recovery: u32,
     /// Resets since the last training phase that ended as it should.
     resets: u32,
+    /// Stages lost since then.
+    rebuilds: u32,
+    /// Sequences computed at once by the stage that was planned last.
+    pub(super) at_once: usize,
+    /// Most of them, where memory ran out for more.
+    pub(super) most_at_once: Option<usize>,
+    /// Whether the duty is tried again after trouble.
+    pub(super) in_trouble: bool,
     /// Why it cannot go on.
     pub(super) failure: Option<MinerError>,
 }
@@ -410,6 +372,10 @@ impl Life {
             held: Held::Nothing,
             lost_in_recovery: 0,
             resets: 0,
+            rebuilds: 0,
+            at_once: 1,
+            most_at_once: None,
+            in_trouble: false,
             failure: None,
         })
     }
@@ -429,19 +395,20 @@ impl Life {
             troubles = if matches!(outcome, Outcome::Trouble(_)) { troubles + 1 } else { 0 };
             let next = machine::next(duty, &outcome, troubles);
             if duty == Duty::Train && matches!(outcome, Outcome::PhaseIs(_)) {
-                self.resets = 0;
+                (self.resets, self.rebuilds) = (0, 0);
             }
             if let Outcome::Benched(bench) = outcome {
                 self.announcer.say(Phase::Training, bench.status());
             }
             self.explain(duty, &outcome, next.pause);
             let pause = self.length_of(next.pause);
-            if next.pause == Pause::Reset {
+            if matches!(next.pause, Pause::Reset | Pause::Rebuild) {
                 self.start_over(&outcome).await;
             }
             if next.duty != duty {
                 troubles = 0;
             }
+            self.in_trouble = troubles > 0;
             duty = if self.rest(pause).await { Duty::Stopped } else { next.duty };
             if let (Duty::Fault, None) = (duty, &self.failure) {
                 self.failure = Some(self.failure_of(&outcome));
@@ -467,8 +434,12 @@ impl Life {
         }
     }
 
-    /// How long to wait; counts resets.
+    /// How long to wait; counts resets and rebuilds.
     fn length_of(&mut self, pause: Pause) -> Duration {
+        if pause == Pause::Rebuild {
+            self.rebuilds += 1;
+            return rebuild_pause(self.rebuilds);
+        }
         if pause != Pause::Reset {
             return pause.length(&self.services.constants);
         }
@@ -496,16 +467,16 @@ impl Life {
         }
         let board = &self.board;
         match outcome {
-            Outcome::Trouble(what) | Outcome::Reset(what) | Outcome::StageLost(what) => {
+            Outcome::Trouble(what) | Outcome::Reset(what) => {
                 let (reason, next) =
                     (Reason::NetworkTrouble { what: what.clone() }, "it must work at the next try");
-                let who = if matches!(outcome, Outcome::StageLost(_)) {
-                    Who::Machine
-                } else {
-                    Who::Network
-                };
                 let state = board.read(|snapshot| snapshot.status.state);
-                board.status(state, reason, who, next);
+                board.status(state, reason, Who::Network, next);
+            }
+            Outcome::StageLost(what) => {
+                let (reason, next) =
+                    (Reason::StageLost { what: what.clone() }, "the stage must be built again");
+                board.status(State::Loading, reason, Who::Machine, next);
             }
             Outcome::NotRegistered => {
                 let (who, next) = match (duty, &self.settings.joining) {
@@ -530,7 +501,7 @@ impl Life {
             }
             _ => {}
         }
-        if pause != Pause::Reset {
+        if !matches!(pause, Pause::Reset | Pause::Rebuild) {
             let length = pause.length(&self.services.constants);
             board.expect(Eta::Seconds(length.as_secs_f64()));
         }
@@ -581,6 +552,16 @@ impl Life {
             stage.put_down().await;
         }
         self.stage = None;
+    }
+}
+
+/// How long to wait before a stage is built again, the so-manieth time since a training phase ended as
+/// it should: the first time not at all.
+fn rebuild_pause(times: u32) -> Duration {
+    match times {
+        0 | 1 => Duration::ZERO,
+        2..8 => Duration::from_secs(1 << (times - 2)),
+        _ => Duration::from_secs(60),
     }
 }
 

@@ -135,6 +135,8 @@ pub enum Pause {
     None,
     /// The reset back-off: longer with each reset since the last good training phase (spec 1.13).
     Reset,
+    /// The pause before a stage is built again: none at first, longer with each time.
+    Rebuild,
     /// The pause between registrations.
     Registration,
     /// The pause of a full run.
@@ -148,10 +150,10 @@ pub enum Pause {
 }
 
 impl Pause {
-    /// How long, except for [`Pause::Reset`], whose length depends on history.
+    /// How long, except for [`Pause::Reset`] and [`Pause::Rebuild`], whose length depends on history.
     pub fn length(self, constants: &Constants) -> Duration {
         match self {
-            Self::None | Self::Reset => Duration::ZERO,
+            Self::None | Self::Reset | Self::Rebuild => Duration::ZERO,
             Self::Registration => constants.registration_pause,
             Self::RunFull => constants.run_full_pause,
             Self::Benched => constants.benched_pause,
@@ -213,7 +215,7 @@ pub fn next(duty: Duty, outcome: &Outcome, troubles: u32) -> Next {
         Outcome::NotRegistered | Outcome::Reset(_) | Outcome::Trouble(_) => {
             after(Pause::Reset, Duty::Register)
         }
-        Outcome::StageLost(_) => after(Pause::Reset, Duty::Build),
+        Outcome::StageLost(_) => after(Pause::Rebuild, Duty::Build),
     }
 }
 

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::board::Board;
+use super::device::DeviceWorker;
 use super::error::MinerError;
 use super::heart::InUse;
-use super::life::{DeviceWorker, MinerSettings, live};
+use super::life::{MinerSettings, live};
 use super::snapshot::{Command, DeviceView, Reason, State, Who};
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::{FolderError, prepare, write_atomically};

@@ -53,6 +53,10 @@ impl Observer for TrainingView<'_> {
             News::Busy => {
                 self.status(Reason::WorkAvailable, Who::Machine, "the epoch's work must be done");
             }
+            News::Idle(Idle::Network(what)) => {
+                let next = "the orchestrator must answer again";
+                self.status(Reason::NetworkTrouble { what }, Who::Network, next);
+            }
             News::Idle(Idle::OtherStage) => {
                 let next = match holding_stage(&self.directory.peers(), Phase::Training) {
                     Some((stage, phase)) => {

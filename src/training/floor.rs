@@ -97,8 +97,10 @@ impl Wish {
 }
 
 /// Why there is nothing to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Idle {
+    /// The orchestrator does not answer; in a sentence.
+    Network(String),
     /// Some stage is not training yet.
     OtherStage,
     /// Every forward waits for its gradient.

@@ -177,6 +177,7 @@ pub async fn load_merged(
         stage.write_wire_weights(start, values).await?;
     }
     stage.begin_epoch(epoch, coverage.loaded.clone()).await?;
+    services.storage.forget_trailers();
     stage.set_merged(merged);
     Ok((epoch, coverage))
 }

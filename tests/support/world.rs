@@ -91,8 +91,14 @@ impl Drop for Again {
 /// The other side alone, for miners of other processes.
 #[allow(dead_code)] // Not every test that includes this file needs it.
 pub async fn swarm(plan: &Plan, folder: &Path) -> (Practice, Events) {
+    swarm_at(plan, folder, 0).await
+}
+
+/// The same, on this port.
+#[allow(dead_code)] // Likewise.
+pub async fn swarm_at(plan: &Plan, folder: &Path, port: u16) -> (Practice, Events) {
     let events = Events::new();
-    let config = config(plan, folder, Rules::lenient());
+    let config = PracticeConfig { port, ..config(plan, folder, Rules::lenient()) };
     let practice = Practice::start(config, Clock::system(), events.clone()).await.unwrap();
     (practice, events)
 }

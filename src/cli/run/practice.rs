@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::arguments::RunArguments;
 use crate::cli::demo::arguments::{DemoPlan, End, preset};
 use crate::cli::demo::drive::Demo;
+use crate::cli::demo::faults::Faults;
 use crate::cli::demo::{face, open_feed, session};
 use crate::cli::print::Style;
 use crate::cli::{Exit, Failure, device};
@@ -152,6 +153,7 @@ impl Kept {
         // Each start tells other stories, all of them known from the seed.
         let stories = self.notes.seed.wrapping_add(self.notes.starts - 1);
         Ok(DemoPlan {
+            faults: Faults::default(),
             preset: preset(&self.notes.preset)?,
             stages: STAGES,
             miners_per_stage: MINERS_PER_STAGE,

@@ -15,8 +15,6 @@ use crate::protocol::Phase;
 use crate::protocol::messages::{ChipInfo, Flag, MinerStatus, RegisterMinerRequest, SystemData};
 use crate::training::cache::{Capacity, lifetime};
 use crate::training::desk::Desk;
-use crate::training::local::{LocalStage, PrepareError};
-use crate::training::memory;
 use crate::training::terms::Terms;
 
 /// Backwards that are watched to find the cache's size (flag `auto_max_cache`).
@@ -72,7 +70,8 @@ impl Life {
 
     /// What is told of the machine: device and architecture, nothing that names it.
     fn system_data(&self) -> Option<String> {
-        let info = self.device.device().info();
+        let device = self.device.device();
+        let info = device.info();
         let cores = std::thread::available_parallelism().ok().map(|n| n.get() as u64);
         let gpus = if info.backend == "cpu" { Vec::new() } else { vec![info.name.clone()] };
         let machine = std::env::consts::ARCH.to_owned();
@@ -111,25 +110,6 @@ impl Life {
         self.settle(&terms).await
     }
 
-    /// Says what the stage will take of this machine, if it has that.
-    fn plan_memory(&mut self, terms: &mut Terms) -> Result<(), Outcome> {
-        let (device, rules) = (self.device.device().info(), &self.services.constants.storage);
-        match memory::fit(terms, device, rules, self.device.room()) {
-            Ok(plan) => {
-                tracing::info!(miner = self.settings.name, "{plan}");
-                self.board.update(|snapshot| {
-                    snapshot.device.planned_bytes = plan.total();
-                    snapshot.device.memory = plan.to_string();
-                });
-                Ok(())
-            }
-            Err(error) => {
-                self.failure = Some(MinerError::Device(error.to_string()));
-                Err(Outcome::Hopeless(error.to_string()))
-            }
-        }
-    }
-
     /// The run's tokenizer, before memory is taken for a stage that could not work without.
     async fn find_tokenizer(&mut self, terms: &Terms) -> Result<(), Outcome> {
         self.tokenizer = None;
@@ -148,34 +128,6 @@ impl Life {
                 Err(Outcome::Hopeless(error.to_string()))
             }
         }
-    }
-
-    async fn build_stage(&mut self, terms: &mut Terms) -> Result<(), Outcome> {
-        self.plan_memory(terms)?;
-        let stage = LocalStage::build(
-            &self.device.worker,
-            Arc::clone(self.device.device()),
-            terms.clone(),
-            self.settings.weights_seed,
-            self.settings.hotkey.address().clone(),
-            self.settings.recorder.clone(),
-        )
-        .await;
-        let mut stage = match stage {
-            Ok(stage) => stage,
-            Err(error @ (PrepareError::Plan(_) | PrepareError::Build(_))) => {
-                self.failure = Some(MinerError::Device(error.to_string()));
-                return Err(Outcome::Hopeless(error.to_string()));
-            }
-            Err(PrepareError::Local(error)) => return Err(Outcome::StageLost(error.to_string())),
-        };
-        let bytes = stage.memory_bytes().await.map_err(|e| Outcome::StageLost(e.to_string()))?;
-        self.board.update(|snapshot| snapshot.device.stage_bytes = bytes);
-        if let Err(error) = self.recover(&mut stage).await {
-            return Err(Outcome::StageLost(error.to_string()));
-        }
-        self.stage = Some(stage);
-        Ok(())
     }
 
     /// Sets up queue and cache, opens the door, joins the registry.

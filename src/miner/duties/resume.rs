@@ -71,7 +71,8 @@ impl Life {
     /// Where durable points of these terms go.
     pub(super) fn place(&self, terms: &Terms) -> KeepPlace {
         let hotkey = self.settings.hotkey.address();
-        let info = self.device.device().info();
+        let device = self.device.device();
+        let info = device.info();
         KeepPlace {
             store: SnapshotStore::new(&self.settings.data, hotkey, &terms.run, terms.stage),
             hotkey: hotkey.clone(),
