@@ -50,7 +50,7 @@ async fn a_first_snapshot_that_does_not_fit_ends_the_miner_with_a_sentence() {
     let output: Output =
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert_eq!(output.status.code(), Some(8), "{said}");
     assert!(said.contains("is full") && said.contains("snapshot"), "{said}");
     let snapshots = home.path().join("data/snapshots");
     let left: Vec<PathBuf> = fs::read_dir(snapshots)
@@ -90,6 +90,7 @@ async fn training_goes_on_while_the_disk_is_full_and_is_safe_again_when_there_is
                         .collect::<Vec<_>>(),
                 )
                 .env("HEARTH_HOME", first.0.path())
+                .env("HEARTH_DISK_RESERVE", "0B")
                 .stdin(Stdio::null()),
         );
         let mut other = Running::start(&mut miner("", second.0.path(), &second.1, &network));

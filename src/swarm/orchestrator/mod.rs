@@ -133,7 +133,8 @@ impl Orchestrator {
         let Equipment { facts, run, queue, books, store, texts, clock, events } = equipment;
         let address = listener.local_addr()?;
         let (sender, samples) = mpsc::channel(samples::READY);
-        let prefix = format!("{}/samples", facts.run_id);
+        // Names of their own for each start: those of the last one are still to be removed.
+        let prefix = format!("{}/samples/{}", facts.run_id, clock.unix_millis());
         let stored = Arc::clone(&store);
         let desk = Desk::new(facts, run, queue, books, samples, store, clock.clone(), events);
         let desk = Arc::new(desk);
