@@ -54,7 +54,10 @@ fn a_run_with_default_settings_speaks_to_nobody_but_its_swarm() {
     let calls = fs::read_to_string(&trace).unwrap();
     let mut own = 0;
     let mut foreign = Vec::new();
-    for line in calls.lines() {
+    // A library asks the kernel for this machine's address so: a datagram socket that is connected to
+    // an address nobody has, and over which nothing is sent.
+    let asks = |line: &&str| !(line.contains("connect(") && line.contains("10.254.254.254"));
+    for line in calls.lines().filter(asks) {
         for (before, after) in [("inet_addr(\"", '"'), ("inet_pton(AF_INET6, \"", '"')] {
             for part in line.split(before).skip(1) {
                 let address = part.split(after).next().unwrap();

@@ -172,6 +172,9 @@ fn hidden(address: &Url, error: &impl ToString) -> String {
     words
 }
 
+/// Reads one number of a miner, where there is one.
+type Read = fn(&MinerSnapshot) -> Option<f64>;
+
 /// What is measured: work, queues and states of each miner, as the dashboard shows them.
 fn measure(provider: &SdkMeterProvider, control: &Control, spent: &Spent) {
     let meter = provider.meter("hearth");
@@ -197,7 +200,7 @@ fn measure(provider: &SdkMeterProvider, control: &Control, spent: &Spent) {
             .build();
     }
     #[allow(clippy::cast_precision_loss)]
-    let gauges: [(&'static str, Look); 6] = [
+    let gauges: [(&'static str, Read); 6] = [
         ("hearth.forward_queue", |miner| Some(miner.forward_queue as f64)),
         ("hearth.backward_queue", |miner| Some(miner.backward_queue as f64)),
         ("hearth.cache", |miner| Some(miner.cache as f64)),

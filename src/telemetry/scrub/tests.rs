@@ -28,7 +28,7 @@ fn what_is_private_goes() {
         ("paid to 0x52908400098527886E0F7030069857D2E4169EE7.".into(), "paid to [address-1]."),
         (format!("seed={SEED}"), "seed=[secret-1]"),
         (format!("read {SEED}: no"), "read [hex-1]: no"),
-        (format!("phrase: {WORDS}, oh"), "phrase: [phrase-1], oh"),
+        (format!("it said: {WORDS}, oh"), "it said: [phrase-1], oh"),
         (
             "1. bottom 2. drive 3. obey 4. lake 5. curtain 6. smoke 7. basket 8. hold 9. race"
                 .into(),
