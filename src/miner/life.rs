@@ -41,6 +41,7 @@ use crate::training::door::Door;
 use crate::training::floor::Wish;
 use crate::training::load::Synced;
 use crate::training::local::LocalStage;
+use crate::training::memory::share::{HostPlan, HostPlans};
 use crate::training::memory::{HostMemory, Room};
 use crate::training::merge::MergeMemory;
 use crate::training::pseudo_gradient::HandInMemory;
@@ -119,13 +120,21 @@ pub struct DeviceWorker {
     pub(super) device: Arc<dyn Device>,
     pub(super) worker: Worker<Stage>,
     pub(super) host_memory: HostMemory,
+    pub(super) plans: HostPlans,
 }
 
 impl DeviceWorker {
     /// Starts the device's thread. Fails if the system gives no thread.
     pub fn start(device: Arc<dyn Device>) -> std::io::Result<Self> {
         let worker = Worker::start(device.info().backend)?;
-        Ok(Self { device, worker, host_memory: host::memory::available })
+        let plans = HostPlans::new(host::memory::own);
+        Ok(Self { device, worker, host_memory: host::memory::available, plans })
+    }
+
+    /// The same for a process of several devices, whose stages must fit together.
+    #[must_use]
+    pub fn with_plans(self, plans: HostPlans) -> Self {
+        Self { plans, ..self }
     }
 
     /// The same, asking somebody else how much memory the host has left.
@@ -267,6 +276,8 @@ pub(super) struct Life {
     /// What the last registration said.
     pub(super) terms: Option<Terms>,
     pub(super) stage: Option<LocalStage>,
+    /// What it was said to take of the machine's memory.
+    pub(super) planned: Option<HostPlan>,
     /// Of the run, where the stage reads text.
     pub(super) tokenizer: Option<Arc<Tokenizer>>,
     pub(super) desk: Option<Arc<Desk>>,
@@ -374,6 +385,7 @@ impl Life {
             wish,
             terms: None,
             stage: None,
+            planned: None,
             tokenizer: None,
             desk: None,
             handed_in: HandInMemory::default(),

@@ -15,8 +15,8 @@ use std::time::Duration;
 use crossterm::event::{self, Event as Input, KeyEventKind};
 
 use crate::clock::Clock;
-use crate::control::{Control, Playback, Progress};
-use crate::miner::snapshot::State;
+use crate::control::{Addressee, Control, Order, Playback, Progress};
+use crate::miner::{Command, MinerSnapshot, State};
 use crate::telemetry::logs::Ring;
 
 pub use draw::draw;
@@ -81,6 +81,24 @@ pub fn play(
     show(control, Some(playback), log, clock, stop)
 }
 
+fn own(control: &Control, shown: usize) -> &tokio::sync::watch::Receiver<MinerSnapshot> {
+    control.miners.iter().nth(shown).unwrap_or(control.first())
+}
+
+/// Sends a command to the miner that is shown.
+fn send(control: &Control, shown: usize, command: Command) {
+    let to = Addressee::One(own(control, shown).borrow().name.clone());
+    (control.send)(Order { to, command });
+}
+
+/// What switches it to the other side.
+fn switched(control: &Control, shown: usize) -> Command {
+    match own(control, shown).borrow().status.state {
+        State::Disabled => Command::Enable,
+        _ => Command::Disable,
+    }
+}
+
 fn show(
     control: &Control,
     playback: Option<&Playback>,
@@ -93,12 +111,15 @@ fn show(
     let mut help = false;
     let mut quitting = false;
     let mut drawn: Option<View> = None;
-    let bindings = if playback.is_some() { &keymap::PLAYBACK[..] } else { &keymap::BINDINGS[..] };
+    let miners = control.miners.iter().count();
+    let bindings =
+        if playback.is_some() { keymap::PLAYBACK.to_vec() } else { keymap::living(miners) };
+    let mut shown = 0;
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
         }
-        let mut view = View::collect(control, log, clock, help, quitting);
+        let mut view = View::collect(control, log, clock, shown, help, quitting);
         if let Some(playback) = playback {
             view = view.played(playback.place.borrow().clone());
         }
@@ -111,7 +132,7 @@ fn show(
         }
         match event::read()? {
             Input::Key(key) if key.kind != KeyEventKind::Release => {
-                match keymap::action(key, bindings) {
+                match keymap::action(key, &bindings) {
                     Some(Action::Quit) => return Ok(Left::Quit),
                     Some(Action::Interrupt) if quitting || are_leaving(control) => {
                         return Ok(Left::Interrupted);
@@ -121,9 +142,13 @@ fn show(
                             return Ok(Left::Quit);
                         }
                         quitting = true;
-                        control.send_to_all(crate::miner::Command::Stop);
+                        control.send_to_all(Command::Stop);
                     }
-                    Some(Action::Send(command)) => control.send_to_all(command),
+                    Some(Action::Send(command)) => send(control, shown, command),
+                    Some(Action::Next) => shown = (shown + 1) % miners.max(1),
+                    Some(Action::Pick(place)) if place < miners => shown = place,
+                    Some(Action::Pick(_)) => {}
+                    Some(Action::Switch) => send(control, shown, switched(control, shown)),
                     Some(Action::Play(wish)) => {
                         if let Some(playback) = playback {
                             (playback.send)(wish);

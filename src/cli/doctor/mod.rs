@@ -9,6 +9,7 @@ mod machine;
 mod network;
 mod scope;
 mod settings;
+mod several;
 mod system;
 
 use std::io::{self, IsTerminal as _, Write};

@@ -17,7 +17,7 @@ use crate::training::cache::{Capacity, lifetime};
 use crate::training::desk::Desk;
 use crate::training::keep::{TakeError, Taken, take_over};
 use crate::training::local::{LocalStage, PrepareError};
-use crate::training::memory;
+use crate::training::memory::{self, FitError, Size};
 use crate::training::snapshot::{Found, SnapshotStore};
 use crate::training::terms::Terms;
 
@@ -107,9 +107,19 @@ impl Life {
 
     /// Says what the stage will take of this machine, if it has that.
     fn plan_memory(&mut self, terms: &mut Terms) -> Result<(), Outcome> {
+        // Its own earlier plan is over, and its stage gone.
+        self.planned = None;
         let (device, rules) = (self.device.device().info(), &self.services.constants.storage);
-        match memory::fit(terms, device, rules, self.device.room()) {
-            Ok(plan) => {
+        let room = self.device.room();
+        let mut others = 0;
+        let planned = self.device.plans.plan(|theirs| {
+            others = theirs;
+            let plan = memory::fit(terms, device, rules, room.without(theirs))?;
+            Ok::<_, FitError>((plan.host(), plan))
+        });
+        match planned {
+            Ok((planned, plan)) => {
+                self.planned = Some(planned);
                 tracing::info!(miner = self.settings.name, "{plan}");
                 self.board.update(|snapshot| {
                     snapshot.device.planned_bytes = plan.total();
@@ -118,8 +128,15 @@ impl Life {
                 Ok(())
             }
             Err(error) => {
-                self.failure = Some(MinerError::Device(error.to_string()));
-                Err(Outcome::Hopeless(error.to_string()))
+                let what = match (&error, others) {
+                    (FitError::NoRoom(_), 1..) => {
+                        let theirs = Size(others);
+                        format!("{error}; {theirs} more are kept for this machine's other miners")
+                    }
+                    _ => error.to_string(),
+                };
+                self.failure = Some(MinerError::Device(what.clone()));
+                Err(Outcome::Hopeless(what))
             }
         }
     }

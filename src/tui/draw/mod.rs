@@ -12,7 +12,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph, Wrap};
 
-use super::keymap::BINDINGS;
+use super::keymap::{Action, Binding, living};
 use super::text;
 use super::theme::Theme;
 use super::view::View;
@@ -30,8 +30,10 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, theme: &Theme) {
     }
     let speed_height = 6;
     let log_height = if area.height >= 36 { 8 } else { 3 };
-    let [head, status, main, speed, log, foot] = Layout::vertical([
+    let own_height = u16::from(!view.own.is_empty());
+    let [head, own, status, main, speed, log, foot] = Layout::vertical([
         Constraint::Length(1),
+        Constraint::Length(own_height),
         Constraint::Length(3),
         Constraint::Min(8),
         Constraint::Length(speed_height),
@@ -44,6 +46,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, theme: &Theme) {
         Layout::horizontal([Constraint::Min(40), Constraint::Length(stages_width)]).areas(main);
 
     status::head(frame, head, view, theme);
+    status::own(frame, own, view, theme);
     status::status(frame, status, view, theme);
     loss(frame, left, view, theme);
     stages(frame, right, view, theme);
@@ -84,7 +87,8 @@ fn footer(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
         return;
     }
     let mut spans = vec![Span::raw(" ")];
-    for binding in BINDINGS.iter().filter(|binding| binding.key.len() == 1) {
+    let one_letter = |binding: &&Binding| binding.key.len() == 1 || binding.action == Action::Next;
+    for binding in living(view.own.len()).iter().filter(one_letter) {
         spans.push(Span::styled(binding.key, theme.number()));
         spans.push(Span::styled(format!(" {}   ", binding.short), theme.quiet()));
     }

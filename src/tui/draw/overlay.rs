@@ -5,7 +5,7 @@ use ratatui::layout::{Constraint, Flex, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph, Wrap};
 
-use super::super::keymap::{BINDINGS, PLAYBACK};
+use super::super::keymap::{PLAYBACK, living};
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
@@ -25,7 +25,7 @@ pub(super) fn overlay(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Th
 }
 
 fn help(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let bindings = if view.playback.is_some() { &PLAYBACK[..] } else { &BINDINGS[..] };
+    let bindings = if view.playback.is_some() { PLAYBACK.to_vec() } else { living(view.own.len()) };
     let lines: Vec<Line<'_>> = bindings
         .iter()
         .map(|binding| {

@@ -13,6 +13,7 @@ use crate::miner::{
     DeviceView, Eta, MinerSnapshot, Reason, Rule, Ruling, State, Status, Who, Work,
 };
 use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot};
+use crate::tui::view::OwnMiner;
 
 fn miner(state: State, reason: Reason, next: &str, who: Who, eta: Eta) -> MinerSnapshot {
     MinerSnapshot {
@@ -112,6 +113,7 @@ fn view(miner: MinerSnapshot, swarm: Option<SwarmSnapshot>) -> View {
         unix: 1_042,
         help: false,
         quitting: false,
+        own: Vec::new(),
         playback: None,
     }
 }
@@ -199,6 +201,25 @@ fn stories() -> Vec<(&'static str, View)> {
         holds: false,
         unix: 1_042,
     });
+    let mut several = view(training(), None);
+    several.miner.name = "m1".into();
+    several.own = [
+        ("m0", "cpu", State::Disabled),
+        ("m1", "wgpu", State::Training),
+        ("m2", "wgpu", State::Uploading),
+    ]
+    .map(|(name, backend, state)| OwnMiner {
+        name: name.into(),
+        backend: backend.into(),
+        state,
+        shown: name == "m1",
+    })
+    .to_vec();
+    let mut many = several.clone();
+    many.own = (0..9)
+        .map(|n| OwnMiner { name: format!("m{n}"), shown: n == 8, ..several.own[1].clone() })
+        .collect();
+    many.help = true;
     let mut replay_help = replay.clone();
     replay_help.help = true;
     vec![
@@ -208,6 +229,8 @@ fn stories() -> Vec<(&'static str, View)> {
             "empty",
             view(MinerSnapshot { run: None, stage: None, stages: 0, epoch: 0, ..empty }, None),
         ),
+        ("several", several),
+        ("several-help", many),
         ("training", view(training(), Some(busy()))),
         (
             "merging",

@@ -64,6 +64,7 @@ pub(super) fn view(losses: u64) -> View {
         unix: 1_042,
         help: false,
         quitting: false,
+        own: Vec::new(),
         playback: None,
     }
 }
