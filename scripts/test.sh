@@ -53,6 +53,14 @@ if [ "$(uname -s)" = Linux ]; then
     break
   done
 fi
+# A display and a person for the tests of the sensors.
+if [ "$(uname -s)" = Linux ]; then
+  for program in Xvfb xdotool; do
+    command -v "$program" >/dev/null 2>&1 && continue
+    install xvfb xdotool || echo "no $program: $why; the tests of a real display are skipped"
+    break
+  done
+fi
 # Read by the tests of the installers.
 for tool in shellcheck zip busybox; do
   if [ "$(uname -s)" = Linux ] && ! command -v "$tool" >/dev/null 2>&1; then

@@ -26,6 +26,7 @@ const SIZES: [(u16, u16); 2] = [(24, 80), (40, 120)];
 const ENTER: &str = "\r";
 const ESC: &str = "\u{1b}";
 const DOWN: &str = "\u{1b}[B";
+const RIGHT: &str = "\u{1b}[C";
 const NO_BUS: &str = "unix:path=/nonexistent/bus";
 
 /// A terminal on which nothing reaches a keyring of the machine.
@@ -36,6 +37,9 @@ fn open(home: &Path, (rows, cols): (u16, u16), arguments: &[&str]) -> Terminal {
         ("HEARTH_HOME", home.to_str().unwrap()),
         ("HOME", user.to_str().unwrap()),
         ("DBUS_SESSION_BUS_ADDRESS", NO_BUS),
+        ("DBUS_SYSTEM_BUS_ADDRESS", NO_BUS),
+        ("DISPLAY", ""),
+        ("WAYLAND_DISPLAY", ""),
     ];
     Terminal::start(rows, cols, arguments, &variables)
 }
@@ -75,6 +79,15 @@ fn mark(terminal: &mut Terminal, item: &str) {
         terminal.wait_for("the mark to move", |text| text != before);
     }
     panic!("no item {item}:\n{}", terminal.text());
+}
+
+/// From the limits over the page of rules to the end; what is set there stays.
+#[track_caller]
+fn through_limits(terminal: &mut Terminal) {
+    wait_screen(terminal, "Your limits");
+    terminal.press(ENTER);
+    wait(terminal, " Your rules ");
+    terminal.press(ENTER);
 }
 
 /// The twelve words that are on the screen, in their order.
@@ -170,8 +183,7 @@ fn by_the_defaults_it_leads_to_a_falling_loss_a_key_and_saved_settings() {
         terminal.press(ALICE);
         wait(&terminal, "checksum is right");
         terminal.press(ENTER);
-        wait_screen(&terminal, "Your limits");
-        terminal.press(ENTER);
+        through_limits(&mut terminal);
         wait(&terminal, "Saved in");
         println!("{preset}: all done after {:.1} s", started.elapsed().as_secs_f64());
         terminal.press("q");
@@ -229,12 +241,32 @@ fn it_is_left_on_any_screen_and_goes_on_there() {
     let mut terminal = setup(home.path(), SIZES[0]);
     wait_screen(&terminal, "Your limits");
     terminal.press(ENTER);
+    wait(&terminal, "all week");
+    terminal.press(RIGHT);
+    wait(&terminal, "63 hours a week");
+    mark(&mut terminal, "makes room for");
+    // Letters are a name here, q among them.
+    terminal.press("steam, a quiet game");
+    wait(&terminal, "a quiet game_");
+    terminal.press("\u{3}");
+    leaves_in_order(&mut terminal);
+    let mut terminal = setup(home.path(), SIZES[1]);
+    wait_screen(&terminal, "Your limits");
+    terminal.press(ENTER);
+    wait(&terminal, "63 hours a week");
+    wait(&terminal, "steam, a quiet game");
+    // There is neither a desktop nor a login service: that is said, not ignored.
+    wait(&terminal, "not known here");
+    terminal.press(ENTER);
     wait(&terminal, "you work unpaid");
+    wait(&terminal, "63 hours a week; 2 rules are yours");
     wait(&terminal, "Saved in");
     terminal.press(ENTER);
     leaves_in_order(&mut terminal);
     let config = std::fs::read_to_string(home.path().join("config/config.toml")).unwrap();
-    assert!(config.contains("accept_unpaid = true"), "{config}");
+    for part in ["accept_unpaid = true", "hours = \"22:00-07:00\"", "\"a quiet game\""] {
+        assert!(config.contains(part), "{part} is missing in {config}");
+    }
 }
 
 #[test]
@@ -345,8 +377,7 @@ fn a_coldkey_is_made_here_and_forgotten() {
     terminal.press(ENTER);
     wait(&terminal, "is forgotten here");
     terminal.press(ENTER);
-    wait_screen(&terminal, "Your limits");
-    terminal.press(ENTER);
+    through_limits(&mut terminal);
     wait(&terminal, "Saved in");
     terminal.press("q");
     leaves_in_order(&mut terminal);
@@ -371,8 +402,7 @@ fn where_nothing_can_be_written_it_says_so_and_still_leads_to_its_end() {
     wait(&terminal, "Who is paid");
     mark(&mut terminal, "Decide later");
     terminal.press(ENTER);
-    wait_screen(&terminal, "Your limits");
-    terminal.press(ENTER);
+    through_limits(&mut terminal);
     wait(&terminal, "Not saved");
     terminal.press("q");
     leaves_in_order(&mut terminal);
@@ -400,7 +430,7 @@ fn the_end_of_the_wizard_is_the_beginning_of_mining() {
     terminal.press(ENTER);
     wait(&terminal, "http://127.0.0.1:9");
     wait(&terminal, "1 of ");
-    terminal.press(ENTER);
+    through_limits(&mut terminal);
     wait(&terminal, "Enter starts mining");
     terminal.press(ENTER);
     wait(&terminal, "Stages and their miners");
@@ -508,6 +538,7 @@ fn every_answer_is_a_flag() {
     let passphrase = passphrase.to_str().unwrap();
     let flags = ["--payout-address", ALICE, "--network", "testnet", "--backend", "cpu"];
     let key = ["--new-key", "--passphrase-file", passphrase, "--cpu-threads", "1"];
+    let flags = [&flags[..], &["--set", "idle_after=10m", "--set", "metered=run"]].concat();
     let output = with(&[&flags[..], &key].concat());
     let (out, said) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -517,7 +548,15 @@ fn every_answer_is_a_flag() {
     let codes: Vec<&str> = events.iter().map(|event| event["code"].as_str().unwrap()).collect();
     assert_eq!(codes[codes.len() - 2..], ["setup-hotkey", "setup-saved"], "{out}");
     let config = std::fs::read_to_string(home.path().join("config/config.toml")).unwrap();
-    for part in [ALICE, "testnet", "cpu_threads = 1", "passphrase_file", "hotkey = \"default\""] {
+    for part in [
+        ALICE,
+        "testnet",
+        "cpu_threads = 1",
+        "passphrase_file",
+        "hotkey = \"default\"",
+        "idle_after = \"10m\"",
+        "metered = \"run\"",
+    ] {
         assert!(config.contains(part), "{part} is missing in {config}");
     }
     // The same once more changes nothing.

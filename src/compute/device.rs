@@ -31,6 +31,9 @@ pub struct DeviceInfo {
     pub driver: String,
     /// Memory in bytes that a layout may use, if known.
     pub memory: Option<u64>,
+    /// Its place on the PCI bus (`0000:01:00.0`), by which its sensors are found; empty where the
+    /// driver does not tell.
+    pub place: String,
 }
 
 /// A device could not take a layout and its programs.

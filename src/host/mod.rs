@@ -2,14 +2,17 @@
 //! else uses the card. Every fact that is read from a file is read below a root, so that a test can
 //! put a laptop, a container or WSL there. Nothing here judges; that is the doctor's and the miner's.
 
+pub mod awake;
 pub mod command;
 pub mod disk;
 pub mod graphics;
 pub mod memory;
+pub mod month;
 pub mod power;
 pub mod processes;
 pub mod readings;
 pub mod rules;
+pub mod sensors;
 pub mod sleep;
 pub mod surroundings;
 
@@ -76,5 +79,8 @@ fn file_name(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+pub(crate) mod fake_bus;
 #[cfg(test)]
 pub(crate) mod trees;

@@ -13,6 +13,7 @@ use super::face::Face;
 use super::newcomer::{self, NewcomerError};
 use super::session::{Ends, Ingredients, Keys, Session, swarm_failure};
 use super::tally::{Rest, Tally};
+use crate::cli::beside::sensing::{Counted, Sensing, computing};
 use crate::cli::beside::{Beside, Running};
 use crate::cli::exit::miner_failure;
 use crate::cli::print::{Style, summary_lines};
@@ -126,8 +127,8 @@ impl Demo<'_> {
             miners: miner_events.subscribe(),
             tally: Tally::default(),
         };
+        let (sensing, readings) = self.sense(clock).await;
         let told = Events::new();
-        let (_sensed, readings) = watch::channel(Readings::none());
         let ingredients = Ingredients {
             plan: self.plan,
             seed: self.seed,
@@ -137,9 +138,8 @@ impl Demo<'_> {
             device: Arc::clone(&self.device),
             feed: Arc::clone(&self.feed),
             recorder: self.recorder.clone(),
-            rules: self.run.as_ref().map(|(settings, _)| RuleSource::Live {
-                settings: settings.clone(),
-                readings: readings.clone(),
+            rules: self.run.as_ref().zip(readings).map(|((settings, _), readings)| {
+                RuleSource::Live { settings: settings.clone(), readings }
             }),
             swarm_events,
             miner_events,
@@ -151,7 +151,7 @@ impl Demo<'_> {
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
         let control = control(&self, &session, watched)?;
-        let _beside = match &self.run {
+        let beside = match &self.run {
             Some((settings, folders)) => Some(Beside::start(&Running {
                 control: control.clone(),
                 events: told.clone(),
@@ -161,10 +161,23 @@ impl Demo<'_> {
             })?),
             None => None,
         };
+        let _beside = match (beside, sensing) {
+            (Some(beside), Some(sensing)) => Some(beside.sense(sensing, control.clone())),
+            (beside, _) => beside,
+        };
         let face = self.open_face(control, closed, clock)?;
         let mut show = Show { demo: &self, relay, face, told, close, signal, clock, started };
         let ended = show.until_the_end(session).await;
         show.conclude(ended, &progress).await
+    }
+
+    /// The sensors of a kept run. Its messages stay on this machine, so none are counted.
+    async fn sense(&self, clock: &Clock) -> (Option<Sensing>, Option<watch::Receiver<Readings>>) {
+        let Some((settings, folders)) = &self.run else { return (None, None) };
+        let devices = vec![computing(self.device.info())];
+        let (sensing, readings) =
+            Sensing::start(devices, Counted::Nowhere, settings, folders, clock).await;
+        (Some(sensing), readings.into_iter().next())
     }
 
     fn open_face(

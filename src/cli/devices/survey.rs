@@ -27,6 +27,8 @@ pub struct AdapterFacts {
     pub free: Option<u64>,
     /// Whether that is the machine's own memory.
     pub shares_memory: bool,
+    /// Its place on the PCI bus; empty where the driver does not tell.
+    pub place: String,
     /// Why it cannot be used, if it cannot.
     pub refusal: Option<String>,
     /// Why it is taken, or not, in a sentence.
@@ -122,6 +124,7 @@ fn facts(report: &AdapterReport, host: Option<u64>, folders: Option<&Folders>) -
         name: report.name.clone(),
         driver: report.driver.clone(),
         memory,
+        place: report.slot.clone(),
     };
     AdapterFacts {
         name: report.name.clone(),
@@ -131,6 +134,7 @@ fn facts(report: &AdapterReport, host: Option<u64>, folders: Option<&Folders>) -
         memory,
         free,
         shares_memory,
+        place: report.slot.clone(),
         refusal: report.refusal.as_ref().map(ToString::to_string),
         why: String::new(),
         verdict: folders.and_then(|folders| verdicts::read(folders, &VerdictKey::of(report))),
@@ -194,6 +198,7 @@ mod tests {
             memory: None,
             free: None,
             shares_memory: false,
+            place: String::new(),
             refusal: refusal.map(str::to_owned),
             why: String::new(),
             verdict: None,

@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 
 use super::finding::{Area, Finding, Judgement};
 use super::scope::{Asking, Scope};
-use super::{graphics, keys, machine, network, settings, several, system};
+use super::{graphics, keys, machine, network, rules, settings, several, system};
 
 /// How long a check that asks nobody may take.
 const SHORT: Duration = Duration::from_secs(8);
@@ -68,6 +68,7 @@ const EVERYWHERE: [Check; 19] = [
     check("disk", Area::Machine, blocking!(machine::disk)),
     check("power", Area::Machine, waiting!(machine::power)),
     check("sleep", Area::Machine, waiting!(machine::sleep)),
+    check("rules", Area::Machine, waiting!(rules::rules)),
     check("other-miners", Area::Machine, blocking!(machine::other_miners)),
     check("graphics-driver", Area::Graphics, blocking!(graphics::driver)),
     check("device", Area::Graphics, waiting!(graphics::device)),

@@ -9,7 +9,7 @@ use crate::host::graphics::{Access, DriverFiles, Maker};
 use crate::host::surroundings::Surroundings;
 
 /// The one look at the devices, which several checks speak of.
-async fn surveyed(scope: &Scope) -> Result<&Survey, Judgement> {
+pub(super) async fn surveyed(scope: &Scope) -> Result<&Survey, Judgement> {
     let folders = scope.folders.as_ref().ok().cloned();
     let look = || async move {
         let looked = tokio::task::spawn_blocking(move || survey(folders.as_ref())).await;

@@ -2,9 +2,10 @@
 
 use super::finding::Judgement;
 use super::scope::Scope;
+use crate::config::settings::Key;
 use crate::host::power::Power;
 use crate::host::sleep::Sleep;
-use crate::host::{disk, memory, power, processes, sleep};
+use crate::host::{awake, disk, memory, power, processes, sleep};
 use crate::training::memory::Size;
 
 /// Less than this leaves no room for a stage of any real run beside the system.
@@ -97,14 +98,37 @@ fn judge_power(power: Power) -> Judgement {
 
 /// Whether the machine falls asleep by itself.
 pub(super) async fn sleep(scope: &Scope) -> Judgement {
-    judge_sleep(sleep::sleep(&scope.roots, &scope.clock).await)
+    let sleep = sleep::sleep(&scope.roots, &scope.clock).await;
+    let keeps_awake = matches!(sleep, Sleep::After(_)) && keeps_awake(scope).await;
+    judge_sleep(sleep, if keeps_awake { Waker::Hearth } else { Waker::Nobody })
 }
 
-fn judge_sleep(sleep: Sleep) -> Judgement {
+/// Whether Hearth keeps the machine awake while it trains: tried for a moment.
+async fn keeps_awake(scope: &Scope) -> bool {
+    let is_wanted = scope.usable_settings().is_on(Key::KeepAwake).unwrap_or(true);
+    is_wanted && awake::hold(&scope.roots, &scope.variables, &scope.clock).await.is_ok()
+}
+
+/// Who keeps the machine awake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waker {
+    /// Hearth, while it trains.
+    Hearth,
+    /// Nobody does.
+    Nobody,
+}
+
+fn judge_sleep(sleep: Sleep, waker: Waker) -> Judgement {
     match sleep {
         Sleep::Never => Judgement::fine("The machine does not fall asleep by itself."),
         Sleep::After(time) => {
             let minutes = time.as_secs().div_ceil(60);
+            if waker == Waker::Hearth {
+                return Judgement::fine(format!(
+                    "The machine falls asleep after {minutes} minutes without a key; Hearth keeps it \
+                     awake while it trains."
+                ));
+            }
             let what = format!(
                 "The machine falls asleep after {minutes} minutes without a key: a sleeping miner loses \
                  its epoch and its place."
@@ -178,9 +202,10 @@ mod tests {
             (disk(50_000_000_000), "fine"),
             (judge_power(Power::Battery(Some(40))), "on-battery"),
             (judge_power(Power::Mains), "fine"),
-            (judge_sleep(Sleep::After(Duration::from_secs(900))), "machine-sleeps"),
-            (judge_sleep(Sleep::Never), "fine"),
-            (judge_sleep(Sleep::Unknown), "sleep-unknown"),
+            (judge_sleep(Sleep::After(Duration::from_secs(900)), Waker::Nobody), "machine-sleeps"),
+            (judge_sleep(Sleep::After(Duration::from_secs(900)), Waker::Hearth), "fine"),
+            (judge_sleep(Sleep::Never, Waker::Nobody), "fine"),
+            (judge_sleep(Sleep::Unknown, Waker::Nobody), "sleep-unknown"),
             (judge_others(&[miner]), "other-miner"),
             (judge_others(&[]), "fine"),
         ] {

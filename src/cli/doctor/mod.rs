@@ -7,6 +7,7 @@ mod graphics;
 mod keys;
 mod machine;
 mod network;
+mod rules;
 mod scope;
 mod settings;
 mod several;
@@ -21,6 +22,7 @@ use clap::Args;
 pub use checks::{Check, checks, examine};
 pub use finding::{Area, Finding, Judgement};
 pub use network::Target;
+pub use rules::unknown_here;
 pub use scope::{Asking, Scope};
 
 use super::exit::written;

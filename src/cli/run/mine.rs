@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::arguments::{Relays, RunPlan};
 use super::limits::{follow, limits};
 use super::rigs::Rig;
+use crate::cli::beside::sensing::{Counted, Sensing};
 use crate::cli::beside::{Beside, Running};
 use crate::cli::demo::face::Face;
 use crate::cli::exit::miner_failure;
@@ -71,7 +72,11 @@ impl Mine {
         line.set(limits(&self.settings.now())?);
         let following = follow(self.settings.clone(), line.clone());
         tokio::pin!(following);
-        let (started, mut ends) = self.start(clock, &events, &line);
+        let devices = self.rigs.iter().map(|rig| rig.computing.clone()).collect();
+        let counted = Counted::Here;
+        let (sensing, readings) =
+            Sensing::start(devices, counted, &self.settings, &self.folders, clock).await;
+        let (started, mut ends) = self.start(clock, &events, &line, readings);
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
         let control = control(started, watched)?;
@@ -81,7 +86,8 @@ impl Mine {
             settings: self.settings.clone(),
             folders: self.folders.clone(),
             clock: clock.clone(),
-        })?;
+        })?
+        .sense(sensing, control.clone());
         let mut face = self.face(control.clone(), closed, clock)?;
         for kept in kept {
             if let Some(log) = &self.log {
@@ -154,10 +160,16 @@ impl Mine {
     }
 
     /// Starts every miner.
-    fn start(&mut self, clock: &Clock, events: &Events, line: &Line) -> (Vec<Started>, Ends) {
+    fn start(
+        &mut self,
+        clock: &Clock,
+        events: &Events,
+        line: &Line,
+        readings: Vec<watch::Receiver<Readings>>,
+    ) -> (Vec<Started>, Ends) {
         let (mut started, mut ends) = (Vec::new(), Ends::new());
-        for rig in std::mem::take(&mut self.rigs) {
-            let settings = self.miner_settings(&rig, line);
+        for (rig, readings) in std::mem::take(&mut self.rigs).into_iter().zip(readings) {
+            let settings = self.miner_settings(&rig, line, readings);
             let hotkey = rig.signer.hotkey.address().to_string();
             let (clock, events) = (clock.clone(), events.clone());
             let miner = Miner::start(settings, rig.device, clock, Entropy::system(), events);
@@ -188,7 +200,12 @@ impl Mine {
         })
     }
 
-    fn miner_settings(&self, rig: &Rig, line: &Line) -> MinerSettings {
+    fn miner_settings(
+        &self,
+        rig: &Rig,
+        line: &Line,
+        readings: watch::Receiver<Readings>,
+    ) -> MinerSettings {
         let plan = &self.plan;
         let local = plan.hosts.are_local();
         MinerSettings {
@@ -219,10 +236,7 @@ impl Mine {
             in_flight: None,
             recorder: Recorder::off(),
             weights_seed: GENESIS_SEED,
-            rules: RuleSource::Live {
-                settings: self.settings.clone(),
-                readings: watch::channel(Readings::none()).1,
-            },
+            rules: RuleSource::Live { settings: self.settings.clone(), readings },
         }
     }
 

@@ -6,16 +6,19 @@ use std::sync::Arc;
 
 use super::arguments::{HotkeySource, RunPlan};
 use super::key::{self, RunKey};
+use crate::cli::beside::sensing;
 use crate::cli::demo::face;
 use crate::cli::device::choice::{Chosen, choose};
 use crate::cli::device::{self, Opened};
 use crate::cli::keys::Passphrases;
 use crate::cli::{Exit, Failure};
 use crate::clock::Clock;
+use crate::compute::DeviceKind;
 use crate::compute::wgpu::adapters;
 use crate::config::devices::{DeviceKey, DeviceSelector, KeySelector};
 use crate::config::folders::{Folders, LockError, RunLock};
 use crate::config::settings::Settings;
+use crate::host::sensors::Computing;
 use crate::miner::{DeviceSource, DeviceView, DeviceWorker, MinerError, OpenDevice};
 use crate::telemetry::{Event, Severity};
 use crate::training::memory::share::HostPlans;
@@ -35,6 +38,8 @@ pub(super) struct Rig {
     pub(super) name: String,
     pub(super) signer: Signer,
     pub(super) device: DeviceSource,
+    /// What its sensors are found by.
+    pub(super) computing: Computing,
     /// Its identity on the network between miners.
     pub(super) peer_identity: PathBuf,
     /// Its UDP port; none for any.
@@ -128,19 +133,22 @@ pub(super) fn open(
         [] => one(plan, folders, clock)?,
         several => many(plan, several, folders, clock)?,
     };
-    let rigs = signers.into_iter().zip(sources).enumerate().map(|(place, (signer, device))| {
-        let own = match &plan.devices[..] {
-            [] => "peer-identity".to_owned(),
-            _ => format!("peer-identity-{}", signer.hotkey.address()),
-        };
-        Ok(Rig {
-            name: format!("m{place}"),
-            device,
-            peer_identity: folders.data.join(own),
-            peer_port: port(plan.peer_port, place)?,
-            signer,
-        })
-    });
+    let rigs = signers.into_iter().zip(sources).enumerate().map(
+        |(place, (signer, (device, computing)))| {
+            let own = match &plan.devices[..] {
+                [] => "peer-identity".to_owned(),
+                _ => format!("peer-identity-{}", signer.hotkey.address()),
+            };
+            Ok(Rig {
+                name: format!("m{place}"),
+                device,
+                computing,
+                peer_identity: folders.data.join(own),
+                peer_port: port(plan.peer_port, place)?,
+                signer,
+            })
+        },
+    );
     Ok((rigs.collect::<Result<_, Failure>>()?, findings))
 }
 
@@ -159,19 +167,24 @@ fn port(first: Option<u16>, place: usize) -> Result<Option<u16>, Failure> {
     }
 }
 
+/// A device, and what its sensors are found by.
+type Sourced = (DeviceSource, Computing);
+
 /// The usual case: the best device, or the one of the settings.
 fn one(
     plan: &RunPlan,
     folders: &Folders,
     clock: &Clock,
-) -> Result<(Vec<DeviceSource>, Vec<Event>), Failure> {
+) -> Result<(Vec<Sourced>, Vec<Event>), Failure> {
     let compute = plan.compute;
     let Opened { device, findings } = device::open(compute, folders, clock, &mut face::notice)?;
+    let computing = sensing::computing(device.info());
     let worker = DeviceWorker::start(device).map_err(|error| no_thread(&error))?;
     let again = opener(folders, clock, move |folders, clock, notice| {
         device::open(compute, folders, clock, notice)
     });
-    Ok((vec![DeviceSource::new(worker.view(), Some(worker), again)], findings))
+    let source = DeviceSource::new(worker.view(), Some(worker), again);
+    Ok((vec![(source, computing)], findings))
 }
 
 /// Each of the devices named. One that cannot be opened is its own miner's fault, not the others'.
@@ -180,7 +193,7 @@ fn many(
     devices: &[DeviceKey],
     folders: &Folders,
     clock: &Clock,
-) -> Result<(Vec<DeviceSource>, Vec<Event>), Failure> {
+) -> Result<(Vec<Sourced>, Vec<Event>), Failure> {
     let selectors: Vec<DeviceSelector> =
         devices.iter().map(|device| device.device.clone()).collect();
     let chosen = choose(&selectors, &adapters(), plan.compute.threads)?;
@@ -203,14 +216,26 @@ fn many(
                 (view(&one), None)
             }
         };
+        let computing = computing(&one);
         let again = opener(folders, clock, move |folders, clock, notice| {
             device::open_chosen(&one, folders, clock, notice)
         });
         let plans = plans.clone();
         let again: OpenDevice = Arc::new(move || Ok(again()?.with_plans(plans.clone())));
-        sources.push(DeviceSource::new(view, ready, again));
+        sources.push((DeviceSource::new(view, ready, again), computing));
     }
     Ok((sources, findings))
+}
+
+/// What the sensors of a device are found by that may not be open yet.
+fn computing(chosen: &Chosen) -> Computing {
+    match chosen {
+        Chosen::Adapter(_, report) if report.kind == DeviceKind::Gpu => {
+            Computing::Card(report.slot.clone())
+        }
+        // A software adapter is the processor.
+        Chosen::Adapter(..) | Chosen::Processor(_) => Computing::Processor,
+    }
 }
 
 /// What is known of a device that is not open.

@@ -86,6 +86,7 @@ impl Desk {
                 let problem = problem.map(|error| sentence(&error.to_string()));
                 self.tell(Answer::Network { text, problem });
             }
+            Request::LookAtRules => self.later(machine::look_at_rules),
             Request::Remember(remembered) => self.remember(*remembered),
             Request::Save(choices) => {
                 let world = &self.world;

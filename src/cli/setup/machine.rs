@@ -40,6 +40,15 @@ pub(super) fn probe(world: &World, tell: Tell<'_>) {
     });
 }
 
+/// Which rules are about something that this machine does not tell.
+pub(super) fn look_at_rules(world: &World, tell: Tell<'_>) {
+    let Ok(runtime) = crate::cli::runtime() else { return };
+    let survey = devices::survey(Some(&world.folders));
+    let looking = doctor::unknown_here(&world.given, &survey, &world.folders, &world.clock);
+    tell(Answer::Unknown(runtime.block_on(looking)));
+    runtime.shutdown_background();
+}
+
 /// Asks the servers of `network`.
 pub(super) fn test_link(world: &World, network: &str, tell: Tell<'_>) {
     for topic in [Topic::Link, Topic::Clock] {

@@ -6,6 +6,7 @@ use crate::config::edit::{self, EditError};
 use crate::config::settings::{Key, Origin, Settings, SettingsError};
 use crate::tui::wizard::Choices;
 use crate::tui::wizard::request::Payout;
+use crate::tui::wizard::rules::Rules;
 
 /// What is set, as the wizard's answers.
 pub(super) fn choices(settings: &Settings) -> Result<Choices, SettingsError> {
@@ -18,12 +19,19 @@ pub(super) fn choices(settings: &Settings) -> Result<Choices, SettingsError> {
         None if settings.is_on(Key::AcceptUnpaid)? => Payout::Later,
         None => Payout::Undecided,
     };
+    let mut rules = Rules::default();
+    for key in Rules::keys() {
+        if let Some(given) = settings.text(key) {
+            rules.set(key, &given.value);
+        }
+    }
     Ok(Choices {
         network: text(Key::Network, usual.network),
         join: text(Key::Join, usual.join),
         backend: text(Key::Backend, usual.backend).to_lowercase(),
         cpu_threads: settings.get::<usize>(Key::CpuThreads)?.map(|given| given.value),
         payout,
+        rules,
     })
 }
 
@@ -49,6 +57,8 @@ pub(super) fn save(
         (Key::PayoutAddress, address),
         (Key::AcceptUnpaid, unpaid),
     ];
+    let rule = |key| (key, choices.rules.given(key).map(str::to_owned));
+    changes.extend(Rules::keys().map(rule));
     let said = |key| given.text(key).map(|given| (key, Some(given.value.clone())));
     match hotkey {
         // The key that was chosen last is the one that is meant.
@@ -87,6 +97,13 @@ mod tests {
                 backend: "cpu".into(),
                 cpu_threads: Some(2),
                 payout,
+                rules: {
+                    let mut rules = Rules::default();
+                    rules.set(Key::Hours, "22:00-07:00");
+                    rules.set(Key::PauseFor, "[\"steam\",\"a game\"]");
+                    rules.set(Key::KeepAwake, "false");
+                    rules
+                },
             };
             save(&path, &given, None, &read()).unwrap();
             assert_eq!(choices(&read()).unwrap(), given);
@@ -94,6 +111,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("# mine") && text.contains("peer_port = 4000"), "{text}");
         assert!(text.contains("hotkey_file"), "{text}");
+        assert!(text.contains("pause_for = [") && text.contains("keep_awake = false"), "{text}");
         save(&path, &Choices::default(), Some("rig"), &read()).unwrap();
         assert_eq!(choices(&read()).unwrap(), Choices::default());
         assert_eq!(read().text(Key::Hotkey).unwrap().value, "rig");

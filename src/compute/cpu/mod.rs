@@ -57,6 +57,7 @@ impl CpuDevice {
             name: format!("{} processor, {threads} thread{plural}", std::env::consts::ARCH),
             driver: String::new(),
             memory: None,
+            place: String::new(),
         };
         Self { info, threads, pool }
     }

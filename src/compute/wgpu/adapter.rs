@@ -210,6 +210,7 @@ pub(super) fn open(choice: &AdapterChoice) -> Result<Opened, OpenError> {
         name: report.name.clone(),
         driver: report.driver.clone(),
         memory: report.own_memory(),
+        place: report.slot.clone(),
     };
     Ok(Opened { instance: instance.clone(), device, queue, info, subgroup })
 }

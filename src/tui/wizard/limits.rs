@@ -6,6 +6,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use super::field::{Field, Shown};
 use super::key::{Go, Turn};
 use super::request::{Choices, Payout, Request};
+use super::rules::RulesPage;
 use super::text;
 
 /// What computes, as the settings say it.
@@ -32,9 +33,22 @@ pub enum Row {
     Join,
 }
 
+/// The two pages of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// What computes, and for which network.
+    Work,
+    /// When, and how much of the disk and the line.
+    Rules,
+}
+
 /// The fourth screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// Which page is shown.
+    pub page: Page,
+    /// The second page.
+    pub rules: RulesPage,
     /// The row under the user's fingers.
     pub row: Row,
     /// Index into [`BACKENDS`].
@@ -62,6 +76,8 @@ impl Limits {
         let named = index(&NETWORKS, &choices.network);
         let server = if named.is_some() { "" } else { &choices.network };
         Self {
+            page: Page::Work,
+            rules: RulesPage::new(&choices.rules),
             row: Row::Backend,
             backend: index(&BACKENDS, &choices.backend).unwrap_or(0),
             threads: choices.cpu_threads.map(|threads| threads.clamp(1, cores.max(1))),
@@ -98,7 +114,10 @@ impl Limits {
 
     /// Whether letters are text here, and no commands.
     pub fn is_typing(&self) -> bool {
-        self.row == Row::Server
+        match self.page {
+            Page::Work => self.row == Row::Server,
+            Page::Rules => self.rules.is_typing(),
+        }
     }
 
     /// The answers of this screen, with the payout of the one before.
@@ -110,11 +129,20 @@ impl Limits {
             backend: word(&BACKENDS, self.backend).unwrap_or_default(),
             cpu_threads: self.threads,
             payout,
+            rules: self.rules.rules(),
         }
     }
 
     /// A key press.
     pub fn press(&mut self, key: KeyEvent) -> Turn {
+        if self.page == Page::Rules {
+            let turn = self.rules.press(key);
+            if turn.go != Go::Back {
+                return turn;
+            }
+            self.page = Page::Work;
+            return Turn::stay();
+        }
         match key.code {
             KeyCode::Esc => return Turn::go(Go::Back),
             KeyCode::Enter => return self.enter(),
@@ -131,6 +159,9 @@ impl Limits {
 
     /// Text that was pasted.
     pub fn paste(&mut self, text: &str) -> Turn {
+        if self.page == Page::Rules {
+            return self.rules.paste(text);
+        }
         if self.row != Row::Server {
             return Turn::stay();
         }
@@ -162,7 +193,8 @@ impl Limits {
             self.row = Row::Server;
             return Turn::stay();
         }
-        Turn::go(Go::Next)
+        self.page = Page::Rules;
+        Turn::ask(Request::LookAtRules)
     }
 
     fn move_by(&mut self, by: isize) {
@@ -194,7 +226,9 @@ impl Limits {
 mod tests {
     use crossterm::event::KeyModifiers;
 
+    use super::super::rules::Rules;
     use super::*;
+    use crate::config::settings::Key;
 
     fn press(limits: &mut Limits, code: KeyCode) -> Turn {
         limits.press(KeyEvent::new(code, KeyModifiers::NONE))
@@ -210,11 +244,27 @@ mod tests {
                 backend: "cpu".into(),
                 cpu_threads: Some(3),
                 payout: Payout::Later,
+                rules: {
+                    let mut rules = Rules::default();
+                    rules.set(Key::IdleAfter, "10m");
+                    rules
+                },
             },
         ] {
             let limits = Limits::new(&choices, 4);
             assert_eq!(limits.choices(choices.payout.clone()), choices);
         }
+    }
+
+    #[test]
+    fn the_rules_are_its_second_page() {
+        let mut limits = Limits::new(&Choices::default(), 2);
+        assert_eq!(press(&mut limits, KeyCode::Enter), Turn::ask(Request::LookAtRules));
+        assert_eq!(limits.page, Page::Rules);
+        assert_eq!(press(&mut limits, KeyCode::Esc), Turn::stay());
+        assert_eq!(limits.page, Page::Work);
+        press(&mut limits, KeyCode::Enter);
+        assert_eq!(press(&mut limits, KeyCode::Enter), Turn::go(Go::Next));
     }
 
     #[test]
@@ -248,7 +298,7 @@ mod tests {
         limits.judged("htp://x", None);
         assert_eq!(press(&mut limits, KeyCode::Enter), Turn::stay(), "a stale word counts not");
         limits.judged("htp://", None);
-        assert_eq!(press(&mut limits, KeyCode::Enter), Turn::go(Go::Next));
+        assert_eq!(press(&mut limits, KeyCode::Enter), Turn::ask(Request::LookAtRules));
         assert_eq!(limits.network(), "htp://");
     }
 }

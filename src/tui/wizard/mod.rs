@@ -9,6 +9,8 @@ pub mod key;
 pub mod limits;
 pub mod quiz;
 pub mod request;
+pub mod rule_text;
+pub mod rules;
 #[cfg(test)]
 mod samples;
 mod state;

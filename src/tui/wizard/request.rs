@@ -9,6 +9,8 @@ use zeroize::Zeroizing;
 use super::facts::{
     Adapter, AddressVerdict, Finding, KeyFacts, Practice, StoreFacts, Topic, WalletKey,
 };
+use super::rules::Rules;
+use crate::config::settings::Key;
 
 /// A text that nobody may see by accident: wiped when it is dropped, and never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -96,6 +98,9 @@ pub struct Choices {
     pub cpu_threads: Option<usize>,
     /// Who is paid.
     pub payout: Payout,
+    /// When it works, and how much of the disk and the line it takes.
+    #[serde(default)]
+    pub rules: Rules,
 }
 
 impl Default for Choices {
@@ -106,6 +111,7 @@ impl Default for Choices {
             backend: "auto".into(),
             cpu_threads: None,
             payout: Payout::Undecided,
+            rules: Rules::default(),
         }
     }
 }
@@ -156,6 +162,8 @@ pub enum Request {
     },
     /// Does this text name a network?
     JudgeNetwork(String),
+    /// Which rules are about something that cannot be known on this machine?
+    LookAtRules,
     /// Keep where the wizard stands, for the next time.
     Remember(Box<Remembered>),
     /// Write the settings.
@@ -228,6 +236,8 @@ pub enum Answer {
         /// What is wrong.
         problem: Option<String>,
     },
+    /// The rules that are about something that cannot be known here, with the reason.
+    Unknown(Vec<(Key, String)>),
     /// The settings are written; the file.
     Saved(String),
     /// They are not: what, why, what now.

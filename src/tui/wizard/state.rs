@@ -239,6 +239,7 @@ impl Wizard {
             }
             Answer::Practice(practice) => self.practice = practice,
             Answer::Network { text, problem } => self.limits.judged(&text, problem),
+            Answer::Unknown(rules) => self.limits.rules.unknown = rules.into_iter().collect(),
             Answer::Saved(path) => self.saving = Saving::Done(path),
             Answer::NotSaved(why) => self.saving = Saving::Failed(why),
             other => return self.key.hear(other),

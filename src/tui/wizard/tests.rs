@@ -72,6 +72,7 @@ fn by_the_defaults_it_leads_from_the_machine_to_mining() {
     w.hear(Answer::Address { text: Secret::new(ALICE.into()), verdict });
     enter(&mut w);
     assert_eq!((w.screen, &w.key.payout), (Screen::Limits, &Payout::Address(ALICE.into())));
+    assert_eq!(enter(&mut w), [Request::LookAtRules], "the rules are its second page");
     let saved = enter(&mut w);
     assert_eq!(saved, [Request::Save(Box::new(w.choices()))]);
     assert!(enter(&mut w).is_empty() && w.outcome().is_none(), "nothing before it is saved");
@@ -253,6 +254,7 @@ fn without_a_key_it_still_leads_to_the_end() {
     press(&mut w, KeyCode::Down);
     enter(&mut w);
     assert_eq!((w.screen, &w.key.payout), (Screen::Limits, &Payout::Later));
+    enter(&mut w);
     enter(&mut w);
     w.hear(Answer::NotSaved("the disk is full".into()));
     assert_eq!(w.saving, Saving::Failed("the disk is full".into()));

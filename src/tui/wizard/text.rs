@@ -2,7 +2,7 @@
 
 use super::facts::{Level, Topic};
 use super::key::{ImportWay, KeyWay, PayWay, Step};
-use super::limits::Row;
+use super::limits::{Page, Row};
 use super::request::{Purpose, Screen, WordCount};
 use super::state::{Saving, Wizard};
 use super::twice::FEWEST;
@@ -343,7 +343,7 @@ pub fn keys(wizard: &Wizard) -> Vec<(&'static str, &'static str)> {
         Screen::Limits => keys.extend([
             ("Up/Down", "choose"),
             ("Left/Right", "change"),
-            ("Enter", "save"),
+            ("Enter", if wizard.limits.page == Page::Work { "next" } else { "save" }),
             ("Esc", "back"),
         ]),
         Screen::Ready => keys.extend([("Enter", "start"), ("Esc", "back")]),

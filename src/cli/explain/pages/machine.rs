@@ -12,6 +12,13 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Nothing: there is some.",
     ),
     page(
+        "rules",
+        "The rules were looked at",
+        "The check of whether the rules that you set can be kept on this machine.",
+        "A rule about something that the system does not tell can do nothing.",
+        "Nothing: each can be kept.",
+    ),
+    page(
         "memory-low",
         "Hardly any memory is free",
         "Less than 2 GB are free: hardly any stage of a real run fits beside the system.",

@@ -129,8 +129,11 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "rule-unknown",
         "A rule cannot be kept to here",
         "A rule is set about something that nobody can say on this computer. It pauses nothing.",
-        "There is no such sensor, no session of a user, or no permission to ask; the line says which.",
-        "Nothing, or take the rule out of the settings.",
+        "There is no such sensor, no session of a user, or no permission to ask; the line says which. A \
+         server has no desktop that knows whether somebody is there; a virtual machine has no temperature \
+         sensors; Wayland does not tell which window fills the screen.",
+        "Nothing, or take the rule out with `hearth config unset KEY`. For idle_after as a service: run \
+         Hearth in the desktop's session instead. docs/rules.md in the sources says what is known where.",
     ),
     page(
         "temperature-unknown",

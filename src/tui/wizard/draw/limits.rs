@@ -5,16 +5,22 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::super::limits::{BACKENDS, JOINS, Limits, NETWORKS, Row};
+use super::super::limits::{BACKENDS, JOINS, Limits, NETWORKS, Page, Row};
 use super::super::request::Payout;
+use super::super::rule_text;
+use super::super::rules::RulesPage;
 use super::super::state::Wizard;
 use super::super::text;
 use super::machine::{cut, wrapped};
+use crate::config::settings::Key;
 use crate::miner::State;
 use crate::tui::draw::pane;
 use crate::tui::theme::Theme;
 
 pub(super) fn limits(frame: &mut Frame<'_>, area: Rect, screen: &Limits, theme: &Theme) {
+    if screen.page == Page::Rules {
+        return rules(frame, area, &screen.rules, theme);
+    }
     let width = usize::from(area.width.saturating_sub(4));
     let mut lines = vec![Line::default()];
     for row in screen.rows() {
@@ -37,6 +43,67 @@ pub(super) fn limits(frame: &mut Frame<'_>, area: Rect, screen: &Limits, theme: 
         }
     }
     frame.render_widget(Paragraph::new(lines).block(pane(" Your limits ", theme)), area);
+}
+
+fn rules(frame: &mut Frame<'_>, area: Rect, page: &RulesPage, theme: &Theme) {
+    let width = usize::from(area.width.saturating_sub(4));
+    let mut lines = Vec::new();
+    for row in page.shown() {
+        let (mark, style) =
+            if row.is_marked { (" > ", theme.title()) } else { ("   ", theme.quiet()) };
+        let arrow = |there: bool, sign: &'static str| {
+            Span::styled(if row.is_marked && there { sign } else { "  " }, theme.title())
+        };
+        let unknown = page.unknown.contains_key(&row.key);
+        let left = match row.key {
+            Key::Hours => {
+                page.hours_a_week().map(|hours| format!("  {}", rule_text::hours_left(hours)))
+            }
+            _ if unknown => Some(format!("  {}", rule_text::CANNOT_BE_KNOWN)),
+            _ => None,
+        };
+        let room = width.saturating_sub(27 + left.as_ref().map_or(0, |left| left.chars().count()));
+        lines.push(Line::from(vec![
+            Span::styled(format!("{mark}{:<20}", rule_text::label(row.key)), style),
+            arrow(row.has_less, "< "),
+            Span::styled(
+                if row.is_marked && page.is_typing() {
+                    end_of(&row.value, room)
+                } else {
+                    cut(&row.value, room)
+                },
+                theme.number(),
+            ),
+            arrow(row.has_more, " >"),
+            Span::styled(
+                left.unwrap_or_default(),
+                if unknown { theme.state(State::Waiting) } else { theme.quiet() },
+            ),
+        ]));
+    }
+    lines.push(Line::default());
+    if page.problem.is_none() {
+        for line in wrapped(rule_text::advice(page.key()), width) {
+            lines.push(Line::styled(format!("  {line}"), theme.quiet()));
+        }
+    }
+    if let Some(why) = page.unknown.get(&page.key()) {
+        for line in wrapped(&rule_text::cannot_be_known(why), width) {
+            lines.push(Line::styled(format!("  {line}"), theme.state(State::Waiting)));
+        }
+    }
+    if let Some(problem) = &page.problem {
+        for line in wrapped(problem, width) {
+            lines.push(Line::styled(format!("  {line}"), theme.state(State::Fault)));
+        }
+    }
+    frame.render_widget(Paragraph::new(lines).block(pane(" Your rules ", theme)), area);
+}
+
+/// The end of a text that is typed, where the cursor is.
+fn end_of(text: &str, room: usize) -> String {
+    let letters = text.chars().count();
+    text.chars().skip(letters.saturating_sub(room)).collect()
 }
 
 fn row_line<'a>(screen: &Limits, row: Row, theme: &Theme) -> Line<'a> {
@@ -99,6 +166,8 @@ pub(super) fn ready(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, theme: &
     row(text::row(Row::Join), &choices.join);
     row(text::row(Row::Backend), &choices.backend);
     row(text::row(Row::Threads), &text::threads(choices.cpu_threads, wizard.limits.cores));
+    let hours = wizard.limits.rules.hours_a_week().map(rule_text::hours_left).unwrap_or_default();
+    row(rule_text::label(Key::Hours), &rule_text::with_rules(&hours, choices.rules.len()));
     lines.push(Line::default());
     for line in wrapped(&text::next(wizard), width) {
         lines.push(Line::styled(format!("  {line}"), theme.title()));

@@ -10,7 +10,9 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
+use super::limits::Page;
 use super::request::Screen;
+use super::rule_text;
 use super::state::Wizard;
 use super::text;
 use crate::tui::text::{SMALLEST, too_small_for_setup};
@@ -38,7 +40,11 @@ pub fn draw(frame: &mut Frame<'_>, wizard: &Wizard, theme: &Theme) {
     ]);
     frame.render_widget(who, head);
     frame.render_widget(progress(wizard, theme), steps);
-    let sentence = Paragraph::new(text::intro(wizard.screen)).wrap(Wrap { trim: true });
+    let intro_text = match (wizard.screen, wizard.limits.page) {
+        (Screen::Limits, Page::Rules) => rule_text::INTRO,
+        (screen, _) => text::intro(screen),
+    };
+    let sentence = Paragraph::new(intro_text).wrap(Wrap { trim: true });
     frame.render_widget(sentence.style(theme.quiet()), inset(intro));
     match wizard.screen {
         Screen::Machine => machine::machine(frame, body, wizard, theme),

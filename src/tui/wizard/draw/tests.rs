@@ -1,5 +1,6 @@
 //! Whole screens, drawn from made-up states and compared with the pictures kept in `snapshots/`.
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -7,13 +8,15 @@ use ratatui::buffer::Buffer;
 use super::super::facts::{AddressVerdict, PassphraseNeed, Practice};
 use super::super::field::{Field, Shown};
 use super::super::key::{Drawn, ImportWay, Step};
-use super::super::limits::{NETWORKS, Row};
+use super::super::limits::{NETWORKS, Page, Row};
 use super::super::quiz::Quiz;
-use super::super::request::{Answer, KeySource, Payout, Purpose, Remembered, Secret};
+use super::super::request::{Answer, Choices, KeySource, Payout, Purpose, Remembered, Secret};
+use super::super::rules::Rules;
 use super::super::samples::{ALICE, WORDS, kept, keys, machine, view, wallets};
 use super::super::state::Saving;
 use super::super::twice::Twice;
 use super::*;
+use crate::config::settings::Key;
 
 fn at(screen: Screen, change: impl FnOnce(&mut Wizard)) -> Wizard {
     let mut wizard = Wizard::new(Remembered { screen, ..Remembered::default() }, 8);
@@ -116,6 +119,26 @@ fn key_stories() -> Vec<(&'static str, Wizard)> {
     ]
 }
 
+/// Hours that make no sense, on a machine that does not tell whether anybody is there.
+fn own_rules() -> Wizard {
+    let mut rules = Rules::default();
+    rules.set(Key::Hours, "mon-fri 22:00-07:00, sat 10:00-19:00, sun 10:00-19:00, moon");
+    rules.set(Key::IdleAfter, "10m");
+    rules.set(Key::OnBattery, "40%");
+    rules.set(Key::Temperature, "85/75");
+    rules.set(Key::PauseFor, "[\"steam\",\"blender\"]");
+    rules.set(Key::UploadLimit, "20");
+    rules.set(Key::DiskCap, "60GB");
+    rules.set(Key::KeepAwake, "false");
+    let choices = Choices { rules, ..Choices::default() };
+    let mut wizard = Wizard::new(Remembered { screen: Screen::Limits, choices }, 8);
+    wizard.limits.page = Page::Rules;
+    let why = "nobody is logged in at this machine's own screen".to_owned();
+    wizard.hear(Answer::Unknown(vec![(Key::IdleAfter, why)]));
+    wizard.press(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+    wizard
+}
+
 fn limit_stories() -> Vec<(&'static str, Wizard)> {
     vec![
         ("limits", at(Screen::Limits, |_| {})),
@@ -129,6 +152,13 @@ fn limit_stories() -> Vec<(&'static str, Wizard)> {
                 w.limits.problem = Some(text::NO_SERVER_YET.into());
             }),
         ),
+        (
+            "rules",
+            at(Screen::Limits, |w| {
+                w.limits.page = Page::Rules;
+            }),
+        ),
+        ("rules_own", own_rules()),
         (
             "ready",
             at(Screen::Limits, |w| {

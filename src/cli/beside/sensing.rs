@@ -1,0 +1,161 @@
+//! Looks at the sensors while miners run, and tells each miner what its rules go by. How often depends
+//! on whether anybody waits for the answer.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::compute::{DeviceInfo, DeviceKind};
+use crate::config::folders::Folders;
+use crate::config::live::LiveSettings;
+use crate::config::settings::{Origin, Settings};
+use crate::control::Control;
+use crate::host::Roots;
+use crate::host::month::MonthCounter;
+use crate::host::readings::{Known, Readings};
+use crate::host::sensors::{Computing, Place, Sense, Sensors, Wanted, forget, unknown};
+use crate::host::surroundings::variables;
+use crate::miner::State;
+
+/// Between two looks while a miner works: who comes back to the computer waits no longer than this.
+const BUSY: Duration = Duration::from_secs(5);
+/// Between two looks while none works.
+const PAUSED: Duration = Duration::from_secs(15);
+
+/// The sensors, and whom they are told.
+#[derive(Debug)]
+pub struct Sensing {
+    sensors: Sensors,
+    told: Vec<watch::Sender<Readings>>,
+    month: MonthCounter,
+    settings: LiveSettings,
+    clock: Clock,
+    counted: Counted,
+}
+
+/// Whether what these miners send and receive counts for the month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// It goes over the line.
+    Here,
+    /// It stays on this machine.
+    Nowhere,
+}
+
+impl Sensing {
+    /// Takes a first look, so that no miner works before its rules know anything. Gives what each
+    /// device's miner is told, in the order of the devices.
+    pub async fn start(
+        devices: Vec<Computing>,
+        counted: Counted,
+        settings: &LiveSettings,
+        folders: &Folders,
+        clock: &Clock,
+    ) -> (Self, Vec<watch::Receiver<Readings>>) {
+        let (told, heard): (Vec<_>, Vec<_>) =
+            devices.iter().map(|_| watch::channel(Readings::none())).unzip();
+        let place = Place {
+            roots: Roots::system(),
+            variables: variables(),
+            folder: folders.data.clone(),
+            devices,
+        };
+        let mut sensing = Self {
+            sensors: Sensors::new(place, clock),
+            told,
+            month: MonthCounter::open(&folders.state, clock),
+            settings: settings.clone(),
+            clock: clock.clone(),
+            counted,
+        };
+        sensing.look().await;
+        (sensing, heard)
+    }
+
+    /// Looks again and again, for as long as the run lasts.
+    pub async fn go_on(mut self, control: Control) {
+        let mut changes = self.settings.subscribe();
+        loop {
+            let pause = if is_paused(&control) { PAUSED } else { BUSY };
+            tokio::select! {
+                () = self.clock.sleep(pause) => {}
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+            if self.counted == Counted::Here {
+                self.count(&control);
+            }
+            self.look().await;
+        }
+    }
+
+    fn count(&mut self, control: &Control) {
+        for miner in control.miners.iter() {
+            let snapshot = miner.borrow();
+            let work = &snapshot.work;
+            let bytes = work.bytes_sent.saturating_add(work.bytes_received);
+            self.month.note(&snapshot.name, bytes);
+        }
+        if let Err(error) = self.month.keep() {
+            tracing::warn!("the month's count of bytes could not be kept: {error}");
+        }
+    }
+
+    async fn look(&mut self) {
+        let settings = self.settings.now();
+        let wanted = Wanted::of(&settings);
+        let readings = match wanted.is_empty() {
+            true => vec![Readings::none(); self.told.len()],
+            false => self.sensors.read(&wanted).await,
+        };
+        for (told, mut new) in self.told.iter().zip(readings) {
+            if wanted.has(Sense::Month) {
+                new.month_bytes = Known::Is(self.month.bytes());
+            }
+            for (sense, _) in unknown(&new) {
+                // Who set no such rule need not hear that a default can do nothing here.
+                if !is_set(&settings, sense) {
+                    forget(&mut new, sense);
+                }
+            }
+            told.send_if_modified(|old| {
+                let changed = *old != new;
+                *old = new;
+                changed
+            });
+        }
+    }
+}
+
+/// Whether somebody set the rule that asks for this fact; nobody need hear of a default.
+pub fn is_set(settings: &Settings, sense: Sense) -> bool {
+    settings.text(sense.key()).is_some_and(|said| said.origin != Origin::Default)
+}
+
+/// What a device's sensors are found by.
+pub fn computing(device: &DeviceInfo) -> Computing {
+    match device.kind {
+        DeviceKind::Gpu => Computing::Card(device.place.clone()),
+        // A software adapter is the processor.
+        DeviceKind::Cpu | DeviceKind::Oracle | DeviceKind::SoftwareGpu => Computing::Processor,
+    }
+}
+
+fn is_paused(control: &Control) -> bool {
+    control.miners.iter().all(|miner| {
+        let state = miner.borrow().status.state;
+        matches!(state, State::Paused | State::Disabled | State::Stopped | State::Fault)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_rules_that_somebody_set_are_talked_about() {
+        let read = |text| Settings::of_text(std::path::Path::new("config.toml"), text).unwrap();
+        assert!(!is_set(&read(""), Sense::Metered));
+        assert!(is_set(&read("metered = \"pause\""), Sense::Metered));
+    }
+}
