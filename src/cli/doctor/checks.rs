@@ -60,7 +60,7 @@ const fn check(
 }
 
 /// The checks of every system.
-const EVERYWHERE: [Check; 19] = [
+const EVERYWHERE: [Check; 20] = [
     check("settings", Area::Settings, blocking!(settings::settings)),
     check("folders", Area::Settings, blocking!(settings::folders)),
     check("tokenizer", Area::Settings, blocking!(settings::tokenizer)),
