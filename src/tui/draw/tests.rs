@@ -201,25 +201,6 @@ fn stories() -> Vec<(&'static str, View)> {
         holds: false,
         unix: 1_042,
     });
-    let mut several = view(training(), None);
-    several.miner.name = "m1".into();
-    several.own = [
-        ("m0", "cpu", State::Disabled),
-        ("m1", "wgpu", State::Training),
-        ("m2", "wgpu", State::Uploading),
-    ]
-    .map(|(name, backend, state)| OwnMiner {
-        name: name.into(),
-        backend: backend.into(),
-        state,
-        shown: name == "m1",
-    })
-    .to_vec();
-    let mut many = several.clone();
-    many.own = (0..9)
-        .map(|n| OwnMiner { name: format!("m{n}"), shown: n == 8, ..several.own[1].clone() })
-        .collect();
-    many.help = true;
     let mut replay_help = replay.clone();
     replay_help.help = true;
     vec![
@@ -229,8 +210,6 @@ fn stories() -> Vec<(&'static str, View)> {
             "empty",
             view(MinerSnapshot { run: None, stage: None, stages: 0, epoch: 0, ..empty }, None),
         ),
-        ("several", several),
-        ("several-help", many),
         ("training", view(training(), Some(busy()))),
         (
             "merging",
@@ -247,6 +226,42 @@ fn stories() -> Vec<(&'static str, View)> {
         ("help", help),
         ("quitting", quitting),
     ]
+}
+
+/// A dashboard of so many own miners, the last of them shown.
+fn several(miners: usize) -> View {
+    let training =
+        miner(State::Training, Reason::WorkAvailable, "work", Who::Network, Eta::Unknown);
+    let mut view = view(training, None);
+    view.miner.name = format!("m{}", miners - 1);
+    view.own = (0..miners)
+        .map(|n| OwnMiner {
+            name: format!("m{n}"),
+            backend: if n == 0 { "cpu".into() } else { "wgpu".into() },
+            state: if n == 0 { State::Disabled } else { State::Training },
+            shown: n == miners - 1,
+        })
+        .collect();
+    view
+}
+
+#[test]
+fn several_own_miners_are_listed_and_the_one_that_is_shown_is_never_cut_off() {
+    for width in [80, 120] {
+        let text = text_of(&drawn(&several(2), &Theme::colourful(), width, 24));
+        let line = text.lines().nth(1).unwrap();
+        assert!(
+            line.contains("1 m0 cpu disabled") && line.contains("[2 m1 wgpu training]"),
+            "{text}"
+        );
+        let last = text.lines().last().unwrap();
+        assert!(last.contains("Tab next miner") && last.contains("d off/on"), "{text}");
+    }
+    let text = text_of(&drawn(&several(9), &Theme::colourful(), 80, 24));
+    assert!(text.contains("[9 m8 wgpu training]"), "{text}");
+    let one = View { own: Vec::new(), ..several(2) };
+    let text = text_of(&drawn(&one, &Theme::colourful(), 80, 24));
+    assert!(!text.contains("yours:") && !text.contains("Tab"), "{text}");
 }
 
 #[test]
