@@ -41,6 +41,12 @@ cp -p "$from/bin/hearth" "$to/usr/bin/hearth"
 for one in bash-completion fish man applications icons; do cp -pR "$from/share/$one" "$share/$one"; done
 cp -pR "$from/share/zsh/site-functions" "$share/zsh/vendor-completions"
 gzip -n -9 "$share"/man/man1/*.1
+# The machine's service, for those who start it: the same text that hearth service install writes.
+services=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)/services
+mkdir -p "$to/usr/lib/systemd/system"
+sed -e 's#@PROGRAM@#/usr/bin/hearth#; s#@ARGUMENTS@##; s#@RESTARTS@#RestartSec=30#' \
+  -e '/@CREDENTIALS@/d; s#@GROUPS@#render video#' "$services/hearth.service" \
+  >"$to/usr/lib/systemd/system/hearth.service"
 doc=$share/doc/hearth-miner
 cp -pR "$from/share/doc/hearth" "$doc"
 mv "$doc/CHANGELOG.md" "$doc/changelog"

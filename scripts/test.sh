@@ -68,6 +68,11 @@ for tool in shellcheck zip busybox; do
   fi
 done
 
+# Judges the service's units.
+if [ "$(uname -s)" = Linux ] && ! command -v systemd-analyze >/dev/null 2>&1; then
+  install systemd || echo "no systemd-analyze: $why; the units are not verified"
+fi
+
 # Bittensor's wallet library is installed by the tests of wallet files, into a folder of the build.
 if [ "$(uname -s)" = Linux ] && ! python3 -c "import ensurepip, venv" >/dev/null 2>&1; then
   install python3 python3-venv ||

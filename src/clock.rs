@@ -2,7 +2,7 @@
 //! a run can be recorded and replayed and a test can say what the time is.
 
 use std::future::Future;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use rand::{Rng, SeedableRng, rngs::SysRng};
@@ -12,10 +12,18 @@ use rand_chacha::ChaCha20Rng;
 ///
 /// Instants are seconds since the handle's own start, so that no part of the program depends on
 /// the machine's boot time. Sleeping goes through tokio, whose time a test may pause and advance.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Clock {
     start: tokio::time::Instant,
     unix_at_start: Duration,
+    /// The time since 1970 as the machine has it.
+    wall: Arc<dyn Fn() -> Duration + Send + Sync>,
+}
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Clock").field("now", &self.now()).field("unix", &self.unix()).finish()
+    }
 }
 
 /// A moment on a [`Clock`]: time since the clock was made. Never goes backwards.
@@ -50,7 +58,13 @@ impl Default for Clock {
 impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
-        Self { start: tokio::time::Instant::now(), unix_at_start: system_time() }
+        Self::with_wall(system_time)
+    }
+
+    /// A clock that reads the time since 1970 here, where a test may let it jump.
+    pub fn with_wall(wall: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        let start = tokio::time::Instant::now();
+        Self { start, unix_at_start: wall(), wall: Arc::new(wall) }
     }
 
     /// Time since this clock was made.
@@ -62,7 +76,7 @@ impl Clock {
     /// up with the system's clock when that has jumped ahead: monotonic time stands still while a
     /// machine sleeps, and a signature of before the sleep would be refused as stale.
     pub fn unix(&self) -> Duration {
-        let (counted, system) = (self.unix_at_start + self.start.elapsed(), system_time());
+        let (counted, system) = (self.unix_at_start + self.start.elapsed(), (self.wall)());
         if system > counted + JUMP { system } else { counted }
     }
 
@@ -85,11 +99,6 @@ impl Clock {
     /// Unix time in whole milliseconds, as request signatures want it (spec 3.2).
     pub fn unix_millis(&self) -> u64 {
         u64::try_from((self.unix().as_micros() + 500) / 1000).unwrap_or(u64::MAX)
-    }
-
-    /// The local time zone, as the system has it now.
-    pub fn zone(&self) -> jiff::tz::TimeZone {
-        jiff::tz::TimeZone::system()
     }
 
     /// Waits for `time`.
@@ -120,6 +129,19 @@ impl Clock {
     pub fn block(&self, time: Duration) {
         std::thread::sleep(time);
     }
+}
+
+/// A time since 1970 as the clock on the wall shows it: `2026-11-22 20:05`.
+pub fn local(unix: u64) -> String {
+    let time = i64::try_from(unix).ok().and_then(|unix| jiff::Timestamp::from_second(unix).ok());
+    let time = time.map(|time| time.to_zoned(local_zone()));
+    // Only a time thousands of years off has no such text.
+    time.map_or_else(String::new, |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
+/// The local time zone, as the system has it now.
+pub fn local_zone() -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::system()
 }
 
 /// So far ahead the system's clock is when the machine has slept; two clocks of one machine do not
@@ -222,6 +244,21 @@ mod tests {
         assert_eq!(draw(1, "weights"), draw(1, "weights"));
         assert_ne!(draw(1, "weights"), draw(1, "data"));
         assert_ne!(draw(1, "weights"), draw(2, "weights"));
+    }
+
+    #[test]
+    fn the_time_follows_a_clock_that_was_set_ahead_and_never_goes_back_behind_what_was_right() {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        let wall = Arc::new(AtomicU64::new(10_000));
+        let read = Arc::clone(&wall);
+        let clock = Clock::with_wall(move || Duration::from_secs(read.load(Ordering::Relaxed)));
+        let unix = |set: u64| {
+            wall.store(set, Ordering::Relaxed);
+            clock.unix().as_secs()
+        };
+        assert_eq!([unix(10_000), unix(13_600)], [10_000, 13_600]);
+        // Set back: counted on from the start, since an older time would be refused as stale.
+        assert_eq!([unix(6_400), unix(10_000)], [10_000, 10_000]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("host", vec!["protocol"]),
         ("miner", vec!["protocol", "compute", "model", "wallet", "network", "training", "host"]),
         ("swarm", vec!["protocol", "compute", "model", "wallet", "network"]),
-        ("control", vec!["protocol", "miner", "swarm"]),
+        ("control", vec!["protocol", "miner", "swarm", "network"]),
         ("tui", vec!["protocol", "miner", "swarm", "control"]),
         (
             "cli",
@@ -40,7 +40,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
 /// Arrows that a module may use only towards named items: (from, to, allowed prefixes of the path).
 ///
 /// A screen sees snapshots and commands, nothing that computes or talks.
-const NARROW: [(&str, &str, &[&str]); 6] = [
+const NARROW: [(&str, &str, &[&str]); 7] = [
     (
         "tui",
         "miner",
@@ -62,6 +62,8 @@ const NARROW: [(&str, &str, &[&str]); 6] = [
     ("tui", "swarm", &["snapshot", "SwarmSnapshot", "StageView", "MinerView", "LossPoint", "{"]),
     ("control", "miner", &["snapshot", "MinerSnapshot", "Command", "{"]),
     ("control", "swarm", &["snapshot", "SwarmSnapshot", "{"]),
+    // The client of the local API speaks HTTP to this machine.
+    ("control", "network", &["http", "Traffic"]),
     ("swarm", "network", &["http", "storage", "{"]),
     ("model", "protocol", &["messages", "splits", "ids", "loss", "merge", "blob", "{"]),
 ];

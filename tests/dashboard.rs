@@ -34,6 +34,12 @@ fn keys_work_and_the_terminal_is_given_back() {
         terminal.press("?");
         terminal.wait_for("no help", |text| !text.contains("Pause your miner"));
         terminal.press("p");
+        terminal.wait_for("what a pause costs", |text| text.contains("Nothing is lost"));
+        terminal.press("\u{1b}");
+        terminal.wait_for("no question", |text| !text.contains("Nothing is lost"));
+        terminal.press("p");
+        terminal.wait_for("the question again", |text| text.contains("Nothing is lost"));
+        terminal.press("p");
         terminal.wait_for("the pause", |text| text.contains("PAUSED"));
         terminal.press("r");
         terminal.wait_for("work again", |text| !text.contains("PAUSED"));

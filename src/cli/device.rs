@@ -1,6 +1,7 @@
 //! Opening the device a command works on: the best backend that is really there, and whose kernels
 //! compute what they should.
 
+mod adapter;
 pub mod choice;
 
 use std::ops::ControlFlow;
@@ -11,7 +12,7 @@ use clap::ValueEnum;
 
 use choice::Chosen;
 
-use super::devices::verdicts::{self, Verdict, VerdictKey};
+use super::devices::verdicts::{self, StoredKind, Verdict, VerdictKey};
 use super::{Exit, Failure};
 use crate::clock::Clock;
 use crate::compute::cpu::CpuDevice;
@@ -20,6 +21,7 @@ use crate::compute::wgpu::{AdapterChoice, AdapterReport, OpenError, WgpuDevice, 
 use crate::compute::{Device, DeviceKind};
 use crate::config::folders::Folders;
 use crate::telemetry::{Event, Severity};
+use adapter::{Found, TestedAdapter};
 
 /// So long a self-test goes on when nobody asked for it, once every kernel has been run.
 pub const TEST_TIME: Duration = Duration::from_secs(10);
@@ -97,7 +99,9 @@ pub fn open(
                     last = Some(Failure::new(Exit::NoDevice, line).coded("kernel-failed"));
                     continue;
                 }
-                return Ok(Opened { device: Arc::new(device), findings });
+                let found = Found::first((place, report), folders, clock);
+                let device = Arc::new(TestedAdapter::new(device, verdict, found));
+                return Ok(Opened { device, findings });
             }
             Err(error) => {
                 tracing::info!("{error}");
@@ -152,11 +156,13 @@ pub fn open_chosen(
     };
     let (device, verdict) = open_tested((place, &all[place]), folders, clock, notice)
         .map_err(|error| Failure::new(Exit::NoDevice, error))?;
+    let findings = finding_of(&verdict).into_iter().collect();
     if let Some(why) = verdict.refusal {
         let line = format!("{} cannot be used: {why}. {}", wanted.name, remedy());
         return Err(Failure::new(Exit::NoDevice, line).coded("kernel-failed"));
     }
-    Ok(Opened { device: Arc::new(device), findings: finding_of(&verdict).into_iter().collect() })
+    let found = Found::first((place, &all[place]), folders, clock);
+    Ok(Opened { device: Arc::new(TestedAdapter::new(device, verdict, found)), findings })
 }
 
 fn processor(threads: Option<usize>, findings: Vec<Event>) -> Opened {
@@ -170,7 +176,7 @@ fn open_tested(
     clock: &Clock,
     notice: &mut dyn FnMut(&str),
 ) -> Result<(WgpuDevice, Verdict), OpenError> {
-    let device = WgpuDevice::open(&AdapterChoice::Place(place))?;
+    let device = paced(WgpuDevice::open(&AdapterChoice::Place(place))?, clock)?;
     if let Some(verdict) = verdicts::read(folders, &VerdictKey::of(report)) {
         return Ok((device.with_choice(verdict.choice()), verdict));
     }
@@ -185,6 +191,18 @@ fn open_tested(
     });
     notice(&format!("{}: {} ({:.1} s).", report.name, verdict.words(), verdict.seconds));
     Ok((device.with_choice(verdict.choice()), verdict))
+}
+
+/// A GPU that is given as much at once as it can do without being taken for one that hangs.
+fn paced(device: WgpuDevice, clock: &Clock) -> Result<WgpuDevice, OpenError> {
+    // No watchdog looks at a processor.
+    if device.info().kind != DeviceKind::Gpu {
+        return Ok(device);
+    }
+    let name = device.info().name.clone();
+    device
+        .paced(&|| clock.now().0)
+        .map_err(|error| OpenError::Refused { name, why: error.to_string() })
 }
 
 /// Tests an open adapter's kernels and keeps the verdict, if every kernel was run. `watch` may stop
@@ -221,12 +239,28 @@ pub fn finding_of(verdict: &Verdict) -> Option<Event> {
             fix: remedy().to_owned(),
         });
     }
-    let replaced: Vec<&str> =
-        verdict.with_outcome(Outcome::Replaced).map(|kind| kind.kernel.as_str()).collect();
-    if replaced.is_empty() {
+    let (banned, wrong): (Vec<_>, Vec<_>) =
+        verdict.with_outcome(Outcome::Replaced).partition(|kind| kind.is_banned());
+    let names = |kinds: &[&StoredKind]| {
+        kinds.iter().map(|kind| kind.kernel.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let fix = "Update the driver; Hearth tests the fast form again with another one.".to_owned();
+    if wrong.is_empty() && !banned.is_empty() {
+        let names = names(&banned);
+        return Some(Event::Finding {
+            severity: Severity::Warning,
+            code: "kernel-banned".to_owned(),
+            what: format!(
+                "{adapter}: it was lost twice in the fast form of {names} with its driver ({driver}); \
+                 a slower form is used."
+            ),
+            fix,
+        });
+    }
+    if wrong.is_empty() {
         return None;
     }
-    let names = replaced.join(", ");
+    let names = names(&wrong);
     Some(Event::Finding {
         severity: Severity::Warning,
         code: "kernel-replaced".to_owned(),
@@ -234,7 +268,7 @@ pub fn finding_of(verdict: &Verdict) -> Option<Event> {
             "{adapter}: the fast form of {names} computes wrong numbers with its driver ({driver}); \
              a slower form is used."
         ),
-        fix: "Update the driver; Hearth tests the fast form again with another one.".to_owned(),
+        fix,
     })
 }
 

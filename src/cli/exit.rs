@@ -5,6 +5,7 @@ use std::fmt;
 use crate::config::folders::FolderError;
 use crate::config::settings::SettingsError;
 use crate::miner::MinerError;
+use crate::telemetry::crash;
 
 /// Exit codes. Stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,16 @@ pub enum Exit {
     Disk = 8,
     /// Another Hearth already runs here.
     AlreadyRunning = 9,
+    /// `hearth status`: waiting for somebody else.
+    Waiting = 10,
+    /// `hearth status`: paused.
+    Paused = 11,
+    /// `hearth status`: somebody here must act.
+    NeedsYou = 20,
+    /// `hearth status`: it cannot go on by itself.
+    Fault = 30,
+    /// No Hearth runs here.
+    NotRunning = 40,
     /// The second Ctrl-C.
     Interrupted = 130,
 }
@@ -38,7 +49,13 @@ impl Exit {
     /// The stable word of a failure of which nothing more is known.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Done | Self::Failed => "failed",
+            // Those of `hearth status` are no failures.
+            Self::Done
+            | Self::Failed
+            | Self::Waiting
+            | Self::Paused
+            | Self::NeedsYou
+            | Self::Fault => "failed",
             Self::Usage => "usage",
             Self::Configuration => "configuration",
             Self::Key => "key-unusable",
@@ -47,6 +64,7 @@ impl Exit {
             Self::NoDevice => "no-device",
             Self::Disk => "disk-unusable",
             Self::AlreadyRunning => "already-running",
+            Self::NotRunning => "not-running",
             Self::Interrupted => "interrupted",
         }
     }
@@ -118,12 +136,20 @@ pub fn miner_failure(name: &str, error: &MinerError) -> Failure {
     let exit = match error {
         MinerError::Version(_) => Exit::Version,
         MinerError::Disk(_) => Exit::Disk,
-        MinerError::Device(_) | MinerError::NoDevice(_) => Exit::NoDevice,
+        MinerError::Device(_) | MinerError::DeviceGone(_) | MinerError::NoDevice(_) => {
+            Exit::NoDevice
+        }
         MinerError::Refused(_) => Exit::Refused,
         MinerError::Settings(_) => Exit::Configuration,
         _ => Exit::Failed,
     };
-    Failure::new(exit, format!("{name}: {error}")).coded(error.code())
+    let report = match (error, crash::last()) {
+        (MinerError::Broken(_), Some(report)) => {
+            format!(". A report of it lies in {}; nothing was sent", report.display())
+        }
+        _ => String::new(),
+    };
+    Failure::new(exit, format!("{name}: {error}{report}")).coded(error.code())
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub mod print;
 pub mod reference;
 pub mod replay;
 pub mod run;
+pub mod running;
+pub mod service;
 pub mod setup;
 pub mod signals;
 
@@ -50,6 +52,20 @@ pub enum Command {
     Setup(setup::SetupArguments),
     /// Mine on a network with the saved settings
     Run(run::RunArguments),
+    /// What the miner that runs here does, and why
+    Status(running::StatusArguments),
+    /// Let it take no new work
+    Pause(running::PauseArguments),
+    /// Let it pause for a while: 1h, or the time given
+    Snooze(running::SnoozeArguments),
+    /// Let it work again
+    Resume(running::ResumeArguments),
+    /// Let it finish this epoch, then end
+    Finish(running::EndArguments),
+    /// Let it finish the work in hand, then end
+    Stop(running::EndArguments),
+    /// Its log: the last lines, and what is added
+    Logs(running::LogsArguments),
     /// What this machine can compute with: adapters, memory, self-test, what fits
     Devices(devices::DevicesArguments),
     /// How fast this machine computes, with a checksum
@@ -66,6 +82,8 @@ pub enum Command {
     Replay(replay::ReplayArguments),
     /// Make, bring, keep, show and remove hotkeys
     Keys(keys::KeysArguments),
+    /// Run Hearth as a service: systemd, launchd, Windows
+    Service(service::ServiceArguments),
     /// Print a shell's completions (the installer has put them in place)
     Completions(completions::CompletionsArguments),
     /// Print the manual, or write its pages into a folder
@@ -95,6 +113,13 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Setup(arguments) => setup::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Status(arguments) => running::status(&arguments),
+        Command::Pause(arguments) => running::pause(&arguments),
+        Command::Snooze(arguments) => running::snooze(&arguments),
+        Command::Resume(arguments) => running::resume(&arguments),
+        Command::Finish(arguments) => running::finish(&arguments),
+        Command::Stop(arguments) => running::stop(&arguments),
+        Command::Logs(arguments) => running::logs(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
@@ -103,6 +128,7 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
+        Command::Service(arguments) => service::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

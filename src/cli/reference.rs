@@ -14,7 +14,7 @@ pub const ENVIRONMENT: [(&str, &str); 4] = [
 ];
 
 /// Exit codes, and what each means.
-pub const EXIT_CODES: [(Exit, &str); 11] = [
+pub const EXIT_CODES: [(Exit, &str); 16] = [
     (Exit::Done, "done, or stopped in order"),
     (Exit::Failed, "failed"),
     (Exit::Usage, "the command line makes no sense"),
@@ -24,7 +24,12 @@ pub const EXIT_CODES: [(Exit, &str); 11] = [
     (Exit::Refused, "the network refuses this miner"),
     (Exit::NoDevice, "no device can be used"),
     (Exit::Disk, "the disk is full, read-only or not ours"),
-    (Exit::AlreadyRunning, "Hearth already mines with this hotkey here"),
+    (Exit::AlreadyRunning, "Hearth already runs here"),
+    (Exit::Waiting, "hearth status: waiting for the network or for others"),
+    (Exit::Paused, "hearth status: paused"),
+    (Exit::NeedsYou, "hearth status: somebody here must act"),
+    (Exit::Fault, "hearth status: it cannot go on by itself"),
+    (Exit::NotRunning, "Hearth is not running here"),
     (Exit::Interrupted, "the second Ctrl-C"),
 ];
 
@@ -52,7 +57,7 @@ mod tests {
         let text = after_help();
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         let codes: Vec<u8> = EXIT_CODES.iter().map(|(exit, _)| *exit as u8).collect();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 20, 30, 40, 130]);
     }
 
     #[test]

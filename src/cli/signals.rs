@@ -91,6 +91,7 @@ enum Asks {
     /// To end.
     Stop,
     /// To end, or to read the settings again.
+    #[cfg_attr(windows, allow(dead_code))]
     HangUp,
 }
 

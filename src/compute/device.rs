@@ -1,7 +1,10 @@
 //! The contract of a backend: a device compiles a layout and its programs once and replays them.
 
+use std::sync::Arc;
+
 use half::bf16;
 
+use super::kind::KindSet;
 use super::layout::{Layout, SlotId};
 use super::op::Program;
 
@@ -99,6 +102,14 @@ pub enum DeviceFault {
         /// The driver's words.
         why: String,
     },
+    /// Memory ran out while a stage worked: what it holds is not to be trusted any more.
+    #[error("{device} ran out of memory at work ({why}); close other programs that use it")]
+    OutOfMemory {
+        /// The device.
+        device: String,
+        /// The driver's words.
+        why: String,
+    },
     /// A read or write was outside its slot, or of the wrong element type.
     #[error("bad access to slot {slot}: {why} (this is a bug in Hearth: please report it)")]
     BadAccess {
@@ -107,6 +118,26 @@ pub enum DeviceFault {
         /// What is wrong.
         why: String,
     },
+}
+
+/// A device that was lost cannot be opened again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReopenError {
+    /// Not now: the driver may still reset it, or somebody may plug it in again.
+    #[error("{0}")]
+    NotBack(String),
+    /// It is there, and must not be used any more.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// A device that was opened again.
+#[derive(Debug)]
+pub struct Reopened {
+    /// The device; nothing of what the lost one held is in it.
+    pub device: Arc<dyn Device>,
+    /// What was changed to keep it from being lost again, in words.
+    pub changed: Option<String>,
 }
 
 /// Elements for a slot, from the host.
@@ -143,6 +174,25 @@ pub trait Device: Send + Sync + std::fmt::Debug {
     /// Takes memory for every slot (zero-filled) and compiles every program.
     fn build(&self, layout: &Layout, programs: &[Program])
     -> Result<Box<dyn Executor>, BuildError>;
+
+    /// Whether it can be worked with. Once it cannot, it never can again: [`Device::reopen`].
+    fn health(&self) -> Result<(), DeviceFault> {
+        Ok(())
+    }
+
+    /// Kinds of kernels that it was given and has not answered for. For a lost device: the suspects.
+    fn in_flight(&self) -> KindSet {
+        KindSet::default()
+    }
+
+    /// Gives everything back to the driver, whoever still holds a part of it: all executors fail from
+    /// now on.
+    fn give_up(&self) {}
+
+    /// Opens the same device once more. May take seconds.
+    fn reopen(&self) -> Result<Reopened, ReopenError> {
+        Err(ReopenError::Unusable(format!("{} cannot be opened again", self.info().name)))
+    }
 }
 
 /// A layout in a device's memory, with its compiled programs.

@@ -62,6 +62,64 @@ pub enum OpKind {
     ReluBackward,
 }
 
+/// A set of kinds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KindSet(u32);
+
+// One bit for each.
+const _: () = assert!(OpKind::COUNT <= 32);
+
+impl KindSet {
+    /// Those of these bits, as [`KindSet::bits`] gave them.
+    pub fn of_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// One bit for each kind.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Those in both.
+    #[must_use]
+    pub fn common(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Those in either.
+    #[must_use]
+    pub fn either(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The kind, if it is exactly one.
+    pub fn only(self) -> Option<OpKind> {
+        let mut kinds = self.iter();
+        kinds.next().filter(|_| kinds.next().is_none())
+    }
+
+    /// In the order of importance.
+    pub fn iter(self) -> impl Iterator<Item = OpKind> {
+        OpKind::ALL.into_iter().filter(move |kind| self.0 & (1 << *kind as u32) != 0)
+    }
+
+    /// Their words, for people.
+    pub fn words(self) -> String {
+        self.iter().map(OpKind::word).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl FromIterator<OpKind> for KindSet {
+    fn from_iter<T: IntoIterator<Item = OpKind>>(kinds: T) -> Self {
+        Self(kinds.into_iter().fold(0, |bits, kind| bits | 1 << kind as u32))
+    }
+}
+
 impl OpKind {
     /// How many there are.
     pub const COUNT: usize = 26;

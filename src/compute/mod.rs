@@ -9,6 +9,7 @@ pub mod check;
 pub mod conformance;
 pub mod cpu;
 pub mod device;
+pub mod injected;
 pub mod kind;
 pub mod layout;
 pub mod op;
@@ -16,8 +17,9 @@ pub mod selftest;
 pub mod wgpu;
 
 pub use device::{
-    BuildError, Data, DataMut, Device, DeviceFault, DeviceInfo, DeviceKind, Executor,
+    BuildError, Data, DataMut, Device, DeviceFault, DeviceInfo, DeviceKind, Executor, ReopenError,
+    Reopened,
 };
-pub use kind::OpKind;
+pub use kind::{KindSet, OpKind};
 pub use layout::{Element, Layout, Role, Slot, SlotId};
 pub use op::{AttentionShape, Form, Op, Program, Rotation, View, Write};

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::folders::{FolderError, write_privately};
+use super::rules::RuleSettings;
 use super::settings::{Key, Settings, SettingsError};
 
 /// Why nothing was changed.
@@ -26,6 +27,14 @@ pub enum EditError {
         why: String,
         /// What may be written.
         allowed: &'static str,
+    },
+    /// With this change the miner could never work.
+    #[error("these rules leave 0 hours a week: {why} ({name}). Nothing was changed")]
+    NeverRuns {
+        /// The setting that decides.
+        name: &'static str,
+        /// Why, as a clause.
+        why: String,
     },
     /// The file is written in a way that cannot be changed safely.
     #[error(
@@ -49,6 +58,7 @@ impl EditError {
         match self {
             Self::Broken(_) => "config-broken",
             Self::Value { .. } => "config-value",
+            Self::NeverRuns { .. } => "rules-never-run",
             Self::Unusual { .. } => "config-unusual",
             Self::Folder(_) => "folder-not-writable",
         }
@@ -74,6 +84,12 @@ pub fn set(path: &Path, changes: &[(Key, Option<String>)]) -> Result<(), EditErr
         return Ok(());
     }
     prove(path, &before, &text, changes)?;
+    let rules = Settings::of_text(path, &text).and_then(|after| RuleSettings::read_each(&after));
+    if let Ok(Some((key, why))) = rules.map(|rules| rules.never_run())
+        && changes.iter().any(|(changed, value)| *changed == key && value.is_some())
+    {
+        return Err(EditError::NeverRuns { name: key.name(), why });
+    }
     // A link stays a link: people keep their settings elsewhere.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     Ok(write_privately(&target, text.as_bytes())?)

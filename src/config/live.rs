@@ -54,11 +54,74 @@ impl LiveSettings {
             return Err(error);
         }
         let old = self.now();
-        let value = |settings: &Settings, key| settings.text(key).map(|text| text.value.clone());
-        let changed: Vec<Key> =
-            Key::ALL.into_iter().filter(|key| value(&old, *key) != value(&new, *key)).collect();
+        let changed = old.differing(&new);
         self.now.send_replace(Arc::new(new));
         Ok(changed)
+    }
+}
+
+/// When a changed setting counts in a running program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// At once.
+    Now,
+    /// When the program is started again: what it does was built with the old one.
+    AtTheNextStart,
+}
+
+impl Counts {
+    /// When a change of `key` counts.
+    pub fn of(key: Key) -> Self {
+        match key {
+            Key::Network
+            | Key::Join
+            | Key::PayoutAddress
+            | Key::AcceptUnpaid
+            | Key::HotkeyFile
+            | Key::Hotkey
+            | Key::PassphraseFile
+            | Key::Backend
+            | Key::CpuThreads
+            | Key::Devices
+            | Key::Tokenizer
+            | Key::TokenizerDownload
+            | Key::AttestationCommand
+            | Key::PeerPort
+            | Key::Relays
+            | Key::LocationCountry
+            | Key::LocationCity
+            | Key::LinkSpeed
+            | Key::FleetTelemetry
+            | Key::ApiPort
+            | Key::RecordKeep
+            | Key::OtelEndpoint => Self::AtTheNextStart,
+            Key::Hours
+            | Key::OnBattery
+            | Key::IdleAfter
+            | Key::Temperature
+            | Key::PowerLimit
+            | Key::LoadLimit
+            | Key::PauseFor
+            | Key::Fullscreen
+            | Key::Metered
+            | Key::Quota
+            | Key::DiskReserve
+            | Key::DiskCap
+            | Key::Duty
+            | Key::KeepAwake
+            | Key::UploadLimit
+            | Key::DownloadLimit
+            | Key::LogLevel
+            | Key::LogFormat
+            | Key::LogKeep
+            | Key::AlertOn
+            | Key::AlertDesktop
+            | Key::AlertWebhook
+            | Key::AlertNtfy
+            | Key::AlertKuma
+            | Key::AlertCommand
+            | Key::AlertEvery => Self::Now,
+        }
     }
 }
 

@@ -6,11 +6,13 @@ pub mod devices;
 pub mod edit;
 pub mod folders;
 pub mod hours;
+pub mod instance;
 pub mod key;
 pub mod live;
 pub mod network;
 pub mod rules;
 pub mod settings;
+pub mod shown;
 pub mod units;
 pub mod values;
 

@@ -190,8 +190,12 @@ impl Settings {
     fn read_file(&mut self, path: &Path, text: &str) -> Result<(), SettingsError> {
         let syntax =
             |why: String| SettingsError::Syntax { path: path.to_owned(), why: one_line(&why) };
-        let table: toml::Table =
-            text.parse().map_err(|error: toml::de::Error| syntax(error.to_string()))?;
+        // Its own words with the line, not the line itself: that may hold an address with a secret.
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            syntax(format!("line {line}: {}", error.message()))
+        })?;
         let lines = lines(text);
         let line_of = |name: &str| lines.get(name).copied().unwrap_or(1);
         for (name, value) in table {
@@ -258,6 +262,12 @@ impl Settings {
         values::list(&written.value)
             .map(Some)
             .ok_or_else(|| self.wrong(key, written, "it is not a list of texts".to_owned()))
+    }
+
+    /// The settings that are not the same in `other`.
+    pub fn differing(&self, other: &Self) -> Vec<Key> {
+        let value = |settings: &Self, key| settings.text(key).map(|text| text.value.clone());
+        Key::ALL.into_iter().filter(|key| value(self, *key) != value(other, *key)).collect()
     }
 
     /// Whether the file, the environment or a flag says anything at all.

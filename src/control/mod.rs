@@ -2,7 +2,13 @@
 //! this process, or of another one on this machine, in one place, so that every face reaches them in
 //! the same way.
 
+pub mod address;
+pub mod client;
+pub mod measures;
+pub mod overview;
 mod playback;
+pub mod server;
+pub mod token;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,10 +35,11 @@ pub enum Progress {
 }
 
 /// Which of the own miners a command is for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Addressee {
     /// All of them.
+    #[default]
     All,
     /// The one of this name: `m0`..
     One(String),
@@ -41,7 +48,8 @@ pub enum Addressee {
 /// A command and whom it is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// For whom.
+    /// For whom; for all where nothing is said.
+    #[serde(default)]
     pub to: Addressee,
     /// What.
     #[serde(flatten)]

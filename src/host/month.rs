@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::clock::{Clock, Moment};
+use crate::clock::{Clock, Moment, local_zone};
 use crate::config::folders::{FolderError, write_atomically};
 
 /// Its name in the folder of what is kept.
@@ -37,7 +37,7 @@ pub struct MonthCounter {
 impl MonthCounter {
     /// Goes on with what the folder holds; a file that cannot be read counts as none.
     pub fn open(folder: &Path, clock: &Clock) -> Self {
-        Self::with_zone(folder, clock, clock.zone())
+        Self::with_zone(folder, clock, local_zone())
     }
 
     fn with_zone(folder: &Path, clock: &Clock, zone: TimeZone) -> Self {

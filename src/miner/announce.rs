@@ -12,7 +12,7 @@ use crate::clock::{Clock, Moment};
 use crate::network::Traffic;
 use crate::network::peers::Peers;
 use crate::network::peers::reachability::{Reachability, Verdict};
-use crate::network::registry::Registry;
+use crate::network::registry::{Pulls, Registry};
 use crate::protocol::messages::{MinerStatus, PeerStatus};
 use crate::protocol::{Hotkey, Phase, StageIndex};
 use crate::telemetry::Severity;
@@ -20,6 +20,17 @@ use crate::training::desk::Desk;
 
 /// Larger cache sizes are told as this one: it only weighs a choice.
 const MOST_CAPACITY: usize = 1 << 20;
+
+/// A pause that goes on is told so many times less often.
+const PAUSED_TELLS: u32 = 12;
+
+/// How often the others' entries are read by a miner that takes work, or none.
+fn pulls(taking: Taking) -> Pulls {
+    match taking {
+        Taking::Work => Pulls::Often,
+        Taking::Nothing => Pulls::Seldom,
+    }
+}
 
 /// What is told.
 #[derive(Debug)]
@@ -85,7 +96,12 @@ impl Announcer {
         desk: Arc<Desk>,
         registry: Registry,
     ) {
-        self.lock().place = Some(Place { stage, stages, desk, registry });
+        let mut voice = self.lock();
+        if voice.taking == Taking::Nothing {
+            registry.pull(pulls(voice.taking));
+        }
+        voice.place = Some(Place { stage, stages, desk, registry });
+        drop(voice);
         self.bell.notify_one();
     }
 
@@ -107,7 +123,11 @@ impl Announcer {
     /// Says whether new work is taken. The network has no word for a pause; peers send nothing to one
     /// that is initialising, which is all that a pause is to them (spec 6.5, 6.10).
     pub(super) fn take(&self, taking: Taking) {
-        if std::mem::replace(&mut self.lock().taking, taking) != taking {
+        let mut voice = self.lock();
+        if std::mem::replace(&mut voice.taking, taking) != taking {
+            if let Some(place) = &voice.place {
+                place.registry.pull(pulls(taking));
+            }
             self.bell.notify_one();
         }
     }
@@ -164,6 +184,10 @@ impl Announcer {
                 snapshot.work.bytes_sent = traffic.sent();
                 snapshot.work.bytes_received = traffic.received();
             });
+            let every = match self.lock().taking {
+                Taking::Work => every,
+                Taking::Nothing => every * PAUSED_TELLS,
+            };
             // Whether by the bell or by time: it is told again.
             tokio::select! {
                 () = self.bell.notified() => {}

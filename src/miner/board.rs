@@ -133,17 +133,18 @@ impl Board {
         due
     }
 
-    /// Sets the status line. Tells everybody if state or reason changed; `since` moves only then. While
+    /// Sets the status line. Tells everybody if state or reason changed; `since` moves only then. The same
+    /// reason in other words is none: a network that is gone is gone since it first was. While
     /// a rule pauses the miner, that is what is shown, and this when the pause is over.
     pub fn status(&self, state: State, reason: Reason, who: Who, next: &str) {
         let since = self.clock.unix_seconds();
         let mut beneath = self.lock_beneath();
-        if beneath.state != state || beneath.reason != reason {
+        if beneath.state != state || beneath.reason.code() != reason.code() {
             *beneath =
                 Status { state, reason, since, next: next.to_owned(), who, eta: Eta::Unknown };
         } else {
             next.clone_into(&mut beneath.next);
-            beneath.who = who;
+            (beneath.reason, beneath.who) = (reason, who);
         }
         self.show(&beneath);
     }
@@ -196,7 +197,9 @@ impl Board {
         self.snapshot.send_if_modified(|snapshot| {
             let urgent = change(snapshot);
             let status = composed(beneath, snapshot, now);
-            told = snapshot.status.state != status.state || snapshot.status.reason != status.reason;
+            let was = &snapshot.status;
+            let same = was.state == status.state && was.reason.code() == status.reason.code();
+            told = !same || was.since != status.since;
             let changed = snapshot.status != status;
             snapshot.status = status;
             urgent || told || (changed && wake)
@@ -356,6 +359,23 @@ mod tests {
             reasons.push(reason);
         }
         assert_eq!(reasons, ["start", "no-activation", "work-available"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_trouble_in_other_words_keeps_its_since() {
+        let (board, mut events) = board();
+        let trouble = |what: &str| {
+            let reason = Reason::NetworkTrouble { what: what.into() };
+            board.status(State::Waiting, reason, Who::Network, "an answer");
+        };
+        trouble("refused");
+        let since = board.read(|s| s.status.since);
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        trouble("no answer");
+        assert_eq!(board.read(|s| s.status.since), since);
+        assert!(board.read(|s| s.status.reason.sentence()).contains("No answer"));
+        let told = std::iter::from_fn(|| events.try_recv().ok()).count();
+        assert_eq!(told, 2, "starting, and in trouble once");
     }
 
     #[tokio::test(start_paused = true)]

@@ -32,6 +32,9 @@ pub enum MinerError {
     /// The device cannot take the stage.
     #[error("{0}")]
     Device(String),
+    /// The device was lost and may not or cannot be used any more.
+    #[error("{0}")]
+    DeviceGone(String),
     /// The device cannot be opened.
     #[error("{0}")]
     NoDevice(String),
@@ -55,6 +58,7 @@ impl MinerError {
             Self::Settings(_) => "configuration",
             Self::Disk(_) => "snapshot-not-written",
             Self::Device(_) => "stage-too-large",
+            Self::DeviceGone(_) => "device-gone",
             Self::NoDevice(_) => "no-device",
             Self::Failed(_) => "failed",
             Self::Broken(_) => "fault-in-hearth",

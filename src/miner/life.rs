@@ -11,20 +11,19 @@ use url::Url;
 
 use super::announce::Announcer;
 use super::board::Board;
+use super::device::DeviceWorker;
 use super::error::MinerError;
 use super::fleet;
+use super::heart::{self, InUse};
 use super::joining::{Disclosure, Joining};
 use super::machine::{self, Bench, Duty, Outcome, Pause};
 use super::register::attestation_refused;
-use super::snapshot::{Command, DeviceView, Eta, MinerSnapshot, Reason, State, Who};
+use super::snapshot::{Command, Eta, MinerSnapshot, Reason, State, Who};
 use super::switch::{DeviceSource, Switched};
 use super::text_source::TokenizerSource;
 use super::warden::{RuleSource, Warden};
 use crate::clock::{Clock, Entropy};
-use crate::compute::Device;
 use crate::config::Constants;
-use crate::host;
-use crate::model::Stage;
 use crate::model::tokenizer::Tokenizer;
 use crate::network::attestation::{Attestor, Provider};
 use crate::network::directory::Directory;
@@ -36,19 +35,18 @@ use crate::network::storage::Storage;
 use crate::network::{Line, Orchestrator, Traffic};
 use crate::protocol::{Epoch, Phase, backoff};
 use crate::telemetry::Events;
+use crate::telemetry::pulse::Pulse;
 use crate::training::desk::Desk;
 use crate::training::door::Door;
 use crate::training::floor::Wish;
 use crate::training::load::Synced;
 use crate::training::local::LocalStage;
-use crate::training::memory::share::{HostPlan, HostPlans};
-use crate::training::memory::{HostMemory, Room};
+use crate::training::memory::share::HostPlan;
 use crate::training::merge::MergeMemory;
 use crate::training::pseudo_gradient::HandInMemory;
 use crate::training::record::Recorder;
 use crate::training::services::Services;
 use crate::training::terms::{LearningRateRule, Terms};
-use crate::training::worker::Worker;
 use crate::wallet::HotkeyPair;
 
 /// Activations served to pulls until the run says how many.
@@ -114,56 +112,6 @@ pub enum FleetTelemetry {
     On,
 }
 
-/// A device with its thread. Cheap to clone: miners of one process share it.
-#[derive(Clone, Debug)]
-pub struct DeviceWorker {
-    pub(super) device: Arc<dyn Device>,
-    pub(super) worker: Worker<Stage>,
-    pub(super) host_memory: HostMemory,
-    pub(super) plans: HostPlans,
-}
-
-impl DeviceWorker {
-    /// Starts the device's thread. Fails if the system gives no thread.
-    pub fn start(device: Arc<dyn Device>) -> std::io::Result<Self> {
-        let worker = Worker::start(device.info().backend)?;
-        let plans = HostPlans::new(host::memory::own);
-        Ok(Self { device, worker, host_memory: host::memory::available, plans })
-    }
-
-    /// The same for a process of several devices, whose stages must fit together.
-    #[must_use]
-    pub fn with_plans(self, plans: HostPlans) -> Self {
-        Self { plans, ..self }
-    }
-
-    /// The same, asking somebody else how much memory the host has left.
-    #[must_use]
-    pub fn with_host_memory(self, host_memory: HostMemory) -> Self {
-        Self { host_memory, ..self }
-    }
-
-    /// The memory that a stage may take now.
-    pub(super) fn room(&self) -> Room {
-        Room { host: (self.host_memory)(), device: self.device.info().memory }
-    }
-
-    /// What is known of it.
-    pub fn view(&self) -> DeviceView {
-        let info = self.device.info();
-        DeviceView {
-            backend: info.backend.to_owned(),
-            name: info.name.clone(),
-            ..DeviceView::default()
-        }
-    }
-
-    /// The device.
-    pub fn device(&self) -> &Arc<dyn Device> {
-        &self.device
-    }
-}
-
 /// A running miner, from outside.
 #[derive(Debug)]
 pub struct MinerHandle {
@@ -171,6 +119,8 @@ pub struct MinerHandle {
     pub commands: mpsc::UnboundedSender<Command>,
     /// What it does.
     pub snapshot: watch::Receiver<MinerSnapshot>,
+    /// Beats while it gets on.
+    pub pulse: Pulse,
     /// Its end.
     pub join: JoinHandle<Result<(), MinerError>>,
 }
@@ -201,9 +151,16 @@ impl Miner {
         let board = Arc::new(Board::new(&settings.name, &hotkey, view, clock.clone(), events));
         let snapshot = board.subscribe();
         let (commands, orders) = mpsc::unbounded_channel();
-        let switched = Switched { settings, device, clock, entropy, board };
-        let join = tokio::spawn(switched.run(orders));
-        MinerHandle { commands, snapshot, join }
+        let (pulse, in_use) = (Pulse::default(), InUse::default());
+        let heart = heart::beat(pulse.clone(), in_use.clone(), clock.clone());
+        let switched = Switched { settings, device, clock, entropy, board, in_use };
+        let join = tokio::spawn(async move {
+            tokio::select! {
+                ended = switched.run(orders) => ended,
+                () = heart => Ok(()),
+            }
+        });
+        MinerHandle { commands, snapshot, pulse, join }
     }
 }
 
@@ -254,6 +211,15 @@ pub(super) async fn live(
     ended
 }
 
+/// Work of an epoch that a miner had before it registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// None.
+    Nothing,
+    /// The stage's, if the network is still in its epoch.
+    Epoch,
+}
+
 /// Everything a miner has.
 pub(super) struct Life {
     pub(super) settings: MinerSettings,
@@ -295,8 +261,20 @@ pub(super) struct Life {
     pub(super) benched: bool,
     /// Whether a snapshot was ever written.
     pub(super) saved: bool,
+    /// Whether the stage holds the work of an epoch that may still last.
+    pub(super) held: Held,
+    /// Recoveries in a row that the device did not survive.
+    pub(super) lost_in_recovery: u32,
     /// Resets since the last training phase that ended as it should.
     resets: u32,
+    /// Stages lost since then.
+    rebuilds: u32,
+    /// Sequences computed at once by the stage that was planned last.
+    pub(super) at_once: usize,
+    /// Most of them, where memory ran out for more.
+    pub(super) most_at_once: Option<usize>,
+    /// Whether the duty is tried again after trouble.
+    pub(super) in_trouble: bool,
     /// Why it cannot go on.
     pub(super) failure: Option<MinerError>,
 }
@@ -395,7 +373,13 @@ impl Life {
             heard: Epoch(0),
             benched: false,
             saved: false,
+            held: Held::Nothing,
+            lost_in_recovery: 0,
             resets: 0,
+            rebuilds: 0,
+            at_once: 1,
+            most_at_once: None,
+            in_trouble: false,
             failure: None,
         })
     }
@@ -415,19 +399,20 @@ impl Life {
             troubles = if matches!(outcome, Outcome::Trouble(_)) { troubles + 1 } else { 0 };
             let next = machine::next(duty, &outcome, troubles);
             if duty == Duty::Train && matches!(outcome, Outcome::PhaseIs(_)) {
-                self.resets = 0;
+                (self.resets, self.rebuilds) = (0, 0);
             }
             if let Outcome::Benched(bench) = outcome {
                 self.announcer.say(Phase::Training, bench.status());
             }
             self.explain(duty, &outcome, next.pause);
             let pause = self.length_of(next.pause);
-            if next.pause == Pause::Reset {
+            if matches!(next.pause, Pause::Reset | Pause::Rebuild) {
                 self.start_over(&outcome).await;
             }
             if next.duty != duty {
                 troubles = 0;
             }
+            self.in_trouble = troubles > 0;
             duty = if self.rest(pause).await { Duty::Stopped } else { next.duty };
             if let (Duty::Fault, None) = (duty, &self.failure) {
                 self.failure = Some(self.failure_of(&outcome));
@@ -453,8 +438,12 @@ impl Life {
         }
     }
 
-    /// How long to wait; counts resets.
+    /// How long to wait; counts resets and rebuilds.
     fn length_of(&mut self, pause: Pause) -> Duration {
+        if pause == Pause::Rebuild {
+            self.rebuilds += 1;
+            return rebuild_pause(self.rebuilds);
+        }
         if pause != Pause::Reset {
             return pause.length(&self.services.constants);
         }
@@ -482,16 +471,16 @@ impl Life {
         }
         let board = &self.board;
         match outcome {
-            Outcome::Trouble(what) | Outcome::Reset(what) | Outcome::StageLost(what) => {
+            Outcome::Trouble(what) | Outcome::Reset(what) => {
                 let (reason, next) =
                     (Reason::NetworkTrouble { what: what.clone() }, "it must work at the next try");
-                let who = if matches!(outcome, Outcome::StageLost(_)) {
-                    Who::Machine
-                } else {
-                    Who::Network
-                };
                 let state = board.read(|snapshot| snapshot.status.state);
-                board.status(state, reason, who, next);
+                board.status(state, reason, Who::Network, next);
+            }
+            Outcome::StageLost(what) => {
+                let (reason, next) =
+                    (Reason::StageLost { what: what.clone() }, "the stage must be built again");
+                board.status(State::Loading, reason, Who::Machine, next);
             }
             Outcome::NotRegistered => {
                 let (who, next) = match (duty, &self.settings.joining) {
@@ -516,7 +505,7 @@ impl Life {
             }
             _ => {}
         }
-        if pause != Pause::Reset {
+        if !matches!(pause, Pause::Reset | Pause::Rebuild) {
             let length = pause.length(&self.services.constants);
             board.expect(Eta::Seconds(length.as_secs_f64()));
         }
@@ -541,6 +530,10 @@ impl Life {
         if matches!(outcome, Outcome::StageLost(_)) {
             self.stage = None;
         }
+        if let (Some(stage), Outcome::Reset(_)) = (&mut self.stage, outcome) {
+            // What cannot be trusted is not gone on with.
+            stage.forget_epoch();
+        }
     }
 
     /// Takes no more pushes and leaves the registry.
@@ -559,7 +552,20 @@ impl Life {
     async fn close(&mut self) {
         self.retire().await;
         self.peers.close().await;
+        if let Some(stage) = &mut self.stage {
+            stage.put_down().await;
+        }
         self.stage = None;
+    }
+}
+
+/// How long to wait before a stage is built again, the so-manieth time since a training phase ended as
+/// it should: the first time not at all.
+fn rebuild_pause(times: u32) -> Duration {
+    match times {
+        0 | 1 => Duration::ZERO,
+        2..8 => Duration::from_secs(1 << (times - 2)),
+        _ => Duration::from_secs(60),
     }
 }
 

@@ -82,6 +82,8 @@ pub enum Outcome {
     PhaseIs(Phase),
     /// The stage has gone on to another epoch without this miner.
     NewEpoch,
+    /// The stage is in this phase of the epoch whose work this miner has kept: it goes on there.
+    Resumed(Phase),
     /// There is nothing to do yet: partitions were not assigned, sources not uploaded.
     NotYet,
     /// The orchestrator does not know this miner (any more).
@@ -133,6 +135,8 @@ pub enum Pause {
     None,
     /// The reset back-off: longer with each reset since the last good training phase (spec 1.13).
     Reset,
+    /// The pause before a stage is built again: none at first, longer with each time.
+    Rebuild,
     /// The pause between registrations.
     Registration,
     /// The pause of a full run.
@@ -146,10 +150,10 @@ pub enum Pause {
 }
 
 impl Pause {
-    /// How long, except for [`Pause::Reset`], whose length depends on history.
+    /// How long, except for [`Pause::Reset`] and [`Pause::Rebuild`], whose length depends on history.
     pub fn length(self, constants: &Constants) -> Duration {
         match self {
-            Self::None | Self::Reset => Duration::ZERO,
+            Self::None | Self::Reset | Self::Rebuild => Duration::ZERO,
             Self::Registration => constants.registration_pause,
             Self::RunFull => constants.run_full_pause,
             Self::Benched => constants.benched_pause,
@@ -184,6 +188,9 @@ pub fn next(duty: Duty, outcome: &Outcome, troubles: u32) -> Next {
             go(Duty::Fault)
         }
         Outcome::Done => go(following(duty)),
+        Outcome::Resumed(Phase::Training) => go(Duty::Train),
+        Outcome::Resumed(Phase::WeightsUploading) => go(Duty::Upload),
+        Outcome::Resumed(Phase::MergingPartitions) => go(Duty::Merge),
         Outcome::NewEpoch if duty == Duty::Load => after(Pause::Trouble, duty),
         Outcome::NewEpoch => go(Duty::Load),
         Outcome::PhaseIs(phase) => {
@@ -208,7 +215,7 @@ pub fn next(duty: Duty, outcome: &Outcome, troubles: u32) -> Next {
         Outcome::NotRegistered | Outcome::Reset(_) | Outcome::Trouble(_) => {
             after(Pause::Reset, Duty::Register)
         }
-        Outcome::StageLost(_) => after(Pause::Reset, Duty::Build),
+        Outcome::StageLost(_) => after(Pause::Rebuild, Duty::Build),
     }
 }
 
@@ -358,6 +365,18 @@ mod tests {
         for duty in [Duty::Load, Duty::Train, Duty::Upload, Duty::Merge, Duty::AwaitMerging] {
             let step = next(duty, &Outcome::NotRegistered, 0);
             assert_eq!(step, Next { duty: Duty::Register, pause: Pause::Reset });
+        }
+    }
+
+    #[test]
+    fn whoever_kept_its_work_goes_on_where_the_stage_is() {
+        for (phase, duty) in [
+            (Phase::Training, Duty::Train),
+            (Phase::WeightsUploading, Duty::Upload),
+            (Phase::MergingPartitions, Duty::Merge),
+        ] {
+            let step = next(Duty::AwaitTraining, &Outcome::Resumed(phase), 0);
+            assert_eq!(step, Next { duty, pause: Pause::None });
         }
     }
 

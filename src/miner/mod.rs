@@ -2,9 +2,11 @@
 
 mod announce;
 pub mod board;
+mod device;
 mod duties;
 mod error;
 mod fleet;
+mod heart;
 mod hold;
 pub mod joining;
 mod life;
@@ -19,9 +21,10 @@ mod uploads;
 mod view;
 mod warden;
 
+pub use device::DeviceWorker;
 pub use error::MinerError;
 pub use joining::{Disclosure, Joining, PayoutAddress};
-pub use life::{DeviceWorker, FleetTelemetry, Miner, MinerHandle, MinerSettings};
+pub use life::{FleetTelemetry, Miner, MinerHandle, MinerSettings};
 pub use snapshot::{
     Command, DeviceView, Eta, MinerSnapshot, NeighbourView, PauseCost, QueueView, ReachView,
     Reason, Rule, Ruling, State, Status, Who, Work,

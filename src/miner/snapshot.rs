@@ -36,6 +36,22 @@ pub enum State {
 }
 
 impl State {
+    /// All states.
+    pub const ALL: [Self; 12] = [
+        Self::Starting,
+        Self::Registering,
+        Self::Loading,
+        Self::Training,
+        Self::Uploading,
+        Self::Merging,
+        Self::Waiting,
+        Self::Paused,
+        Self::Disabled,
+        Self::Stopping,
+        Self::Stopped,
+        Self::Fault,
+    ];
+
     /// The word in events and on screen.
     pub fn word(self) -> &'static str {
         match self {
@@ -105,6 +121,16 @@ pub enum Reason {
         /// In plain words.
         what: String,
     },
+    /// The device or a computation failed; the stage is built again.
+    StageLost {
+        /// In plain words.
+        what: String,
+    },
+    /// The device is gone; it is opened again as soon as it is back.
+    DeviceGone {
+        /// In plain words.
+        what: String,
+    },
     /// The run takes no more miners now.
     RunFull,
     /// The network does not let this miner work.
@@ -148,6 +174,8 @@ impl Reason {
             Self::SwitchedOff => "switched-off",
             Self::StopRequested => "stop-requested",
             Self::NetworkTrouble { .. } => "network-trouble",
+            Self::StageLost { .. } => "stage-lost",
+            Self::DeviceGone { .. } => "device-gone",
             Self::RunFull => "run-full",
             Self::Frozen => "frozen",
             Self::NextEpoch => "next-epoch",
@@ -179,6 +207,10 @@ impl Reason {
             Self::SwitchedOff => "You switched it off; its device is free.".into(),
             Self::StopRequested => "Stopping: work in hand is finished first.".into(),
             Self::NetworkTrouble { what } => format!("{} Trying again.", capitalised(what)),
+            Self::StageLost { what } => format!("{}. The stage is built again.", capitalised(what)),
+            Self::DeviceGone { what } => {
+                format!("The device does not come back: {what}. Trying again.")
+            }
             Self::RunFull => "The run takes no more miners now.".into(),
             Self::Frozen => "The network has frozen this miner.".into(),
             Self::NextEpoch => "This miner starts with the next epoch.".into(),

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::board::Board;
+use super::device::DeviceWorker;
 use super::error::MinerError;
-use super::life::{DeviceWorker, MinerSettings, live};
+use super::heart::InUse;
+use super::life::{MinerSettings, live};
 use super::snapshot::{Command, DeviceView, Reason, State, Who};
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::{FolderError, prepare, write_atomically};
@@ -123,6 +125,8 @@ pub(super) struct Switched {
     pub(super) clock: Clock,
     pub(super) entropy: Entropy,
     pub(super) board: Arc<Board>,
+    /// The device, while there is a life.
+    pub(super) in_use: InUse,
 }
 
 /// What is wanted after a life on the network has ended in order.
@@ -167,7 +171,9 @@ impl Switched {
                         self.board.start_again(self.device.view());
                     }
                     lives += 1;
-                    then = self.life(lives, &mut orders, &file).await?;
+                    let ended = self.life(lives, &mut orders, &file).await;
+                    self.in_use.set(None);
+                    then = ended?;
                 }
             }
         }
@@ -209,6 +215,7 @@ impl Switched {
                 return Err(error);
             }
         };
+        self.in_use.set(Some(worker.worker.clone()));
         let (commands, inner) = mpsc::unbounded_channel();
         let entropy = self.entropy.split(&format!("life {number}"));
         let (settings, clock) = (self.settings.clone(), self.clock.clone());

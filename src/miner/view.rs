@@ -3,13 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::board::Board;
-use super::duties::holding_stage;
+use super::duties::{durable_again, holding_stage, not_durable};
 use super::snapshot::{Reason, State, Who};
 use crate::network::Directory;
 use crate::protocol::messages::MinerStatus;
 use crate::protocol::{Epoch, Phase, StageIndex};
 use crate::telemetry::{Event, Severity};
 use crate::training::floor::{Idle, News, Observer, Wish};
+use crate::training::keep::KeepNews;
 
 use super::announce::Announcer;
 
@@ -51,6 +52,10 @@ impl Observer for TrainingView<'_> {
         match news {
             News::Busy => {
                 self.status(Reason::WorkAvailable, Who::Machine, "the epoch's work must be done");
+            }
+            News::Idle(Idle::Network(what)) => {
+                let next = "the orchestrator must answer again";
+                self.status(Reason::NetworkTrouble { what }, Who::Network, next);
             }
             News::Idle(Idle::OtherStage) => {
                 let next = match holding_stage(&self.directory.peers(), Phase::Training) {
@@ -101,6 +106,8 @@ impl Observer for TrainingView<'_> {
                 let fix = "Nothing: the network hands lost work out again.";
                 board.finding(Severity::Warning, "work-lost", what, fix);
             }
+            News::Keeping(KeepNews::NotDurable(what)) => not_durable(board, what),
+            News::Keeping(KeepNews::DurableAgain) => durable_again(board),
             News::Benched(benched) => {
                 self.benched.store(benched, Ordering::Release);
                 let status =

@@ -13,7 +13,7 @@ use super::board::Board;
 use super::pauses::PauseFile;
 use super::snapshot::{Command, Reason, State};
 use super::view::show_stop;
-use crate::clock::Clock;
+use crate::clock::{Clock, local_zone};
 use crate::config::live::LiveSettings;
 use crate::config::rules::RuleSettings;
 use crate::config::settings::Settings;
@@ -171,7 +171,7 @@ impl Warden {
             Some(readings) => readings.borrow_and_update().clone(),
             None => Readings::none(),
         };
-        let zone = self.clock.zone();
+        let zone = local_zone();
         let now = Now { unix, steady: self.clock.now(), zone: &zone, labour: self.labour() };
         let ruling = rules::judge(&now, &readings, &self.rules, self.user, &mut self.past);
         let wait = self.wait(&ruling, unix);
@@ -256,4 +256,190 @@ async fn changed<T>(watched: &mut Inbox<watch::Receiver<T>>) {
         }
     }
     std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::rules::{Manner, Percent};
+    use crate::host::readings::Known;
+    use crate::miner::DeviceView;
+    use crate::telemetry::{Event, Events};
+
+    struct Bench {
+        warden: Warden,
+        wish: watch::Receiver<Wish>,
+        readings: watch::Sender<Readings>,
+        live: LiveSettings,
+        board: Arc<Board>,
+        events: mpsc::UnboundedReceiver<Event>,
+        clock: Clock,
+        folder: tempfile::TempDir,
+    }
+
+    fn hotkey() -> Hotkey {
+        Hotkey::from_public_key(&[7; 32])
+    }
+
+    impl Bench {
+        /// A warden whose settings are those in the folder's file.
+        fn open(text: &str, folder: tempfile::TempDir) -> Self {
+            let file = folder.path().join(crate::config::settings::FILE_NAME);
+            std::fs::write(&file, text).unwrap();
+            let place = folder.path().to_owned();
+            let read = move || Settings::read(None, &place, |_| None, Vec::new());
+            let live = LiveSettings::new(read().unwrap(), read);
+            let (readings, heard) = watch::channel(Readings::none());
+            let clock = Clock::system();
+            let events = Events::new();
+            let told = events.subscribe();
+            let device = DeviceView::default();
+            let board = Arc::new(Board::new("m0", "5abc", device, clock.clone(), events));
+            let announcer = Arc::new(Announcer::new(hotkey(), clock.clone()));
+            let (wishes, wish) = watch::channel(Wish::WORK);
+            let (_orders, inbox) = mpsc::unbounded_channel();
+            let source = RuleSource::Live { settings: live.clone(), readings: heard };
+            let warden = Warden::new(
+                source,
+                (folder.path(), &hotkey()),
+                clock.clone(),
+                (Arc::clone(&board), announcer),
+                wishes,
+                inbox,
+            );
+            Self { warden, wish, readings, live, board, events: told, clock, folder }
+        }
+
+        fn new(text: &str) -> Self {
+            Self::open(text, tempfile::tempdir().unwrap())
+        }
+
+        fn order(&mut self, order: Command) -> Wish {
+            self.warden.obey(order);
+            self.look()
+        }
+
+        fn look(&mut self) -> Wish {
+            self.warden.look();
+            *self.wish.borrow()
+        }
+
+        fn status(&self) -> (State, String, String) {
+            self.board.read(|snapshot| {
+                let status = &snapshot.status;
+                (status.state, status.reason.sentence(), status.next.clone())
+            })
+        }
+
+        fn in_seconds(&self, seconds: u64) -> u64 {
+            self.clock.unix().as_secs() + seconds
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_covers_the_status_and_ends_at_its_time() {
+        let mut bench = Bench::new("");
+        let train = |board: &Board| {
+            board.status(
+                State::Training,
+                Reason::WorkAvailable,
+                crate::miner::Who::Machine,
+                "work",
+            );
+        };
+        train(&bench.board);
+        let until = Some(bench.in_seconds(1800));
+        assert_eq!(bench.order(Command::Pause { until }).pauses(), Some(Manner::Orderly));
+        train(&bench.board);
+        let (state, sentence, _) = bench.status();
+        assert_eq!(state, State::Paused);
+        assert!(sentence.starts_with("You paused it until "), "{sentence}");
+        tokio::time::advance(Duration::from_secs(1801)).await;
+        assert_eq!(bench.look(), Wish::WORK);
+        assert_eq!(bench.status(), (State::Training, bench.status().1, "work".to_owned()));
+        assert!(bench.board.read(|snapshot| snapshot.wants_awake()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_and_a_word_for_work_survive_a_restart() {
+        let mut bench = Bench::new("");
+        bench.order(Command::Pause { until: None });
+        let mut again = Bench::open("", bench.folder);
+        assert_eq!(again.look().pauses(), Some(Manner::Orderly));
+        assert_eq!(again.status().1, "You paused it.");
+        assert!(again.order(Command::Resume).works());
+        let mut third = Bench::open("", again.folder);
+        assert!(third.look().works());
+        let until = third.in_seconds(3600);
+        third.order(Command::RunAnyway { until });
+        let day = "mon 10:00-10:01";
+        let mut fourth = Bench::open(&format!("hours = \"{day}\""), third.folder);
+        assert!(fourth.look().works(), "the user's word counts more than the hours");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn readings_and_new_settings_count_at_once() {
+        let mut bench = Bench::new("duty = \"40%\"");
+        assert_eq!(bench.look().act, Act::Work(Percent::nearest(40.0)));
+        let metered = Readings { metered: Known::Is(true), ..Readings::none() };
+        bench.readings.send(metered).unwrap();
+        assert_eq!(bench.look().pauses(), Some(Manner::KeepBack));
+        assert_eq!(bench.status().1, "Paused: the connection is paid by volume.");
+        let file = bench.folder.path().join(crate::config::settings::FILE_NAME);
+        std::fs::write(&file, "metered = \"run\"").unwrap();
+        bench.live.reload().unwrap();
+        bench.warden.read_settings();
+        assert_eq!(bench.look(), Wish::WORK);
+        // Rules that never run are not taken over.
+        std::fs::write(&file, "hours = \"mon 1:00-1:00\"").unwrap();
+        assert!(bench.live.reload().unwrap_err().to_string().contains("0 hours a week"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn finishing_is_said_and_taken_back_and_stopping_beats_it() {
+        let mut bench = Bench::new("");
+        bench.board.status(
+            State::Training,
+            Reason::WorkAvailable,
+            crate::miner::Who::Machine,
+            "work",
+        );
+        assert!(bench.order(Command::Finish).finishes());
+        assert!(bench.status().2.ends_with("as you asked"), "{}", bench.status().2);
+        assert_eq!(bench.order(Command::Resume), Wish::WORK);
+        bench.order(Command::Finish);
+        assert!(bench.order(Command::Stop).stops());
+        assert_eq!(bench.status().0, State::Stopping);
+        assert!(bench.order(Command::Resume).stops());
+        assert!(bench.order(Command::Pause { until: None }).stops());
+        assert_eq!(bench.status().0, State::Stopping, "a pause does not cover the end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_known_is_said_once_and_heat_loudly() {
+        let mut bench = Bench::new("temperature = \"85/75\"\nidle_after = \"5m\"");
+        let no = || Known::No("nobody can say".to_owned());
+        let silent = Readings {
+            temperature: Known::No("no sensor".to_owned()),
+            idle: no(),
+            ..Readings::none()
+        };
+        bench.readings.send(silent).unwrap();
+        for _ in 0..3 {
+            assert!(bench.look().works());
+        }
+        let mut said = Vec::new();
+        while let Ok(event) = bench.events.try_recv() {
+            if let Event::Finding { severity, code, .. } = event {
+                said.push((severity, code));
+            }
+        }
+        assert_eq!(
+            said,
+            [
+                (Severity::Error, "temperature-unknown".to_owned()),
+                (Severity::Warning, "rule-unknown".to_owned())
+            ]
+        );
+    }
 }

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{DATE, HeaderMap};
 use reqwest::{Request, Response, StatusCode};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 
 use super::traffic::Traffic;
 use crate::clock::Clock;
@@ -51,11 +53,25 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Seconds by which this machine's clock (at `unix`) is ahead of the server's, if that said the time.
+    pub fn clock_ahead(&self, unix: Duration) -> Option<i64> {
+        let date = self.headers.get(DATE).and_then(|date| date.to_str().ok())?;
+        skew(date, unix, Duration::ZERO)
+    }
+
     /// The beginning of the body as text, for messages to the user.
     pub fn excerpt(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
     }
+}
+
+/// Seconds by which the own clock is ahead of a server's, which counts whole seconds and said so in the
+/// middle of the exchange.
+pub fn skew(date: &str, unix: Duration, took: Duration) -> Option<i64> {
+    let date = OffsetDateTime::parse(&date.replace("GMT", "+0000"), &Rfc2822).ok()?;
+    let here = unix.checked_sub(took / 2)?.as_secs();
+    i64::try_from(here).ok().map(|here| here - date.unix_timestamp())
 }
 
 /// A pool of connections. Cheap to clone.

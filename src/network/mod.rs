@@ -20,5 +20,5 @@ mod traffic;
 pub use directory::{Directory, NodeAddress, Peer};
 pub use http::{HttpClient, Route};
 pub use line::{Line, LineLimits, Speed};
-pub use orchestrator::{CallError, Orchestrator};
+pub use orchestrator::{CallError, Orchestrator, Reach};
 pub use traffic::Traffic;

@@ -233,7 +233,19 @@ impl Store {
         let request = self.http.request(Method::DELETE, action.sign(URL_LIFETIME));
         self.send(object, request).await?;
         self.forget_notes(object).await;
+        self.forget_folders(object).await;
         Ok(())
+    }
+
+    /// The server leaves the folders that a key looked like. Those that hold something stay.
+    async fn forget_folders(&self, object: &str) {
+        let bucket = self.folder.join(BUCKET);
+        let folders = Path::new(object).ancestors().skip(1);
+        for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
+            if tokio::fs::remove_dir(bucket.join(folder)).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// The server keeps two small notes beside every object and leaves them when it is deleted; over

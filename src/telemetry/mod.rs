@@ -1,7 +1,9 @@
 //! What happened: events as the outside sees them, logs, rates, and the record of a run.
 
+pub mod crash;
 pub mod event;
 pub mod logs;
+pub mod pulse;
 pub mod rate;
 pub mod record;
 

@@ -36,7 +36,7 @@ pub struct Load {
 }
 
 /// So many finished activations are remembered.
-const MOST_SEEN: usize = 1024;
+pub const MOST_SEEN: usize = 1024;
 
 #[derive(Debug)]
 struct Papers {
@@ -98,6 +98,13 @@ impl Desk {
 
     fn lock(&self) -> MutexGuard<'_, Papers> {
         self.papers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of activations that were done before: by a process that is gone, or before this miner
+    /// registered again.
+    pub fn note_done<'a>(&self, ids: impl Iterator<Item = &'a ActivationId>) {
+        let mut papers = self.lock();
+        ids.for_each(|id| papers.see(id.clone()));
     }
 
     /// Opens or closes the intake.
@@ -343,6 +350,14 @@ mod tests {
         assert_eq!(desk.intake(), Intake::Shut);
         assert_eq!(desk.would_take_backward(&"a".into()), Offer::Full);
         assert_eq!(desk.offer_forward(forward("c")), Offer::Full);
+    }
+
+    #[test]
+    fn what_was_done_before_is_not_done_again() {
+        let desk = desk(2);
+        desk.note_done(["a".into()].iter());
+        assert_eq!(desk.offer_forward(forward("a")), Offer::Duplicate);
+        assert_eq!(desk.offer_forward(forward("b")), Offer::Accepted);
     }
 
     #[tokio::test]

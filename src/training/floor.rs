@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 
 use super::desk::Desk;
+use super::keep::KeepNews;
 use super::local::LocalError;
 use super::queue::SpotCheck;
 use super::services::Services;
@@ -96,8 +97,10 @@ impl Wish {
 }
 
 /// Why there is nothing to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Idle {
+    /// The orchestrator does not answer; in a sentence.
+    Network(String),
     /// Some stage is not training yet.
     OtherStage,
     /// Every forward waits for its gradient.
@@ -125,6 +128,8 @@ pub enum News {
     WorkLost(String),
     /// The orchestrator benched this miner, or did so no longer.
     Benched(bool),
+    /// What became of writing beside the work.
+    Keeping(KeepNews),
 }
 
 /// Takes news. Called from the training loops: must return at once.

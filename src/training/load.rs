@@ -49,6 +49,25 @@ pub fn copies(listed: &[Partition]) -> BTreeMap<ChunkNumber, Vec<String>> {
     chunks
 }
 
+/// Which merged partitions these are: a miner that comes back may go on with its own weights only if
+/// those came from the same. Addresses are signed anew each time and may move to another server, so that
+/// only their paths count.
+pub fn identity(listed: &[Partition]) -> String {
+    let path = |address: &str| {
+        url::Url::parse(address).map_or_else(|_| address.to_owned(), |url| url.path().to_owned())
+    };
+    let mut named: Vec<(ChunkNumber, String)> = listed
+        .iter()
+        .filter_map(|partition| Some((partition.chunk_number()?, path(partition.blob_path()?))))
+        .collect();
+    named.sort();
+    let mut hasher = blake3::Hasher::new();
+    for (chunk, path) in named {
+        hasher.update(format!("{chunk} {path}\n").as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
 /// What became of a load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
@@ -122,7 +141,10 @@ pub async fn load_merged(
     let terms = stage.terms();
     let (partitions, number) = (terms.partitions, terms.stage);
     let epoch = services.orchestrator.run_epoch(&terms.run).await?.epoch;
-    let listed = copies(&services.orchestrator.merged_partitions().await?);
+    let partitions_listed = services.orchestrator.merged_partitions().await?;
+    let merged = identity(&partitions_listed);
+    let listed = copies(&partitions_listed);
+    stage.finish_keeping().await?;
     if listed.is_empty() && epoch > Epoch(1) && synced == Synced::Never {
         return Err(LoadError::NothingMerged(epoch));
     }
@@ -155,6 +177,8 @@ pub async fn load_merged(
         stage.write_wire_weights(start, values).await?;
     }
     stage.begin_epoch(epoch, coverage.loaded.clone()).await?;
+    services.storage.forget_trailers();
+    stage.set_merged(merged);
     Ok((epoch, coverage))
 }
 

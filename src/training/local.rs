@@ -1,11 +1,18 @@
 //! One stage under training, whatever network it is on: forwards, backwards, steps, with exact
 //! counting per epoch, a record of each, and its way back when numbers stop being finite.
 
+mod durable;
+
+pub use durable::Again;
+
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
 use half::bf16;
 
+use super::journal::Change;
+use super::keep::Keeping;
 use super::queue::Input;
 use super::record::{Deed, Recorder, weights_hash};
 use super::terms::Terms;
@@ -96,10 +103,51 @@ pub struct EpochCount {
     pub steps: u64,
 }
 
+/// Reads a stage's numbers beside the work on it. Cheap to clone; as long as one is there, the stage
+/// keeps its memory.
+#[derive(Clone, Debug)]
+pub(super) struct StageAccess(Arc<Placed<Stage>>);
+
+impl StageAccess {
+    async fn run<T: Send + 'static>(
+        &self,
+        urgency: Urgency,
+        job: impl FnOnce(&mut Stage) -> Result<T, StageError> + Send + 'static,
+    ) -> Result<T, LocalError> {
+        Ok(self.0.run(urgency, job).await??)
+    }
+
+    /// A copy of some of the current weights.
+    pub(super) async fn read_weights(&self, range: Range<usize>) -> Result<Vec<f32>, LocalError> {
+        self.run(Urgency::Ordinary, move |stage| {
+            let mut out = vec![0.0; range.len()];
+            stage.read_weights(range, &mut out)?;
+            Ok(out)
+        })
+        .await
+    }
+
+    /// A copy of some of the optimizer's moments.
+    pub(super) async fn read_moments(
+        &self,
+        moment: MomentKind,
+        range: Range<usize>,
+    ) -> Result<Vec<f32>, LocalError> {
+        self.run(Urgency::Ordinary, move |stage| {
+            let mut out = vec![0.0; range.len()];
+            stage.read_moments(moment, range, &mut out)?;
+            Ok(out)
+        })
+        .await
+    }
+}
+
 /// A stage on its device. One owner calls it, one call at a time.
 #[derive(Debug)]
 pub struct LocalStage {
-    placed: Placed<Stage>,
+    /// Before the stage itself, so that its writer is gone first.
+    keeping: Option<Keeping>,
+    access: StageAccess,
     terms: Terms,
     miner: Hotkey,
     recorder: Recorder,
@@ -107,6 +155,10 @@ pub struct LocalStage {
     count: EpochCount,
     /// The weights with which the epoch started.
     previous: Option<Arc<Vec<f32>>>,
+    /// Which merged partitions the epoch started from.
+    merged: Option<String>,
+    /// The newest backwards of the epoch.
+    done: VecDeque<ActivationId>,
 }
 
 impl LocalStage {
@@ -131,7 +183,18 @@ impl LocalStage {
         })?;
         let epoch = terms.epoch;
         let count = EpochCount::default();
-        Ok(Self { placed, terms, miner, recorder, epoch, count, previous: None })
+        Ok(Self {
+            keeping: None,
+            access: StageAccess(Arc::new(placed)),
+            terms,
+            miner,
+            recorder,
+            epoch,
+            count,
+            previous: None,
+            merged: None,
+            done: VecDeque::new(),
+        })
     }
 
     /// What it was built for.
@@ -161,12 +224,12 @@ impl LocalStage {
 
     /// Number of weights.
     pub async fn param_count(&self) -> Result<usize, LocalError> {
-        Ok(self.placed.run(Urgency::Ordinary, |stage| stage.param_count()).await?)
+        Ok(self.access.0.run(Urgency::Ordinary, |stage| stage.param_count()).await?)
     }
 
     /// Bytes that the stage takes on the device.
     pub async fn memory_bytes(&self) -> Result<u64, LocalError> {
-        Ok(self.placed.run(Urgency::Ordinary, |stage| stage.plan().bytes() as u64).await?)
+        Ok(self.access.0.run(Urgency::Ordinary, |stage| stage.plan().bytes() as u64).await?)
     }
 
     async fn run<T: Send + 'static>(
@@ -174,7 +237,7 @@ impl LocalStage {
         urgency: Urgency,
         job: impl FnOnce(&mut Stage) -> Result<T, StageError> + Send + 'static,
     ) -> Result<T, LocalError> {
-        Ok(self.placed.run(urgency, job).await??)
+        self.access.run(urgency, job).await
     }
 
     /// Computes the activation for the next stage.
@@ -212,23 +275,10 @@ impl LocalStage {
         if let Gradient::Targets(tokens) = &gradient {
             self.note_forward(id, source, tokens.clone());
         }
-        let done = self
-            .run(Urgency::Urgent, move |stage| {
-                let mut input_gradient = Vec::new();
-                let from = match &gradient {
-                    Gradient::Activation(numbers) => StageGradient::Activation(numbers),
-                    Gradient::Targets(tokens) => StageGradient::Targets(tokens),
-                };
-                let report = stage.backward(borrow(&input), from, &mut input_gradient)?;
-                Ok(BackwardDone { input_gradient, loss: report.loss })
-            })
-            .await;
-        let done = match done {
+        let done = match self.compute(id, input, gradient, source).await {
             Ok(done) => done,
             Err(error) => return Err(self.after_failure(error).await?),
         };
-        self.count.backwards += 1;
-        self.count.accumulated += 1;
         self.note(Deed::Backward {
             activation: id.clone(),
             target: source.cloned(),
@@ -242,18 +292,16 @@ impl LocalStage {
         if self.count.accumulated < self.terms.hyper.accumulation {
             return Ok(None);
         }
-        let lr = self.terms.hyper.learning_rate;
-        let report = self.run(Urgency::Urgent, move |stage| stage.optimizer_step(lr)).await;
-        let report = match report {
+        let (lr, back) = (self.terms.hyper.learning_rate, self.is_warming_up());
+        let report = match self.step(lr).await {
             Ok(report) => report,
             Err(error) => return Err(self.after_failure(error).await?),
         };
-        self.count.accumulated = 0;
-        self.count.steps += 1;
         self.note(Deed::Step { lr });
-        if self.is_warming_up() {
+        if back {
             self.restore_previous().await?;
         }
+        self.keep_step(lr, back).await?;
         Ok(Some(report))
     }
 
@@ -265,6 +313,7 @@ impl LocalStage {
             self.run(Urgency::Urgent, Stage::zero_gradients).await?;
             if lost > 0 {
                 self.note(Deed::Discard { backwards: lost });
+                self.keep_change(Change::Discard).await;
             }
         }
         Ok(error)
@@ -293,12 +342,7 @@ impl LocalStage {
 
     /// A copy of some of the current weights.
     pub async fn read_weights(&self, range: Range<usize>) -> Result<Vec<f32>, LocalError> {
-        self.run(Urgency::Ordinary, move |stage| {
-            let mut out = vec![0.0; range.len()];
-            stage.read_weights(range, &mut out)?;
-            Ok(out)
-        })
-        .await
+        self.access.read_weights(range).await
     }
 
     /// Replaces some of the weights with numbers from the wire.
@@ -340,8 +384,10 @@ impl LocalStage {
         chunks: Vec<ChunkNumber>,
     ) -> Result<Arc<Vec<f32>>, LocalError> {
         self.end_epoch().await?;
+        self.close_journal();
         // The last epoch's go first: two of them would not be in the memory plan.
         self.previous = None;
+        self.merged = None;
         let weights = Arc::new(self.weights().await?);
         self.epoch = epoch;
         self.previous = Some(Arc::clone(&weights));
@@ -352,12 +398,35 @@ impl LocalStage {
 
     /// Drops the gradients that no step has used and sets the counters to zero.
     pub async fn end_epoch(&mut self) -> Result<(), LocalError> {
-        let lost = std::mem::take(&mut self.count).accumulated;
+        let (worked, lost) = (self.count.backwards > 0, self.count.accumulated);
+        self.clear_counts().await?;
+        if worked {
+            self.keep_change(Change::End).await;
+        }
+        if lost > 0 {
+            self.note(Deed::Discard { backwards: lost });
+        }
+        Ok(())
+    }
+
+    async fn clear_counts(&mut self) -> Result<(), LocalError> {
+        self.count = EpochCount::default();
+        self.done.clear();
         self.run(Urgency::Ordinary, |stage| {
             stage.reset_local_steps();
             stage.zero_gradients()
         })
-        .await?;
+        .await
+    }
+
+    /// Weights that are no longer finite: back to the epoch's start, with a fresh optimizer.
+    pub async fn roll_back(&mut self) -> Result<(), LocalError> {
+        self.settle().await?;
+        let lost = self.count.accumulated;
+        self.clear_counts().await?;
+        self.restore_previous().await?;
+        self.reset_optimizer().await?;
+        self.keep_change(Change::RollBack).await;
         if lost > 0 {
             self.note(Deed::Discard { backwards: lost });
         }
@@ -366,7 +435,7 @@ impl LocalStage {
 
     /// How far the optimizer is.
     pub async fn optimizer_progress(&self) -> Result<OptimizerProgress, LocalError> {
-        Ok(self.placed.run(Urgency::Ordinary, |stage| stage.optimizer_progress()).await?)
+        Ok(self.access.0.run(Urgency::Ordinary, |stage| stage.optimizer_progress()).await?)
     }
 
     /// Takes over how far an optimizer was.
@@ -380,12 +449,7 @@ impl LocalStage {
         moment: MomentKind,
         range: Range<usize>,
     ) -> Result<Vec<f32>, LocalError> {
-        self.run(Urgency::Ordinary, move |stage| {
-            let mut out = vec![0.0; range.len()];
-            stage.read_moments(moment, range, &mut out)?;
-            Ok(out)
-        })
-        .await
+        self.access.read_moments(moment, range).await
     }
 
     /// Replaces some of the optimizer's moments.
@@ -408,7 +472,7 @@ impl LocalStage {
 
     /// Length of the optimizer's state as it crosses the wire (spec 8.8).
     pub async fn flat_optimizer_len(&self) -> Result<usize, LocalError> {
-        Ok(self.placed.run(Urgency::Ordinary, |stage| stage.optimizer_len()).await?)
+        Ok(self.access.0.run(Urgency::Ordinary, |stage| stage.optimizer_len()).await?)
     }
 
     /// Some of the optimizer's state as it crosses the wire, before rounding (spec 8.8).

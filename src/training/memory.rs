@@ -222,8 +222,9 @@ pub enum FitError {
     NoRoom(#[from] NoRoom),
 }
 
-/// Plans a stage for the memory there is. Where the run leaves it to the miner (flag
-/// `auto_local_batch_size`, spec 8.8), as many sequences are computed at once as have room.
+/// Plans a stage for the memory there is: as many sequences are computed at once as have room, but no
+/// more than `most` (where more of them have run out of memory before). Only where the run leaves it to
+/// the miner (flag `auto_local_batch_size`, spec 8.8) may that be more than the stage was read with.
 ///
 /// # Errors
 /// [`FitError`] if no number of them has.
@@ -232,15 +233,13 @@ pub fn fit(
     device: &DeviceInfo,
     rules: &StorageConstants,
     room: Room,
+    most: Option<usize>,
 ) -> Result<MemoryPlan, FitError> {
-    let candidates = if terms.flags.is_on(Flag::AutoLocalBatchSize) {
-        let batch = terms.spec.batch;
-        (1..=batch).rev().filter(|n| batch.is_multiple_of(*n)).collect()
-    } else {
-        vec![terms.spec.local_batch]
-    };
+    let (batch, first) = (terms.spec.batch, terms.spec.local_batch);
+    let first = if terms.flags.is_on(Flag::AutoLocalBatchSize) { batch } else { first };
+    let first = most.map_or(first, |most| most.min(first));
     let mut smallest = None;
-    for local_batch in candidates {
+    for local_batch in (1..=first).rev().filter(|n| batch.is_multiple_of(*n)) {
         terms.spec.local_batch = local_batch;
         let plan = MemoryPlan::of(terms, device, rules)?;
         match plan.check(room) {
@@ -253,6 +252,11 @@ pub fn fit(
         // A batch of none, which the plan refuses.
         None => Ok(MemoryPlan::of(terms, device, rules)?),
     }
+}
+
+/// The next smaller number of sequences to compute at once, if there is one.
+pub fn step_down(batch: usize, local_batch: usize) -> Option<usize> {
+    (1..local_batch).rev().find(|n| batch.is_multiple_of(*n))
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 pub mod cache;
 pub mod desk;
 pub mod door;
+pub mod exchange;
 pub mod floor;
 mod intake;
+pub mod journal;
 pub mod keep;
 pub mod load;
 pub mod local;
@@ -17,6 +19,7 @@ pub mod pseudo_gradient;
 mod pull;
 pub mod queue;
 pub mod record;
+pub mod recover;
 pub mod services;
 pub mod snapshot;
 mod spot_check;

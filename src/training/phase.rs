@@ -20,6 +20,7 @@ use super::spot_check;
 use super::terms::LearningRateRule;
 use crate::config::rules::Manner;
 use crate::model::tokenizer::Tokenizer;
+use crate::network::Reach;
 use crate::network::peers::{PeerInbox, Peers};
 use crate::network::publisher::{Outbound, Outcome, Published, Publisher, Target};
 use crate::protocol::bf16::bf16;
@@ -161,6 +162,9 @@ async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule)
                 Ok(())
             }
         };
+        for news in stage.keep_news() {
+            floor.observer.tell(News::Keeping(news));
+        }
         if !idle {
             pace.worked(began, floor.services.clock.now());
         }
@@ -186,7 +190,10 @@ async fn wait_for_work(floor: &Floor<'_>) {
     let changed = floor.services.clock.timeout(patience, floor.desk.changed()).await;
     if changed.is_err() {
         let load = floor.desk.load();
-        let why = if !floor.is_open() {
+        let reach = floor.services.orchestrator.reach().borrow().clone();
+        let why = if let Reach::Silent { why } = reach {
+            Idle::Network(why)
+        } else if !floor.is_open() {
             Idle::OtherStage
         } else if load.cached >= load.capacity {
             Idle::CacheFull

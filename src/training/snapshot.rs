@@ -1,30 +1,39 @@
-//! The epoch-start snapshot on disk: weights and optimizer state, so that a restart loses at most
-//! the epoch in progress (13 #9, #10). One file, written to a temporary name, synced and renamed, its
-//! previous generation kept; a BLAKE3 at the end tells a good file from a torn one. Written and read
-//! piece by piece: a stage is larger than the memory that is left beside it.
+//! Snapshots on disk: weights and optimizer state of a moment, at the start of an epoch or between two
+//! of its steps (13 #9, #10); what was done since then is in the [journal](super::journal). One file,
+//! written to a temporary name, synced and renamed, its previous generation kept; a BLAKE3 at the end
+//! tells a good file from a torn one. Written and read piece by piece: a stage is larger than the
+//! memory that is left beside it.
 //!
 //! Layout: magic (8 bytes), length of the metadata (u64), metadata (JSON), weights (f32), optimizer
-//! state (f32), BLAKE3 of everything before (32 bytes). Numbers little-endian.
+//! state (f32), weights of the epoch's start where they are others (f32), BLAKE3 of everything before
+//! (32 bytes). Numbers little-endian.
 
 mod read;
 mod write;
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Clock;
 use crate::protocol::{Epoch, Hotkey, RunId, StageIndex};
 
-pub use read::Verified;
-pub use write::NewSnapshot;
+pub use read::Opened;
+pub(super) use write::sync_folder;
+pub use write::{NewSnapshot, Permit};
 
-const MAGIC: &[u8; 8] = b"HEARTHS1";
+const MAGIC: &[u8; 8] = b"HEARTHS2";
+/// Of snapshots without [`Progress`], which are read as well.
+const FIRST_MAGIC: &[u8; 8] = b"HEARTHS1";
 const HASH_BYTES: usize = 32;
 /// Longer metadata than this is not ours.
 const MAX_META: u64 = 64 * 1024;
 /// Bytes moved at once.
 const BLOCK: usize = 1 << 20;
+/// What the names of journals end with.
+const JOURNAL: &str = ".journal";
 
 /// Whose weights these are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +54,62 @@ pub struct SnapshotMeta {
     pub step: u64,
     /// NAdam's product of mu, as the bits of an f64, since decimal text would not be exact.
     pub mu_product_bits: u64,
+    /// How far the epoch was; not in the snapshots of the first versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+}
+
+impl SnapshotMeta {
+    /// Numbers of the file.
+    fn numbers(&self) -> Option<usize> {
+        let start = self.progress.as_ref().map_or(0, |progress| progress.start);
+        self.weights.checked_add(self.optimizer)?.checked_add(start)
+    }
+}
+
+/// The name of a durable point: what was done after it is in the journal of the same name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Mark(String);
+
+impl Mark {
+    /// A name that none had before it.
+    pub fn new(clock: &Clock) -> Self {
+        Self(format!("{:020x}", clock.unix().as_nanos()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Mark {
+    type Error = &'static str;
+
+    /// It becomes the name of a file, and must not lead elsewhere.
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let plain = (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+        if plain { Ok(Self(text)) } else { Err("a durable point has a name of hexadecimal digits") }
+    }
+}
+
+/// How far an epoch was when a snapshot was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The name of this durable point.
+    pub mark: Mark,
+    /// The epoch in which this miner joined (spec 1.14: a latecomer's weights rest for a while).
+    pub joined: Epoch,
+    /// Backwards of the epoch; all of them are in the weights.
+    pub backwards: u64,
+    /// Optimizer steps of the epoch.
+    pub steps: u64,
+    /// Numbers of the epoch's starting weights; 0 where the weights themselves are those.
+    pub start: usize,
+    /// Which merged partitions the epoch started from, if they are known.
+    #[serde(default)]
+    pub merged: Option<String>,
 }
 
 /// A snapshot could not be written.
@@ -79,7 +144,7 @@ pub enum SaveError {
 }
 
 impl SaveError {
-    fn from_io(folder: &Path, bytes: u64, why: io::Error) -> Self {
+    pub(super) fn from_io(folder: &Path, bytes: u64, why: io::Error) -> Self {
         let folder = folder.to_owned();
         match why.kind() {
             io::ErrorKind::StorageFull
@@ -120,29 +185,6 @@ pub enum Damage {
     Foreign(PathBuf),
 }
 
-/// What was found on disk.
-#[derive(Debug)]
-pub enum Found {
-    /// The newest generation is good.
-    Newest(Verified),
-    /// The newest is not good, the one before is.
-    Previous {
-        /// The one before.
-        snapshot: Verified,
-        /// What is wrong with the newest.
-        newest: Damage,
-    },
-    /// There is none.
-    Nothing,
-    /// Both generations are useless.
-    Lost {
-        /// What is wrong with the newest.
-        newest: Damage,
-        /// What is wrong with the one before.
-        previous: Damage,
-    },
-}
-
 /// The snapshots of one miner's stage: a folder with two generations.
 #[derive(Clone, Debug)]
 pub struct SnapshotStore {
@@ -172,6 +214,62 @@ impl SnapshotStore {
         self.folder.join("new.snapshot")
     }
 
+    /// Takes a newest generation that is of no use out of the way: it must not become the one before,
+    /// and push a good one out. Blocks.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn set_aside(&self) -> io::Result<()> {
+        fs::rename(self.current(), self.damaged())
+    }
+
+    /// What was of no use, for whoever wants to know why.
+    pub fn damaged(&self) -> PathBuf {
+        self.folder.join("damaged.snapshot")
+    }
+
+    /// Where both generations and their journals are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The journal of a durable point.
+    pub fn journal(&self, mark: &Mark) -> PathBuf {
+        self.folder.join(format!("{}{JOURNAL}", mark.as_str()))
+    }
+
+    /// All journals there are.
+    pub fn journals(&self) -> Vec<(Mark, PathBuf)> {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
+        let journal = |path: PathBuf| {
+            let name = path.file_name()?.to_str()?.strip_suffix(JOURNAL)?.to_owned();
+            Some((Mark::try_from(name).ok()?, path))
+        };
+        entries.filter_map(|entry| journal(entry.ok()?.path())).collect()
+    }
+
+    /// Removes all journals: what is in them cannot be done again. Blocks.
+    pub fn drop_journals(&self) {
+        for (_, path) in self.journals() {
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::warn!("{} cannot be removed: {error}", path.display());
+            }
+        }
+    }
+
+    /// Removes every journal whose durable point is neither of a generation that is here nor among
+    /// `living`. Blocks.
+    pub fn sweep(&self, living: &[Mark]) {
+        let of = |path: PathBuf| Opened::open(&path).ok()?.meta.progress.map(|p| p.mark);
+        let generations = [of(self.current()), of(self.previous())];
+        for (mark, path) in self.journals() {
+            let wanted = living.contains(&mark) || generations.iter().flatten().any(|m| *m == mark);
+            if !wanted && let Err(error) = fs::remove_file(&path) {
+                tracing::warn!("{} cannot be removed: {error}", path.display());
+            }
+        }
+    }
+
     /// Begins a new generation; its numbers follow. On an error the old ones are as they were. Blocks.
     ///
     /// # Errors
@@ -180,28 +278,44 @@ impl SnapshotStore {
         NewSnapshot::begin(self.clone(), meta)
     }
 
-    /// Finds and verifies the newest good generation that belongs to `hotkey`, `run` and `stage`. The
-    /// one before is only looked at if the newest is of no use. Blocks.
-    pub fn find(&self, hotkey: &Hotkey, run: &RunId, stage: StageIndex) -> Found {
-        let ours = |path: PathBuf| {
-            let snapshot = Verified::open(&path)?;
-            let meta = &snapshot.meta;
-            if meta.hotkey == *hotkey && meta.run == *run && meta.stage == stage {
-                Ok(snapshot)
-            } else {
-                Err(Damage::Foreign(path))
-            }
+    /// Opens a generation, if it belongs to `hotkey`, `run` and `stage`. Its numbers are verified
+    /// while they are read. Blocks.
+    ///
+    /// # Errors
+    /// See [`Damage`].
+    pub fn open(
+        &self,
+        generation: Generation,
+        hotkey: &Hotkey,
+        run: &RunId,
+        stage: StageIndex,
+    ) -> Result<Opened, Damage> {
+        let path = match generation {
+            Generation::Newest => self.current(),
+            Generation::Before => self.previous(),
         };
-        let newest = match ours(self.current()) {
-            Ok(snapshot) => return Found::Newest(snapshot),
-            Err(damage) => damage,
-        };
-        match (newest, ours(self.previous())) {
-            (newest, Ok(snapshot)) => Found::Previous { snapshot, newest },
-            (Damage::Missing(_), Err(Damage::Missing(_))) => Found::Nothing,
-            (newest, Err(previous)) => Found::Lost { newest, previous },
+        let snapshot = Opened::open(&path)?;
+        let meta = &snapshot.meta;
+        if meta.hotkey == *hotkey && meta.run == *run && meta.stage == stage {
+            Ok(snapshot)
+        } else {
+            Err(Damage::Foreign(path))
         }
     }
+}
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generation {
+    /// The newest.
+    Newest,
+    /// The one before it.
+    Before,
+}
+
+impl Generation {
+    /// In the order in which they are of use.
+    pub const ALL: [Self; 2] = [Self::Newest, Self::Before];
 }
 
 #[cfg(test)]

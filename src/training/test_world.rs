@@ -251,3 +251,32 @@ pub(super) async fn world() -> (Server, Services, LocalStage, Recorder) {
     stage.begin_epoch(Epoch(3), Vec::new()).await.unwrap();
     (server, services, stage, recorder)
 }
+
+/// Numbers of an activation that is not quite any other.
+pub(super) fn numbers(stage: &LocalStage, salt: usize) -> Vec<half::bf16> {
+    let len = stage.terms().activation_shape().iter().product();
+    let number = |i: usize| half::bf16::from_f32(((i + salt * 3) % 7) as f32 * 0.1 - 0.2);
+    (0..len).map(number).collect()
+}
+
+/// One backward of activation `salt`.
+pub(super) async fn work(stage: &mut LocalStage, salt: usize) {
+    let (input, gradient) = (numbers(stage, salt), numbers(stage, salt + 1));
+    let id = crate::protocol::ActivationId(format!("a{salt}"));
+    let input = Arc::new(super::queue::Input::Activation(input));
+    let gradient = super::local::Gradient::Activation(gradient);
+    stage.backward(&id, input, gradient, None).await.unwrap();
+}
+
+/// A stage that is some way into its run, at the start of epoch 5.
+pub(super) async fn trained() -> LocalStage {
+    let (_, _, mut stage, _) = world().await;
+    stage.terms_mut().hyper.accumulation = 1;
+    // As one that does not warm up: its weights move.
+    stage.terms_mut().epoch = Epoch(1);
+    work(&mut stage, 1).await;
+    stage.step_if_due().await.unwrap().unwrap();
+    stage.begin_epoch(Epoch(5), Vec::new()).await.unwrap();
+    stage.terms_mut().hyper.accumulation = 3;
+    stage
+}

@@ -75,6 +75,10 @@ struct Lanes<S> {
     next_lane: u64,
     /// The lane served last: the next one in turn comes after it.
     served: u64,
+    /// How many turns there were.
+    turns: u64,
+    /// Whether one is under way.
+    at_work: bool,
     closed: bool,
 }
 
@@ -119,7 +123,14 @@ impl<S> std::fmt::Debug for Worker<S> {
 impl<S: Send + 'static> Worker<S> {
     /// Starts the thread. Fails if the system gives no thread.
     pub fn start(name: &str) -> std::io::Result<Self> {
-        let lanes = Lanes { lanes: BTreeMap::new(), next_lane: 0, served: 0, closed: false };
+        let lanes = Lanes {
+            lanes: BTreeMap::new(),
+            next_lane: 0,
+            served: 0,
+            turns: 0,
+            at_work: false,
+            closed: false,
+        };
         let shared = Arc::new(Shared { lanes: Mutex::new(lanes), wake: Condvar::new() });
         let thread = Arc::clone(&shared);
         std::thread::Builder::new().name(format!("device {name}")).spawn(move || serve(&thread))?;
@@ -146,6 +157,13 @@ impl<S: Send + 'static> Worker<S> {
         let placed = self.reserve(build);
         receiver.await.map_err(|_| WorkerError::Ended)??;
         Ok(placed)
+    }
+
+    /// The number of the turn that is under way, if one is: one that stays the same for very long has
+    /// a device that hangs.
+    pub fn turn(&self) -> Option<u64> {
+        let lanes = self.door.0.lock();
+        lanes.at_work.then_some(lanes.turns)
     }
 
     fn reserve(&self, build: Build<S>) -> Placed<S> {
@@ -280,6 +298,8 @@ fn wait_for_turn<S>(shared: &Shared<S>) -> Option<Turn<S>> {
     let mut lanes = shared.lock();
     loop {
         if let Some(turn) = lanes.choose() {
+            lanes.turns += 1;
+            lanes.at_work = true;
             return Some(turn);
         }
         if lanes.closed {
@@ -291,6 +311,7 @@ fn wait_for_turn<S>(shared: &Shared<S>) -> Option<Turn<S>> {
 
 fn put_back<S>(shared: &Shared<S>, lane: u64, after: Resident<S>) {
     let mut lanes = shared.lock();
+    lanes.at_work = false;
     let orphan = match lanes.lanes.get_mut(&lane) {
         Some(entry) if matches!(entry.stage, Resident::Busy) => {
             let sound = matches!(after, Resident::Here(_));

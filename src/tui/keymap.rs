@@ -12,6 +12,14 @@ pub enum Action {
     Quit,
     /// Ctrl-C: once in order, twice at once.
     Interrupt,
+    /// Say what a pause costs, then pause.
+    Pause,
+    /// A command for the miner.
+    Send(Command),
+    /// Ask whether the miner shall stop.
+    AskStop,
+    /// Yes, stop it.
+    Stop,
     /// A command for the miner that is shown.
     Send(Command),
     /// Show the next of the own miners.
@@ -33,7 +41,7 @@ pub enum Action {
 pub struct Binding {
     /// The key as it is printed.
     pub key: &'static str,
-    /// One or two words for the footer.
+    /// A few words for the footer; a key without any is not in it.
     pub short: &'static str,
     /// A sentence for the help.
     pub long: &'static str,
@@ -52,6 +60,41 @@ pub const BINDINGS: [Binding; 6] = [
     Binding {
         key: "p",
         short: "pause",
+        long: "Pause your miner. What that costs is shown first.",
+        action: Action::Pause,
+    },
+    Binding {
+        key: "r",
+        short: "resume",
+        long: "Let your miner work again.",
+        action: Action::Send(Command::Resume),
+    },
+    Binding { key: "?", short: "help", long: "Show or hide this help.", action: Action::Help },
+    Binding {
+        key: "Esc",
+        short: "close",
+        long: "Close what is open on top.",
+        action: Action::Back,
+    },
+    Binding {
+        key: "Ctrl-C",
+        short: "stop",
+        long: "Once: stop in order. Twice: stop at once.",
+        action: Action::Interrupt,
+    },
+];
+
+/// All keys of a miner of another process: leaving leaves it alone.
+pub const ATTACHED: [Binding; 8] = [
+    Binding {
+        key: "q",
+        short: "leave (your miner goes on)",
+        long: "Leave. Your miner goes on; `hearth` shows it again.",
+        action: Action::Quit,
+    },
+    Binding {
+        key: "p",
+        short: "pause",
         long: "Pause your miner. It takes no new work; the others go on.",
         action: Action::Send(Command::Pause { until: None }),
     },
@@ -61,13 +104,25 @@ pub const BINDINGS: [Binding; 6] = [
         long: "Let your miner work again.",
         action: Action::Send(Command::Resume),
     },
+    Binding {
+        key: "s",
+        short: "stop",
+        long: "Stop your miner. You are asked first.",
+        action: Action::AskStop,
+    },
+    Binding { key: "y", short: "", long: "Yes, when you are asked.", action: Action::Stop },
     Binding { key: "?", short: "help", long: "Show or hide this help.", action: Action::Help },
-    Binding { key: "Esc", short: "close", long: "Close this help.", action: Action::Back },
+    Binding {
+        key: "Esc",
+        short: "close",
+        long: "Close this help, or say no when you are asked.",
+        action: Action::Back,
+    },
     Binding {
         key: "Ctrl-C",
-        short: "stop",
-        long: "Once: stop in order. Twice: stop at once.",
-        action: Action::Interrupt,
+        short: "leave",
+        long: "Leave. Your miner goes on.",
+        action: Action::Quit,
     },
 ];
 
@@ -89,8 +144,17 @@ pub const SEVERAL: [Binding; 2] = [
 
 /// The keys of a living run with so many own miners.
 pub fn living(miners: usize) -> Vec<Binding> {
+    with_several(&BINDINGS, miners)
+}
+
+/// The keys of a run of another process with so many own miners.
+pub fn elsewhere(miners: usize) -> Vec<Binding> {
+    with_several(&ATTACHED, miners)
+}
+
+fn with_several(bindings: &[Binding], miners: usize) -> Vec<Binding> {
     let several = SEVERAL.iter().filter(|_| miners > 1);
-    BINDINGS.iter().chain(several).copied().collect()
+    bindings.iter().chain(several).copied().collect()
 }
 
 /// All keys of a playback.
@@ -136,7 +200,7 @@ pub const PLAYBACK: [Binding; 9] = [
     Binding { key: "Ctrl-C", short: "quit", long: "Leave.", action: Action::Quit },
 ];
 
-/// What this key press asks for, by one of the two tables.
+/// What this key press asks for, by one of the tables.
 pub fn action(key: KeyEvent, bindings: &[Binding]) -> Option<Action> {
     let name = match key.code {
         KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => "Ctrl-C".to_owned(),
@@ -168,6 +232,11 @@ mod tests {
         assert_eq!(press(KeyCode::Char('c'), KeyModifiers::CONTROL), Some(Action::Interrupt));
         assert_eq!(press(KeyCode::Char('c'), KeyModifiers::NONE), None);
         assert_eq!(press(KeyCode::F(1), KeyModifiers::NONE), None);
+        assert_eq!(press(KeyCode::Char('s'), KeyModifiers::NONE), None);
+        // No single key stops a miner that others may rely on.
+        let attached = |code| action(KeyEvent::new(code, KeyModifiers::CONTROL), &ATTACHED);
+        assert_eq!(attached(KeyCode::Char('c')), Some(Action::Quit));
+        assert_eq!(attached(KeyCode::Char('s')), Some(Action::AskStop));
         let play = |code| action(KeyEvent::new(code, KeyModifiers::NONE), &PLAYBACK);
         assert_eq!(play(KeyCode::Char(' ')), Some(Action::Play(Wish::Hold)));
         assert_eq!(play(KeyCode::Left), Some(Action::Play(Wish::Skip(-60))));
@@ -185,7 +254,7 @@ mod tests {
 
     #[test]
     fn no_key_is_listed_twice() {
-        for table in [&living(2)[..], &PLAYBACK[..]] {
+        for table in [&living(2)[..], &elsewhere(2)[..], &PLAYBACK[..]] {
             for (i, a) in table.iter().enumerate() {
                 assert!(table[i + 1..].iter().all(|b| b.key != a.key));
             }

@@ -30,6 +30,8 @@ use theme::Theme;
 
 /// Between two looks at the snapshots: at most ten frames a second.
 const TICK: Duration = Duration::from_millis(100);
+/// The same while everything is paused: times on screen change once a second. Keys count at once.
+const PAUSED_TICK: Duration = Duration::from_millis(500);
 
 /// The terminal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,33 @@ fn are_leaving(control: &Control) -> bool {
             .all(|miner| matches!(miner.borrow().status.state, State::Stopping | State::Stopped))
 }
 
+/// Whether the user has paused it already: then there is nothing to ask.
+fn is_paused(miner: &tokio::sync::watch::Receiver<MinerSnapshot>) -> bool {
+    let ruling = &miner.borrow().ruling;
+    ruling.pauses() && ruling.rule.code() == "user-paused"
+}
+
+/// What a screen is in front of.
+#[derive(Clone, Copy)]
+enum Seat<'a> {
+    /// A run of this process: who leaves the screen ends it.
+    Own,
+    /// A run of the process of this number: it goes on without the screen.
+    Other(u32),
+    /// A run of the past.
+    Past(&'a Playback),
+}
+
+/// Between two looks.
+fn tick(control: &Control) -> Duration {
+    let rests = |state| matches!(state, State::Paused | State::Disabled);
+    match control.miners.iter().all(|miner| rests(miner.borrow().status.state)) {
+        // The practice swarm around it goes on.
+        true if control.swarm.is_none() => PAUSED_TICK,
+        _ => TICK,
+    }
+}
+
 /// Draws until the user leaves. Blocks its thread; call it on one of its own.
 ///
 /// `stop` turns true when the process was asked to end (SIGTERM).
@@ -67,7 +96,18 @@ pub fn run(
     clock: &Clock,
     stop: &tokio::sync::watch::Receiver<bool>,
 ) -> Result<Left, TuiError> {
-    show(control, None, log, clock, stop)
+    show(control, Seat::Own, log, clock, stop)
+}
+
+/// The same for a run of the process `pid`, which goes on when the screen is left.
+pub fn attached(
+    control: &Control,
+    pid: u32,
+    log: &Ring,
+    clock: &Clock,
+    stop: &tokio::sync::watch::Receiver<bool>,
+) -> Result<Left, TuiError> {
+    show(control, Seat::Other(pid), log, clock, stop)
 }
 
 /// The same for a run of the past: `control` has its snapshots, and takes no commands.
@@ -78,7 +118,7 @@ pub fn play(
     clock: &Clock,
     stop: &tokio::sync::watch::Receiver<bool>,
 ) -> Result<Left, TuiError> {
-    show(control, Some(playback), log, clock, stop)
+    show(control, Seat::Past(playback), log, clock, stop)
 }
 
 fn own(control: &Control, shown: usize) -> &tokio::sync::watch::Receiver<MinerSnapshot> {
@@ -101,7 +141,7 @@ fn switched(control: &Control, shown: usize) -> Command {
 
 fn show(
     control: &Control,
-    playback: Option<&Playback>,
+    seat: Seat<'_>,
     log: &Ring,
     clock: &Clock,
     stop: &tokio::sync::watch::Receiver<bool>,
@@ -110,24 +150,32 @@ fn show(
     let theme = Theme::from_environment();
     let mut help = false;
     let mut quitting = false;
-    let mut drawn: Option<View> = None;
+    let mut pausing = false;
+    let mut asking = false;
     let miners = control.miners.iter().count();
-    let bindings =
-        if playback.is_some() { keymap::PLAYBACK.to_vec() } else { keymap::living(miners) };
+    let bindings = match seat {
+        Seat::Own => keymap::living(miners),
+        Seat::Other(_) => keymap::elsewhere(miners),
+        Seat::Past(_) => keymap::PLAYBACK.to_vec(),
+    };
+    let mut drawn: Option<View> = None;
     let mut shown = 0;
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
         }
         let mut view = View::collect(control, log, clock, shown, help, quitting);
-        if let Some(playback) = playback {
-            view = view.played(playback.place.borrow().clone());
-        }
+        view.pausing = pausing;
+        let view = match seat {
+            Seat::Own => view,
+            Seat::Other(pid) => view.of_process(pid, asking),
+            Seat::Past(playback) => view.played(playback.place.borrow().clone()),
+        };
         if drawn.as_ref() != Some(&view) {
             screen.terminal.draw(|frame| draw(frame, &view, &theme))?;
             drawn = Some(view);
         }
-        if !event::poll(TICK)? {
+        if !event::poll(tick(control))? {
             continue;
         }
         match event::read()? {
@@ -144,18 +192,38 @@ fn show(
                         quitting = true;
                         control.send_to_all(Command::Stop);
                     }
-                    Some(Action::Send(command)) => send(control, shown, command),
-                    Some(Action::Next) => shown = (shown + 1) % miners.max(1),
-                    Some(Action::Pick(place)) if place < miners => shown = place,
+                    Some(Action::Pause) if pausing => {
+                        pausing = false;
+                        send(control, shown, Command::Pause { until: None });
+                    }
+                    Some(Action::Pause) => pausing = !is_paused(own(control, shown)),
+                    Some(Action::Send(command)) => {
+                        pausing = false;
+                        send(control, shown, command);
+                    }
+                    Some(Action::Next) => {
+                        (shown, pausing) = ((shown + 1) % miners.max(1), false);
+                    }
+                    Some(Action::Pick(place)) if place < miners => {
+                        (shown, pausing) = (place, false);
+                    }
                     Some(Action::Pick(_)) => {}
                     Some(Action::Switch) => send(control, shown, switched(control, shown)),
+                    Some(Action::AskStop) => {
+                        asking = *control.progress.borrow() == Progress::Running;
+                    }
+                    Some(Action::Stop) if asking => {
+                        asking = false;
+                        control.send_to_all(Command::Stop);
+                    }
+                    Some(Action::Stop) => {}
                     Some(Action::Play(wish)) => {
-                        if let Some(playback) = playback {
+                        if let Seat::Past(playback) = seat {
                             (playback.send)(wish);
                         }
                     }
                     Some(Action::Help) => help = !help,
-                    Some(Action::Back) => help = false,
+                    Some(Action::Back) => (help, pausing, asking) = (false, false, false),
                     None => {}
                 }
             }

@@ -1,5 +1,6 @@
 //! Every word on the screens that is not in the engine's own snapshots.
 
+use crate::miner::snapshot::Ruling;
 use crate::miner::{Eta, Who};
 
 /// Below this the screen says so instead of drawing.
@@ -36,6 +37,24 @@ pub const FINISHED: &str = " Finished: q leaves ";
 /// See [`LOSS`].
 pub const FAILED: &str = " It stopped: q leaves ";
 
+/// See [`LOSS`].
+pub const PAUSE: &str = " Pause? ";
+
+/// Below what a pause costs.
+pub const PAUSE_KEYS: &str = "p: pause   Esc: go on";
+
+/// What the rules make of a working miner, beside its status: its share of the time, and the rules that
+/// cannot be kept to here. Empty where there is nothing to say.
+pub fn rules(ruling: &Ruling) -> String {
+    let limited = ruling.percent().is_some_and(|percent| percent.get() < 100);
+    let share = if limited { format!("   {}", ruling.sentence) } else { String::new() };
+    let unknown: Vec<&str> = ruling.unknown.iter().map(|unknown| unknown.rule.code()).collect();
+    match unknown.is_empty() {
+        true => share,
+        false => format!("{share}   cannot be kept to here: {}", unknown.join(", ")),
+    }
+}
+
 /// Before the first loss is there.
 pub const NO_LOSS_YET: &str = "The first loss appears when an activation has crossed all stages.";
 /// Before any miner has registered.
@@ -44,6 +63,22 @@ pub const NO_STAGES_YET: &str = "No miner has registered yet.";
 pub const NO_LOG_YET: &str = "Nothing to report.";
 /// After the first Ctrl-C.
 pub const QUITTING: &str = "Stopping in order. Press Ctrl-C again to stop at once.";
+
+/// Title of the question.
+pub const STOP: &str = " Stop your miner? ";
+/// The question whether a miner of another process shall stop.
+pub const ASK_STOP: &str =
+    " y     Yes: it finishes the work in hand and ends.\n Esc   No: it goes on.";
+
+/// Where the miner is.
+pub fn place(practice: bool, attached: Option<u32>) -> String {
+    match (practice, attached) {
+        (true, None) => "practice swarm on this machine".to_owned(),
+        (true, Some(pid)) => format!("practice swarm, process {pid}"),
+        (false, Some(pid)) => format!("process {pid}"),
+        (false, None) => String::new(),
+    }
+}
 
 /// So that nobody takes the past for the present.
 pub const REPLAY: &str = "REPLAY";

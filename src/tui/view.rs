@@ -54,6 +54,12 @@ pub struct View {
     pub help: bool,
     /// Whether Ctrl-C was pressed once.
     pub quitting: bool,
+    /// Whether a pause is asked for, and what it costs is shown.
+    pub pausing: bool,
+    /// The process that the miner is in; none where it is this one.
+    pub attached: Option<u32>,
+    /// Whether it is being asked if the miner shall stop.
+    pub asking: bool,
     /// All own miners in a few words each; empty where there is only the one that is shown.
     pub own: Vec<OwnMiner>,
     /// Where the playback is; none where the run is a living one.
@@ -84,8 +90,17 @@ impl View {
             unix: clock.unix().as_secs(),
             help,
             quitting,
+            pausing: false,
+            attached: None,
+            asking: false,
             playback: None,
         }
+    }
+
+    /// The same with a miner that is in another process.
+    #[must_use]
+    pub fn of_process(self, pid: u32, asking: bool) -> Self {
+        Self { attached: Some(pid), asking, ..self }
     }
 
     /// The same as a playback shows it, at that time.

@@ -4,6 +4,16 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod crashes;
+mod exits;
 mod logs;
 mod rules;
+#[path = "../script/server.rs"]
+#[allow(dead_code)]
+mod script;
 mod server;
+mod service;
+mod settings;
+mod signals;
+#[cfg(target_os = "linux")]
+mod systemd;

@@ -31,6 +31,19 @@ pub fn practice(home: &Path, more: &[&str]) -> Command {
     command
 }
 
+/// A miner of the network at `network`, with a key file.
+pub fn miner(home: &Path, network: &str, more: &[&str]) -> Command {
+    let key = home.join("hot");
+    std::fs::write(&key, "0xe5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a")
+        .unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&key, private).unwrap();
+    let mut command = bare(home);
+    command.args(["run", "--headless", "--json", "--join", "metagraph", "--backend", "cpu"]);
+    command.args(["--network", network, "--hotkey-file"]).arg(key).args(more);
+    command
+}
+
 impl Server {
     /// Starts `command`.
     pub fn start(mut command: Command, home: &Path) -> Self {

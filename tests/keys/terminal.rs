@@ -94,6 +94,20 @@ fn words_are_shown_once_asked_back_and_leave_nothing_on_the_screen() {
 }
 
 #[test]
+fn whatever_ends_it_while_words_are_shown_leaves_no_word_and_a_terminal_that_works() {
+    for signal in ["TERM", "INT", "HUP"] {
+        let home = Home::new();
+        let mut terminal = start(&home, &["keys", "new", "--store", "file"]);
+        terminal.wait_for("the words", |text| text.contains("12. ") && text.contains("Enter when"));
+        let words = words(&terminal.text());
+        terminal.signal(signal);
+        assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+        left_nothing(&terminal, &words);
+        assert!(!home.key_file("default").exists());
+    }
+}
+
+#[test]
 fn a_wrong_answer_shows_the_words_again_and_leaving_keeps_nothing() {
     let home = Home::new();
     let mut terminal = start(&home, &["keys", "new", "--store", "file"]);

@@ -15,9 +15,9 @@ use hearth::miner::{
     MinerSnapshot, RuleSource,
 };
 use hearth::model::tokenizer::Tokenizer;
+use hearth::network::Route;
 use hearth::network::attestation::Provider;
 use hearth::network::peers::{PeerIdentity, PeerReach};
-use hearth::network::{Line, Route};
 use hearth::telemetry::{Event, Events, Severity};
 use hearth::training::record::Recorder;
 use hearth::training::terms::LearningRateRule;
@@ -75,7 +75,7 @@ fn settings(server: &str, folder: &Path) -> MinerSettings {
         joining: Joining::Metagraph,
         disclosure: Disclosure::default(),
         attestation: Provider::Nobody,
-        line: Line::new(Clock::system()),
+        line: hearth::network::Line::new(Clock::system()),
         telemetry: FleetTelemetry::Off,
         state: folder.join("state"),
         tokenizer: TokenizerSource::Given(Arc::new(Tokenizer::shipped().unwrap())),

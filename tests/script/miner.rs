@@ -69,7 +69,6 @@ impl Default for Choices {
             joining: Joining::Metagraph,
             disclosure: Disclosure::default(),
             attestation: Provider::Nobody,
-            line: Line::new(Clock::system()),
             telemetry: FleetTelemetry::Off,
             hub: None,
             key: 5,
@@ -91,6 +90,11 @@ pub fn start(script: &Script, folder: &Path, choices: Choices) -> Running {
 
 /// The same, at any server.
 pub fn start_at(base: &str, folder: &Path, choices: Choices) -> Running {
+    start_with(base, folder, choices, Clock::system())
+}
+
+/// The same, by this clock.
+pub fn start_with(base: &str, folder: &Path, choices: Choices, clock: Clock) -> Running {
     let events = Events::new();
     let receiver = events.subscribe();
     let base: url::Url = base.parse().unwrap();
@@ -108,6 +112,7 @@ pub fn start_at(base: &str, folder: &Path, choices: Choices) -> Running {
         joining: choices.joining,
         disclosure: choices.disclosure,
         attestation: choices.attestation,
+        line: Line::new(Clock::system()),
         telemetry: choices.telemetry,
         state: folder.join("state"),
         tokenizer: match choices.hub {
@@ -120,13 +125,8 @@ pub fn start_at(base: &str, folder: &Path, choices: Choices) -> Running {
         rules: RuleSource::Off,
     };
     let worker = DeviceWorker::start(Arc::new(CpuDevice::new(None))).unwrap();
-    let handle = Miner::start(
-        settings,
-        worker,
-        Clock::system(),
-        Entropy::seeded(choices.key, "miner"),
-        events,
-    );
+    let handle =
+        Miner::start(settings, worker, clock, Entropy::seeded(choices.key, "miner"), events);
     Running { handle, events: receiver, told: Vec::new() }
 }
 
@@ -143,6 +143,12 @@ impl Running {
                 return event;
             }
         }
+    }
+
+    /// An event that is there already.
+    #[allow(dead_code)] // Not every test that includes this file looks.
+    pub fn try_event(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
     }
 
     /// Waits until it is in this state for this reason.

@@ -54,6 +54,14 @@ impl Terminal {
         self.keys.flush().unwrap();
     }
 
+    /// Sends the program a signal by its name.
+    #[allow(dead_code)] // Not every test that includes this file needs it.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.process_id().unwrap().to_string();
+        let sent = std::process::Command::new("kill").args([&format!("-{name}"), &id]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Changes the window's size.
     pub fn resize(&mut self, rows: u16, cols: u16) {
         self.screen.lock().unwrap().screen_mut().set_size(cells(rows), cells(cols));

@@ -91,8 +91,14 @@ impl Drop for Again {
 /// The other side alone, for miners of other processes.
 #[allow(dead_code)] // Not every test that includes this file needs it.
 pub async fn swarm(plan: &Plan, folder: &Path) -> (Practice, Events) {
+    swarm_at(plan, folder, 0).await
+}
+
+/// The same, on this port.
+#[allow(dead_code)] // Likewise.
+pub async fn swarm_at(plan: &Plan, folder: &Path, port: u16) -> (Practice, Events) {
     let events = Events::new();
-    let config = config(plan, folder, Rules::lenient());
+    let config = PracticeConfig { port, ..config(plan, folder, Rules::lenient()) };
     let practice = Practice::start(config, Clock::system(), events.clone()).await.unwrap();
     (practice, events)
 }
@@ -123,6 +129,17 @@ pub async fn start(plan: &Plan, folder: &Path) -> World {
 /// Under the rules given.
 #[allow(dead_code)] // Likewise.
 pub async fn start_with(plan: &Plan, folder: &Path, rules: Rules) -> World {
+    start_ruled(plan, folder, rules, |_| RuleSource::Off).await
+}
+
+/// Likewise, each miner with rules of its own, by its name.
+#[allow(dead_code)] // Likewise.
+pub async fn start_ruled(
+    plan: &Plan,
+    folder: &Path,
+    rules: Rules,
+    source: impl Fn(&str) -> RuleSource,
+) -> World {
     let clock = Clock::system();
     let (events, own) = (Events::new(), Events::new());
     let (seen, told) = (events.subscribe(), own.subscribe());
@@ -156,7 +173,7 @@ pub async fn start_with(plan: &Plan, folder: &Path, rules: Rules) -> World {
             in_flight: Some(plan.in_flight),
             recorder: recorder.clone(),
             weights_seed: 42,
-            rules: RuleSource::Off,
+            rules: source(&name),
             name,
         };
         let miner = Miner::start(settings, worker.clone(), clock.clone(), entropy, own.clone());

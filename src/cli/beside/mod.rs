@@ -1,10 +1,14 @@
 //! What goes on beside the miners for as long as a run lasts, whatever face it has: each is a task of
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
+mod api;
 mod awake;
+mod disk;
 mod logs;
 mod record;
+mod reload;
 pub mod sensing;
+pub mod systemd;
 
 use std::time::Duration;
 
@@ -17,19 +21,23 @@ use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::control::Control;
+use crate::control::server::Api;
 use crate::telemetry::Events;
+use crate::telemetry::pulse::Pulse;
 
 /// What a run is, for whoever goes beside it.
 #[derive(Clone, Debug)]
 pub struct Running {
     /// Snapshots and commands.
     pub control: Control,
-    /// What the own miners tell.
+    /// What happens, as the lines of the run tell it.
     pub events: Events,
     /// The settings, which may be read again.
     pub settings: LiveSettings,
     /// Where files go.
     pub folders: Folders,
+    /// One of each own miner, which beats while that gets on.
+    pub pulses: Vec<Pulse>,
     /// The time.
     pub clock: Clock,
 }
@@ -38,6 +46,7 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Beside {
     tasks: Vec<JoinHandle<()>>,
+    api: Option<Api>,
     /// Turns true when the run is over; who has something to finish does it now.
     ending: watch::Sender<bool>,
     /// Those who have.
@@ -52,13 +61,23 @@ impl Beside {
     /// Starts all of it, on the current tokio runtime.
     pub fn start(running: &Running) -> Result<Self, Failure> {
         let tasks = vec![
-            tokio::spawn(tell_changes(running.settings.clone())),
             tokio::spawn(awake::keep(running.clone())),
+            tokio::spawn(reload::heed(running.clone())),
+            tokio::spawn(systemd::tell(running.clone())),
             tokio::spawn(logs::write(running.clone())),
+            tokio::spawn(disk::watch(running.clone())),
         ];
         let (ending, ends) = watch::channel(false);
         let finishing = vec![tokio::spawn(record::keep(running.clone(), ends))];
-        Ok(Self { tasks, ending, finishing, clock: running.clock.clone() })
+        let api = Some(api::start(running)?);
+        Ok(Self { tasks, api, ending, finishing, clock: running.clock.clone() })
+    }
+
+    /// Lets those who look on see how it ended.
+    pub async fn end(mut self) {
+        if let Some(api) = self.api.take() {
+            api.end().await;
+        }
     }
 
     /// Looks at the sensors for as long as these miners run.
@@ -76,13 +95,5 @@ impl Drop for Beside {
             self.clock.block(Duration::from_millis(2));
         }
         self.tasks.iter().for_each(JoinHandle::abort);
-    }
-}
-
-/// Says in the log that the settings were read again.
-async fn tell_changes(settings: LiveSettings) {
-    let mut changes = settings.subscribe();
-    while changes.changed().await.is_ok() {
-        tracing::info!("the settings were read again");
     }
 }

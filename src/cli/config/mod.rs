@@ -12,6 +12,7 @@ use crate::config::Constants;
 use crate::config::edit::{self, EditError};
 use crate::config::folders::Folders;
 use crate::config::settings::{FILE_NAME, Key, Origin, Settings};
+use crate::config::shown::Shown;
 
 /// The settings: what they are, where they come from, and changing them.
 #[derive(Clone, Debug, Args)]
@@ -138,44 +139,25 @@ fn warn_if_overruled(place: &Place, key: Key) {
 
 /// A setting, for scripts.
 #[derive(Serialize)]
-struct Line<'a> {
+struct Line {
     event: &'static str,
-    key: &'a str,
-    value: Option<String>,
-    origin: String,
-    line: Option<usize>,
-    variable: String,
-    allowed: &'a str,
+    #[serde(flatten)]
+    setting: Shown,
 }
 
 fn show(settings: &Settings, only: Option<Key>, out: &mut Out<impl Write>) -> io::Result<()> {
     for key in Key::ALL.into_iter().filter(|key| only.is_none_or(|only| only == *key)) {
-        let written = settings.text(key);
-        let origin = written.map_or(Origin::Default, |written| written.origin);
-        let value = written.map(|written| key.shown(&written.value));
-        let value = value
-            .or_else(|| Some(key.default_words().to_owned()).filter(|words| !words.is_empty()));
+        let setting = Shown::of(settings, key);
         if out.json {
-            let line = settings.line(key).filter(|_| origin == Origin::File);
-            let (variable, allowed) = (key.variable(), key.allowed());
-            let origin = origin.to_string();
-            out.json(&Line {
-                event: "setting",
-                key: key.name(),
-                value,
-                origin,
-                line,
-                variable,
-                allowed,
-            })?;
+            out.json(&Line { event: "setting", setting })?;
             continue;
         }
-        let from = match (origin, settings.line(key)) {
-            (Origin::File, Some(line)) => format!("file, line {line}"),
-            (Origin::Environment, _) => key.variable(),
-            (origin, _) => origin.to_string(),
+        let from = match (setting.origin.as_str(), setting.line) {
+            (_, Some(line)) => format!("file, line {line}"),
+            ("environment", None) => setting.variable,
+            (origin, None) => origin.to_owned(),
         };
-        writeln!(out.out, "{:20} {}", key.name(), value.as_deref().unwrap_or("(not set)"))?;
+        writeln!(out.out, "{:20} {}", key.name(), setting.value.as_deref().unwrap_or("(not set)"))?;
         writeln!(out.out, "{:20}   from: {from}; may be: {}", "", key.allowed())?;
     }
     if only.is_some() || out.json {

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::super::device::Backend;
 use super::super::{Exit, Failure};
+use super::faults::Faults;
 use crate::model::presets::{PRESETS, Preset};
 use crate::protocol::splits;
 use crate::swarm::Rules;
@@ -67,6 +68,10 @@ pub struct DemoArguments {
     #[arg(long, hide = true)]
     pub strict: bool,
 
+    /// What is to go wrong, to watch the recovery: device-lost=30s@m0, out-of-memory=1m@m1
+    #[arg(long, value_name = "SPEC", value_delimiter = ',')]
+    pub faults: Vec<String>,
+
     /// No screen: lines on standard output
     #[arg(long)]
     pub headless: bool,
@@ -120,6 +125,8 @@ pub struct DemoPlan {
     pub tokenizer: TokenizerChoice,
     /// How strict the orchestrator is.
     pub rules: Rules,
+    /// What is to go wrong.
+    pub faults: Faults,
 }
 
 /// The preset of this name.
@@ -159,7 +166,9 @@ impl DemoArguments {
         if self.in_flight == Some(0) {
             return Err(usage("--in-flight 0 lets no activation through; give at least 1".into()));
         }
+        let names: Vec<String> = (0..miners).map(|i| format!("m{i}")).collect();
         Ok(DemoPlan {
+            faults: Faults::read(&self.faults, &names)?,
             preset,
             stages: self.stages,
             miners_per_stage: self.miners_per_stage,

@@ -108,7 +108,10 @@ fn is_only_theirs(event: &Event) -> bool {
     match event {
         Event::State { .. } | Event::Step { .. } | Event::Upload { .. } => true,
         // Six miners need not say six times what is fine.
-        Event::Finding { severity, .. } => *severity != Severity::Info,
+        // What was read again is told once, beside them.
+        Event::Finding { severity, code, .. } => {
+            *severity != Severity::Info || code.starts_with("settings-")
+        }
         _ => false,
     }
 }
@@ -154,6 +157,7 @@ impl Demo<'_> {
         let beside = match &self.run {
             Some((settings, folders)) => Some(Beside::start(&Running {
                 control: control.clone(),
+                pulses: session.miners.iter().map(|miner| miner.pulse.clone()).collect(),
                 events: told.clone(),
                 settings: settings.clone(),
                 folders: folders.clone(),
@@ -161,14 +165,18 @@ impl Demo<'_> {
             })?),
             None => None,
         };
-        let _beside = match (beside, sensing) {
+        let beside = match (beside, sensing) {
             (Some(beside), Some(sensing)) => Some(beside.sense(sensing, control.clone())),
             (beside, _) => beside,
         };
         let face = self.open_face(control, closed, clock)?;
         let mut show = Show { demo: &self, relay, face, told, close, signal, clock, started };
         let ended = show.until_the_end(session).await;
-        show.conclude(ended, &progress).await
+        let ended = show.conclude(ended, &progress).await;
+        if let Some(beside) = beside {
+            beside.end().await;
+        }
+        ended
     }
 
     /// The sensors of a kept run. Its messages stay on this machine, so none are counted.

@@ -4,6 +4,7 @@
 pub(super) mod arguments;
 pub(super) mod drive;
 pub mod face;
+pub mod faults;
 pub(in crate::cli) mod folder;
 mod newcomer;
 pub(super) mod session;

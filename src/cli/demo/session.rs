@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use super::arguments::DemoPlan;
+use super::faults::FaultTasks;
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, Entropy};
 use crate::compute::Device;
@@ -85,6 +86,8 @@ pub struct Session {
     pub names: Arc<BTreeMap<String, String>>,
     /// The stages as they were planned.
     pub config: PracticeConfig,
+    /// What is still to go wrong.
+    faults: FaultTasks,
 }
 
 /// The configuration of the practice swarm of a plan.
@@ -120,18 +123,16 @@ impl Session {
             Failure::new(Exit::Failed, format!("no thread for the device: {error}"))
                 .coded("no-threads")
         })?;
-        let mut session = Self { practice, miners: Vec::new(), names: Arc::new(names), config };
+        let (names, miners) = (Arc::new(names), Vec::new());
+        let mut session = Self { practice, miners, names, config, faults: FaultTasks::default() };
         for (index, (name, key)) in keys.into_iter().enumerate() {
             let line = Line::new(clock.clone());
             let settings = session.settings(&from, name, key, line)?;
             let entropy = Entropy::seeded(from.seed, &format!("choices of m{index}"));
-            let miner = Miner::start(
-                settings,
-                worker.clone(),
-                clock.clone(),
-                entropy,
-                from.miner_events.clone(),
-            );
+            let faults = &from.plan.faults;
+            let own = faults.worker_of(&settings.name, &worker, clock, &mut session.faults)?;
+            let miner =
+                Miner::start(settings, own, clock.clone(), entropy, from.miner_events.clone());
             let mut snapshot = miner.snapshot.clone();
             session.miners.push(miner);
             // Placed before the next one asks; its end is noticed by whoever drives the session.

@@ -75,6 +75,16 @@ pub struct StoredKind {
     pub failures: Vec<StoredFailure>,
 }
 
+impl StoredKind {
+    /// Whether a form of it lost the device at work.
+    pub fn is_banned(&self) -> bool {
+        self.failures.iter().any(|failure| failure.case == AT_WORK)
+    }
+}
+
+/// The case of a form that failed in no test but at work.
+const AT_WORK: &str = "at work";
+
 /// The verdict on an adapter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -115,6 +125,28 @@ impl Verdict {
             Some((kind, KernelForm::from_word(&stored.form).unwrap_or(KernelForm::Single)))
         });
         replaced.fold(KernelChoice::default(), |choice, (kind, form)| choice.with(kind, form))
+    }
+
+    /// Uses the next simpler form of a kernel, since the device was lost in this one.
+    pub fn ban(&mut self, kind: OpKind, form: KernelForm) {
+        let Some(stored) = self.kinds.iter_mut().find(|stored| stored.kernel == kind.word()) else {
+            return;
+        };
+        stored.failures.push(StoredFailure {
+            form: form.word().to_owned(),
+            case: AT_WORK.to_owned(),
+            why: "the device was lost twice while it ran".to_owned(),
+        });
+        match form.simpler() {
+            Some(simpler) => {
+                stored.outcome = Outcome::Replaced.word().to_owned();
+                stored.form = simpler.word().to_owned();
+            }
+            None => {
+                stored.outcome = Outcome::Failed.word().to_owned();
+                self.refusal = Some(format!("it was lost again and again in its kernel {kind}"));
+            }
+        }
     }
 
     /// Kinds with this outcome.
@@ -260,6 +292,26 @@ mod tests {
         told.refusal = None;
         told.kinds.retain(|kind| kind.outcome == "passed");
         assert_eq!(finding_of(&told), None);
+    }
+
+    #[test]
+    fn a_kernel_that_lost_the_device_is_banned_form_by_form_and_the_user_is_told() {
+        let mut banned = verdict("driver 1");
+        banned.kinds.retain(|kind| kind.kernel == "copy");
+        banned.ban(OpKind::Copy, KernelForm::Shared);
+        let choice = banned.choice();
+        assert_eq!(choice.replaced().collect::<Vec<_>>(), [(OpKind::Copy, KernelForm::Alone)]);
+        let told = format!("{:?}", finding_of(&banned));
+        assert!(told.contains("kernel-banned") && told.contains("lost twice"), "{told}");
+        banned.ban(OpKind::Copy, KernelForm::Alone);
+        assert_eq!(banned.refusal, None);
+        banned.ban(OpKind::Copy, KernelForm::Single);
+        assert!(banned.refusal.as_ref().unwrap().contains("kernel copy"));
+        // It outlives the process.
+        let home = tempfile::tempdir().unwrap();
+        let folders = Folders::under(home.path());
+        write(&folders, &banned).unwrap();
+        assert_eq!(read(&folders, &banned.key), Some(banned));
     }
 
     #[test]

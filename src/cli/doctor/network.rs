@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use reqwest::header::DATE;
 use reqwest::{Method, StatusCode, Url};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 
 use super::finding::Judgement;
 use super::scope::{Asking, Scope};
@@ -17,7 +15,7 @@ use crate::config::Constants;
 use crate::config::network::{Hosts, NetworkChoice};
 use crate::config::settings::{Key, Settings};
 use crate::network::Traffic;
-use crate::network::http::{Answer, ExchangeError, HttpClient, Route};
+use crate::network::http::{Answer, ExchangeError, HttpClient, Route, skew};
 use crate::network::peers::probe::probe;
 use crate::network::peers::{PeerReach, RelayChoice, Verdict};
 
@@ -270,14 +268,6 @@ pub(super) async fn clock(scope: &Scope) -> Judgement {
         },
         judge_skew,
     )
-}
-
-/// Seconds by which the own clock is ahead of a server's, which counts whole seconds and said so in the
-/// middle of the exchange.
-fn skew(date: &str, unix: Duration, took: Duration) -> Option<i64> {
-    let date = OffsetDateTime::parse(&date.replace("GMT", "+0000"), &Rfc2822).ok()?;
-    let here = unix.checked_sub(took / 2)?.as_secs();
-    i64::try_from(here).ok().map(|here| here - date.unix_timestamp())
 }
 
 fn judge_skew(ahead: i64) -> Judgement {

@@ -37,7 +37,7 @@ const fn page(
 }
 
 /// All pages, by chapter.
-pub const CHAPTERS: [(&str, &[Page]); 11] = [
+pub const CHAPTERS: [(&str, &[Page]); 12] = [
     ("How a command ends", pages::ends::PAGES),
     ("Settings and files", pages::settings::PAGES),
     ("Keys and payout", pages::keys::PAGES),
@@ -46,6 +46,7 @@ pub const CHAPTERS: [(&str, &[Page]); 11] = [
     ("Operating systems", pages::systems::PAGES),
     ("The network", pages::network::PAGES),
     ("While it trains", pages::training::PAGES),
+    ("A running miner", pages::control::PAGES),
     ("Reasons for a state", pages::reasons::PAGES),
     ("When and how hard it works", pages::rules::PAGES),
     ("Records, reports and alerts", pages::telemetry::PAGES),

@@ -105,5 +105,5 @@ fn in_words(seconds: f64) -> String {
 pub(super) fn local_time(unix: f64) -> String {
     #[allow(clippy::cast_possible_truncation)]
     let time = jiff::Timestamp::from_second(unix as i64).unwrap_or_default();
-    time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+    time.to_zoned(crate::clock::local_zone()).strftime("%Y-%m-%d %H:%M").to_string()
 }

@@ -29,6 +29,9 @@ pub struct RunArguments {
     /// One JSON object a line, nothing else on standard output
     #[arg(long)]
     pub json: bool,
+    /// Start although the last starts crashed one after the other
+    #[arg(long)]
+    pub again: bool,
     /// Network: mainnet, testnet, practice, or a server's address [default: mainnet]
     #[arg(long, value_name = "NETWORK")]
     pub network: Option<String>,

@@ -1,6 +1,6 @@
 //! The key of a run: from a file that the user names, or from the key stores.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::HotkeySource;
 use crate::cli::keys::{Passphrases, refused};
@@ -44,12 +44,49 @@ pub(super) fn open(
 fn of_file(path: &Path) -> Result<RunKey, Failure> {
     let (pair, exposure) =
         read_hotkey(path).map_err(|error| Failure::new(Exit::Key, error).coded("key-file"))?;
-    if exposure == Exposure::Readable {
+    // systemd lets nobody else into its folder, whatever the file's own mode says.
+    if exposure == Exposure::Readable && !is_credential(path) {
         tracing::warn!(
             "{} can be read by others on this machine: take that right away (chmod 600)",
             path.display()
         );
     }
-    let kept = format!("Hotkey {}, from the file {}.", pair.address(), path.display());
+    let kept = match is_credential(path) {
+        true => format!("Hotkey {}, from the systemd credential {CREDENTIAL}.", pair.address()),
+        false => format!("Hotkey {}, from the file {}.", pair.address(), path.display()),
+    };
     Ok(RunKey { pair, kept })
+}
+
+/// The name of our credential in systemd's folder of them.
+const CREDENTIAL: &str = "hearth-hotkey";
+
+/// The hotkey that systemd hands over, if it does.
+pub(super) fn credential(environment: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let folder = environment("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty())?;
+    let path = Path::new(&folder).join(CREDENTIAL);
+    path.exists().then_some(path)
+}
+
+fn is_credential(path: &Path) -> bool {
+    credential(|name| std::env::var(name).ok()).is_some_and(|credential| credential == path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_credential_is_taken_where_there_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = |folder: &Path| {
+            let folder = folder.display().to_string();
+            move |name: &str| (name == "CREDENTIALS_DIRECTORY").then(|| folder.clone())
+        };
+        assert_eq!(credential(environment(folder.path())), None);
+        let path = folder.path().join(CREDENTIAL);
+        std::fs::write(&path, "0x01").unwrap();
+        assert_eq!(credential(environment(folder.path())), Some(path));
+        assert_eq!(credential(|_| None), None);
+    }
 }

@@ -33,6 +33,7 @@ use crate::network::http::Route;
 use crate::network::hub::{Download, Hub};
 use crate::network::peers::{PeerIdentity, PeerReach, RelayChoice};
 use crate::telemetry::logs::Ring;
+use crate::telemetry::pulse::Pulse;
 use crate::telemetry::{Event, Events, Severity};
 use crate::training::record::Recorder;
 use crate::training::terms::LearningRateRule;
@@ -57,6 +58,7 @@ struct Started {
     hotkey: String,
     commands: mpsc::UnboundedSender<Command>,
     snapshot: watch::Receiver<MinerSnapshot>,
+    pulse: Pulse,
 }
 
 /// The miners that have not ended, each with its name.
@@ -68,20 +70,22 @@ impl Mine {
         let events = Events::new();
         let mut told = events.subscribe();
         let kept = self.kept();
-        let line = Line::new(clock.clone());
-        line.set(limits(&self.settings.now())?);
-        let following = follow(self.settings.clone(), line.clone());
-        tokio::pin!(following);
         let devices = self.rigs.iter().map(|rig| rig.computing.clone()).collect();
         let counted = Counted::Here;
         let (sensing, readings) =
             Sensing::start(devices, counted, &self.settings, &self.folders, clock).await;
+        let line = Line::new(clock.clone());
+        line.set(limits(&self.settings.now())?);
+        let following = follow(self.settings.clone(), line.clone());
+        tokio::pin!(following);
         let (started, mut ends) = self.start(clock, &events, &line, readings);
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
+        let pulses = started.iter().map(|miner| miner.pulse.clone()).collect();
         let control = control(started, watched)?;
-        let _beside = Beside::start(&Running {
+        let beside = Beside::start(&Running {
             control: control.clone(),
+            pulses,
             events: events.clone(),
             settings: self.settings.clone(),
             folders: self.folders.clone(),
@@ -146,6 +150,7 @@ impl Mine {
         }
         let _ = close.send(true);
         let _ = face.left_if_screen().await;
+        beside.end().await;
         failure.map_or(Ok(Exit::Done), Err)
     }
 
@@ -173,8 +178,8 @@ impl Mine {
             let hotkey = rig.signer.hotkey.address().to_string();
             let (clock, events) = (clock.clone(), events.clone());
             let miner = Miner::start(settings, rig.device, clock, Entropy::system(), events);
-            let MinerHandle { commands, snapshot, join } = miner;
-            started.push(Started { name: rig.name.clone(), hotkey, commands, snapshot });
+            let MinerHandle { commands, snapshot, pulse, join } = miner;
+            started.push(Started { name: rig.name.clone(), hotkey, commands, snapshot, pulse });
             ends.spawn(async move {
                 let ended = join.await;
                 let ended =

@@ -7,8 +7,10 @@ mod mine;
 mod practice;
 mod privacy;
 mod rigs;
+mod starts;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
 
 pub use arguments::{Consent, HotkeySource, Relays, RunArguments, RunPlan};
 pub(super) use arguments::{compute, devices, hosts, hotkey, joining, network, relays};
@@ -16,16 +18,21 @@ pub use mine::hub_of;
 pub use privacy::{PrivacyArguments, run as run_privacy};
 pub(super) use rigs::source;
 
+use super::beside::systemd;
 use super::demo::face;
+use super::print::Style;
 use super::{Exit, Failure, signals};
 use crate::clock::Clock;
 use crate::config::folders::{Folders, prepare};
+use crate::config::instance::{InstanceError, InstanceLock};
 use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
-use crate::config::settings::Settings;
+use crate::config::settings::{Key, Settings, SettingsError};
 use crate::miner::Joining;
 use crate::telemetry::logs::{self, Wanted};
+use crate::telemetry::{Event, Severity, crash};
 use mine::Mine;
+use starts::{Caution, Start};
 
 /// Runs the command.
 pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
@@ -42,6 +49,9 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     }
     open_logs(&settings, &folders)?;
     let live = live(settings.clone(), arguments, &folders);
+    let clock = Clock::system();
+    // Held until the end of the run.
+    let _only = InstanceLock::take(&folders, &clock).map_err(|error| already(&error))?;
     if arguments::network(&settings)? == NetworkChoice::Practice {
         let compute = compute(&settings)?;
         one_device(arguments, &settings)?;
@@ -54,16 +64,51 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     }
     let locks = rigs::locks(&signers, &folders)?;
     prepare(&folders.data).map_err(|error| Failure::of_folder(&error))?;
-    let clock = Clock::system();
-    let (rigs, findings) = rigs::open(&plan, signers, &folders, &clock)?;
-    face::tell(style, &findings, &clock)?;
-    let runtime = super::runtime()?;
-    let mine = Mine { plan, settings: live, folders, rigs, style, log };
-    let ended = runtime.block_on(mine.run(&clock));
-    // Whatever still sleeps or serves is of no use any more.
-    runtime.shutdown_background();
+    let start = begin(arguments, &folders, &clock, style)?;
+    let ended = (|| {
+        let (rigs, findings) = rigs::open(&plan, signers, &folders, &clock)?;
+        face::tell(style, &findings, &clock)?;
+        let runtime = super::runtime()?;
+        let mine = Mine { plan, settings: live, folders, rigs, style, log };
+        let ended = runtime.block_on(mine.run(&clock));
+        // Whatever still sleeps or serves is of no use any more.
+        runtime.shutdown_background();
+        ended
+    })();
+    start.ended(&ended);
     drop(locks);
     ended
+}
+
+/// Writes down that the run begins, unless the last ones crashed one after the other.
+fn begin(
+    arguments: &RunArguments,
+    folders: &Folders,
+    clock: &Clock,
+    style: Option<Style>,
+) -> Result<Start, Failure> {
+    crash::report_to(&crash::folder(folders), clock);
+    let caution = if arguments.again { Caution::Again } else { Caution::Usual };
+    let begun = Start::begin(folders, clock, caution);
+    match &begun {
+        Ok(start) => {
+            let start = start.clone();
+            signals::at_the_first(move || {
+                systemd::stopping();
+                start.asked();
+            });
+        }
+        Err(failure) => {
+            let finding = Event::Finding {
+                severity: Severity::Error,
+                code: failure.code.to_owned(),
+                what: failure.line.clone(),
+                fix: String::new(),
+            };
+            face::tell(style, &[finding], clock)?;
+        }
+    }
+    begun
 }
 
 /// The practice swarm's miners share one device: several are asked for in vain.
@@ -81,9 +126,21 @@ fn one_device(arguments: &RunArguments, settings: &Settings) -> Result<(), Failu
 
 /// The settings of a command line that takes the flags of a run.
 fn settings(arguments: &RunArguments, folders: &Folders) -> Result<Settings, Failure> {
+    read(arguments, &folders.config).map_err(|error| Failure::of_settings(&error))
+}
+
+/// What file, environment and flags say; where they name no hotkey, the one that systemd hands over.
+fn read(arguments: &RunArguments, folder: &Path) -> Result<Settings, SettingsError> {
     let environment = |name: &str| std::env::var(name).ok();
-    Settings::read(arguments.config.as_deref(), &folders.config, environment, arguments.flags())
-        .map_err(|error| Failure::of_settings(&error))
+    let flags = arguments.flags();
+    let mut settings = Settings::read(arguments.config.as_deref(), folder, environment, flags)?;
+    let named = [Key::Hotkey, Key::HotkeyFile, Key::Devices];
+    if named.into_iter().all(|key| settings.text(key).is_none())
+        && let Some(path) = key::credential(environment)
+    {
+        settings.assume(Key::HotkeyFile, &path.display().to_string());
+    }
+    Ok(settings)
 }
 
 /// From here on what happens is in the log files as well.
@@ -98,10 +155,15 @@ fn open_logs(settings: &Settings, folders: &Folders) -> Result<(), Failure> {
 /// The same settings, to be read again while it runs.
 fn live(now: Settings, arguments: &RunArguments, folders: &Folders) -> LiveSettings {
     let (arguments, folder) = (arguments.clone(), folders.config.clone());
-    LiveSettings::new(now, move || {
-        let environment = |name: &str| std::env::var(name).ok();
-        Settings::read(arguments.config.as_deref(), &folder, environment, arguments.flags())
-    })
+    LiveSettings::new(now, move || read(&arguments, &folder))
+}
+
+/// The failure of a second one.
+fn already(error: &InstanceError) -> Failure {
+    match error {
+        InstanceError::Running(_) => Failure::new(Exit::AlreadyRunning, error),
+        InstanceError::Folder(error) => Failure::of_folder(error),
+    }
 }
 
 /// Working without being paid needs a yes: from the terminal, or beforehand.

@@ -1,7 +1,6 @@
 //! `hearth run --network practice`: the practice swarm of `hearth demo`, kept. Its books, objects, keys
 //! and snapshots stay in the data folder, and the next start goes on where this one stopped.
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use zeroize::Zeroizing;
 use super::arguments::RunArguments;
 use crate::cli::demo::arguments::{DemoPlan, End, preset};
 use crate::cli::demo::drive::Demo;
+use crate::cli::demo::faults::Faults;
 use crate::cli::demo::{face, open_feed, session};
 use crate::cli::print::Style;
 use crate::cli::{Exit, Failure, device};
@@ -43,12 +43,10 @@ struct Notes {
     starts: u64,
 }
 
-/// The folder of the kept swarm, held by one process at a time.
+/// The folder of the kept swarm. The lock of the run sees to it that one process has it at a time.
 struct Kept {
     folder: PathBuf,
     notes: Notes,
-    /// Let go of when the process ends, however it does.
-    _lock: File,
 }
 
 /// Runs the swarm until it is stopped.
@@ -63,27 +61,32 @@ pub(super) fn run(
     let kept = Kept::open(folders, arguments.preset.as_deref(), &mut Entropy::system())?;
     let plan = kept.plan()?;
     let clock = Clock::system();
-    let opened = device::open(compute, folders, &clock, &mut face::notice)?;
-    face::tell(style, &opened.findings, &clock)?;
-    let demo = Demo {
-        seed: kept.notes.seed,
-        port: 0,
-        folder: &kept.folder,
-        keys: session::names(&plan)
-            .map(|name| Ok((name.clone(), kept.key(&name, &mut Entropy::system())?)))
-            .collect::<Result<_, Failure>>()?,
-        device: opened.device,
-        feed: open_feed(&plan)?,
-        recorder: Recorder::off(),
-        plan: &plan,
-        run: Some((settings, folders.clone())),
-        style,
-        log,
-    };
-    let runtime = crate::cli::runtime()?;
-    let ended = runtime.block_on(demo.run(&clock));
-    // Whatever still sleeps or serves is of no use any more.
-    runtime.shutdown_background();
+    let start = super::begin(arguments, folders, &clock, style)?;
+    let ended = (|| {
+        let opened = device::open(compute, folders, &clock, &mut face::notice)?;
+        face::tell(style, &opened.findings, &clock)?;
+        let demo = Demo {
+            seed: kept.notes.seed,
+            port: 0,
+            folder: &kept.folder,
+            keys: session::names(&plan)
+                .map(|name| Ok((name.clone(), kept.key(&name, &mut Entropy::system())?)))
+                .collect::<Result<_, Failure>>()?,
+            device: opened.device,
+            feed: open_feed(&plan)?,
+            recorder: Recorder::off(),
+            plan: &plan,
+            run: Some((settings, folders.clone())),
+            style,
+            log,
+        };
+        let runtime = crate::cli::runtime()?;
+        let ended = runtime.block_on(demo.run(&clock));
+        // Whatever still sleeps or serves is of no use any more.
+        runtime.shutdown_background();
+        ended
+    })();
+    start.ended(&ended);
     ended
 }
 
@@ -97,7 +100,6 @@ impl Kept {
         let disk = |error| Failure::new(Exit::Disk, error);
         let folder = folders.data.join("practice");
         prepare(&folder).map_err(disk)?;
-        let lock = Self::lock(&folder)?;
         let path = folder.join("practice.json");
         let mut notes = match Self::read(&path)? {
             Some(notes) => notes,
@@ -122,27 +124,7 @@ impl Kept {
         let text =
             serde_json::to_vec_pretty(&notes).map_err(|error| Failure::new(Exit::Failed, error))?;
         write_atomically(&path, &text).map_err(disk)?;
-        Ok(Self { folder, notes, _lock: lock })
-    }
-
-    fn lock(folder: &Path) -> Result<File, Failure> {
-        let path = folder.join("lock");
-        let lock = File::create(&path).map_err(|error| {
-            let line = format!("cannot write {} ({error}): give permission", path.display());
-            Failure::new(Exit::Disk, line)
-        })?;
-        match lock.try_lock() {
-            Err(std::fs::TryLockError::WouldBlock) => {
-                let line = format!(
-                    "another Hearth runs the practice swarm in {}: stop that one first, or look at \
-                     a fresh one with `hearth demo`",
-                    folder.display()
-                );
-                Err(Failure::new(Exit::AlreadyRunning, line))
-            }
-            // Where the file system has no locks there is nothing to hold.
-            Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(lock),
-        }
+        Ok(Self { folder, notes })
     }
 
     fn read(path: &Path) -> Result<Option<Notes>, Failure> {
@@ -171,6 +153,7 @@ impl Kept {
         // Each start tells other stories, all of them known from the seed.
         let stories = self.notes.seed.wrapping_add(self.notes.starts - 1);
         Ok(DemoPlan {
+            faults: Faults::default(),
             preset: preset(&self.notes.preset)?,
             stages: STAGES,
             miners_per_stage: MINERS_PER_STAGE,
@@ -218,12 +201,9 @@ mod tests {
             kept.key("m0", &mut Entropy::system()).unwrap().address().as_str().to_owned()
         };
         let (notes, key) = (first.notes.clone(), address(&first));
-        assert_eq!(open(&folders, None).err().unwrap().exit, Exit::AlreadyRunning);
-        drop(first);
         let second = open(&folders, None).unwrap();
         assert_eq!(second.notes, Notes { starts: 2, ..notes });
         assert_eq!(address(&second), key);
-        drop(second);
         let other = open(&folders, Some("demo")).err().unwrap();
         assert_eq!(other.exit, Exit::Configuration);
         assert!(other.line.contains("nano"), "{other}");

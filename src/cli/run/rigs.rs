@@ -105,7 +105,7 @@ fn same_key(one: &DeviceKey, other: &DeviceKey) -> Failure {
          of them; make one with `hearth keys new --from NAME --device 2`",
         one.device, other.device, other.hotkey
     );
-    Failure::new(Exit::Configuration, line).coded("hotkey-twice")
+    Failure::new(Exit::Configuration, line).coded("hotkey-repeated")
 }
 
 /// The right to mine with all of them, or with none.

@@ -17,6 +17,7 @@ use std::sync::mpsc;
 pub use arguments::SetupArguments;
 
 use super::run::RunArguments;
+use super::running::attach;
 use super::{Exit, Failure, signals};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
@@ -45,7 +46,10 @@ pub fn run(arguments: &SetupArguments) -> Result<Exit, Failure> {
     match show(arguments, &folders, &settings)? {
         Outcome::Mine => {
             let arguments = RunArguments { config: arguments.config.clone(), ..Default::default() };
-            super::run::run(&arguments)
+            match attach::if_running(&folders) {
+                Some(ended) => ended,
+                None => super::run::run(&arguments),
+            }
         }
         Outcome::Finished => {
             println!(
@@ -57,12 +61,16 @@ pub fn run(arguments: &SetupArguments) -> Result<Exit, Failure> {
     }
 }
 
-/// Runs `hearth` alone: the wizard until it was finished once, the dashboard after that.
+/// Runs `hearth` alone: the screen of the miner that runs here already; where none does, the wizard until
+/// it was finished once, and a miner with its dashboard after that.
 pub fn start() -> Result<Exit, Failure> {
     if !has_terminal() {
         return Err(Failure::new(Exit::Usage, NO_TERMINAL));
     }
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
+    if let Some(ended) = attach::if_running(&folders) {
+        return ended;
+    }
     let arguments = SetupArguments { practice_preset: "demo".into(), ..Default::default() };
     let settings = read_settings(&arguments, &folders)?;
     let has_keys = || {

@@ -11,6 +11,7 @@ use futures::StreamExt as _;
 use tokio::sync::watch;
 
 use crate::cli::demo::arguments::{DemoPlan, End, preset};
+use crate::cli::demo::faults::Faults;
 use crate::cli::demo::folder::DemoFolder;
 use crate::cli::demo::open_feed;
 use crate::cli::demo::session::{self, Ingredients, Session, swarm_failure};
@@ -97,6 +98,7 @@ fn run(recipe: &Recipe, tell: &dyn Fn(Told), stop: watch::Receiver<bool>) -> Res
     let starting = |what: &str| tell(Told::Starting(what.to_owned()));
     starting("Making up stories to train on …");
     let plan = DemoPlan {
+        faults: Faults::default(),
         preset: preset(&recipe.preset)?,
         stages: 3,
         miners_per_stage: 2,

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::check::check;
-use super::device::{BuildError, Device, DeviceInfo, DeviceKind, Executor};
+use super::device::{BuildError, Device, DeviceInfo, DeviceKind, Executor, ReopenError, Reopened};
 use super::layout::Layout;
 use super::op::Program;
 use executor::CpuExecutor;
@@ -92,6 +92,11 @@ impl Device for CpuDevice {
                     .ok_or_else(out_of_memory)?,
             ),
         })
+    }
+
+    /// A processor is never lost; another one of the same threads.
+    fn reopen(&self) -> Result<Reopened, ReopenError> {
+        Ok(Reopened { device: Arc::new(self.clone()), changed: None })
     }
 }
 

@@ -5,15 +5,18 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use half::bf16;
 
 use super::Shared;
 use super::fault::{Caught, caught};
-use super::lower::{Call, Lowering, Scratch, Source, buffer_bytes, is_of};
+use super::flight::Pace;
+use super::lower::{Call, Class, Lowering, Scratch, Source, buffer_bytes, is_of};
 use super::pipeline::Rejected;
 use crate::compute::check;
 use crate::compute::device::{BuildError, Data, DataMut, DeviceFault, Executor};
+use crate::compute::kind::{KindSet, OpKind};
 use crate::compute::layout::{Element, Layout, Slot, SlotId};
 use crate::compute::op::Program;
 
@@ -21,6 +24,8 @@ use crate::compute::op::Program;
 const STAGING: u64 = 16 << 20;
 /// Room for the parameters of one dispatch; also a legal offset of a uniform binding everywhere.
 const PARAMS: u64 = 256;
+/// So long a GPU may be silent over one submission, which is cut to take half a second.
+const SILENCE: Duration = Duration::from_secs(60);
 /// Workgroups along one dimension, at most, on every device.
 const SIDE: u64 = 65_535;
 
@@ -31,6 +36,7 @@ struct Step {
     group: ::wgpu::BindGroup,
     grid: (u32, u32),
     cost: u64,
+    kind: OpKind,
 }
 
 /// A layout and its programs on one device.
@@ -137,20 +143,21 @@ impl WgpuExecutor {
         bytes: u64,
         take: &mut impl FnMut(&[u8]),
     ) -> Result<(), DeviceFault> {
-        let Shared { device, queue, faults, info, .. } = &*self.shared;
+        let Shared { device, queue, faults, info, flight, .. } = &*self.shared;
         faults.check(&info.name)?;
         let mut encoder = device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(buffer, at, &self.staging, 0, bytes);
-        let index = queue.submit([encoder.finish()]);
+        flight.began(queue.submit([encoder.finish()]), KindSet::default());
         let (sender, receiver) = channel();
         self.staging.map_async(::wgpu::MapMode::Read, 0..bytes, move |result| {
-            // The receiver lives until the poll below is over.
+            // The receiver lives until the wait below is over.
             let _ = sender.send(result);
         });
-        let lost = |why: String| DeviceFault::Lost { device: info.name.clone(), why };
-        let wait = ::wgpu::PollType::Wait { submission_index: Some(index), timeout: None };
-        device.poll(wait).map_err(|error| lost(error.to_string()))?;
-        faults.check(&info.name)?;
+        self.wait()?;
+        let lost = |why: String| {
+            faults.lost(why.clone());
+            DeviceFault::Lost { device: info.name.clone(), why }
+        };
         // Another thread's poll may have taken the answer and be about to pass it on; one that is
         // dropped ends the wait too.
         match receiver.recv() {
@@ -162,6 +169,40 @@ impl WgpuExecutor {
         let result = view.map(|view| take(&view)).map_err(|error| lost(error.to_string()));
         self.staging.unmap();
         result
+    }
+
+    /// Until everything given out is done.
+    fn wait(&self) -> Result<(), DeviceFault> {
+        let Shared { device, faults, info, flight, bounds, .. } = &*self.shared;
+        let timeout = match bounds.class {
+            Class::Gpu => Some(SILENCE),
+            // A busy processor may take as long as it likes.
+            Class::Processor => None,
+        };
+        while let Some(submission) = flight.oldest() {
+            let wait = ::wgpu::PollType::Wait { submission_index: Some(submission), timeout };
+            if let Err(error) = device.poll(wait) {
+                faults.lost(match error {
+                    ::wgpu::PollError::Timeout => {
+                        format!("it has not answered for {} s", SILENCE.as_secs())
+                    }
+                    error => error.to_string(),
+                });
+            }
+            faults.check(&info.name)?;
+            flight.answered();
+        }
+        Ok(())
+    }
+
+    /// How many of the next steps are given out at once.
+    fn batch(&self, steps: &[Step], pace: Pace) -> usize {
+        let mut cost = 0;
+        let fitting = steps.iter().take_while(|step| {
+            cost += step.cost;
+            cost <= self.shared.bounds.cost && (pace == Pace::Full || step.kind == steps[0].kind)
+        });
+        fitting.count().max(1)
     }
 
     /// Two bf16 share a word; the one beside an odd end is fetched and written back.
@@ -232,16 +273,15 @@ impl WgpuExecutor {
 
 impl Executor for WgpuExecutor {
     fn run(&mut self, program: usize) -> Result<(), DeviceFault> {
-        let Shared { device, queue, faults, info, bounds, .. } = &*self.shared;
+        let Shared { device, queue, faults, info, flight, .. } = &*self.shared;
         faults.check(&info.name)?;
+        let pace = flight.pace();
+        if pace == Pace::OneByOne {
+            self.wait()?;
+        }
         let mut steps = self.programs.get(program).map_or(&[][..], Vec::as_slice);
         while !steps.is_empty() {
-            let mut cost = 0;
-            let fitting = steps.iter().take_while(|step| {
-                cost += step.cost;
-                cost <= bounds.cost
-            });
-            let (now, later) = steps.split_at(fitting.count().max(1));
+            let (now, later) = steps.split_at(self.batch(steps, pace));
             let mut encoder = device.create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());
             for step in now {
@@ -250,7 +290,13 @@ impl Executor for WgpuExecutor {
                 pass.dispatch_workgroups(step.grid.0, step.grid.1, 1);
             }
             drop(pass);
-            queue.submit([encoder.finish()]);
+            let submission = queue.submit([encoder.finish()]);
+            flight.began(submission, now.iter().map(|step| step.kind).collect());
+            #[cfg(test)]
+            self.shared.crash_after(now.iter().map(|step| step.kind));
+            if pace == Pace::OneByOne {
+                self.wait()?;
+            }
             steps = later;
         }
         faults.check(&info.name)
@@ -414,7 +460,7 @@ impl Memory {
             }
             // The grid may be larger than the work: kernels stop at their extents.
             let grid = (across as u32, down as u32);
-            Ok(Step { pipeline: ready.pipeline, group, grid, cost: call.cost })
+            Ok(Step { pipeline: ready.pipeline, group, grid, cost: call.cost, kind: call.kind })
         });
         steps.collect()
     }

@@ -4,37 +4,60 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::compute::device::DeviceFault;
 
+/// What went wrong, in the driver's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Trouble {
+    Lost(String),
+    OutOfMemory(String),
+}
+
 /// The first unexpected error of a device, if any. Once set it stays: the device is to be reopened.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FaultCell {
-    why: Arc<Mutex<Option<String>>>,
+    first: Arc<Mutex<Option<Trouble>>>,
 }
 
 impl FaultCell {
     /// Takes errors that no scope catches, and the loss of the device, from now on.
     pub(super) fn listen(&self, device: &::wgpu::Device) {
         let cell = self.clone();
-        device.on_uncaptured_error(Arc::new(move |error| cell.set(first_line(&error))));
+        device.on_uncaptured_error(Arc::new(move |error| {
+            cell.set(match error {
+                ::wgpu::Error::OutOfMemory { .. } => Trouble::OutOfMemory(first_line(&error)),
+                _ => Trouble::Lost(first_line(&error)),
+            });
+        }));
         let cell = self.clone();
+        // Dropping a device also "loses" it; nobody is left to care then.
         device.set_device_lost_callback(move |reason, words| {
-            // Dropping a device also "loses" it; nobody is left to care.
-            if reason != ::wgpu::DeviceLostReason::Destroyed {
-                cell.set(words);
-            }
+            let words = words.trim();
+            cell.lost(match (reason, words) {
+                (::wgpu::DeviceLostReason::Destroyed, _) => "it was given up".to_owned(),
+                (_, "") => "the driver gives no reason".to_owned(),
+                (_, words) => words.to_owned(),
+            });
         });
     }
 
-    /// Keeps the first reason.
-    pub(super) fn set(&self, why: String) {
-        let mut held = self.why.lock().unwrap_or_else(PoisonError::into_inner);
-        held.get_or_insert(why);
+    /// The device is lost; the first reason is kept.
+    pub(super) fn lost(&self, why: String) {
+        self.set(Trouble::Lost(why));
+    }
+
+    fn set(&self, trouble: Trouble) {
+        let mut held = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get_or_insert(trouble);
     }
 
     /// An error if anything has gone wrong so far.
     pub(super) fn check(&self, device: &str) -> Result<(), DeviceFault> {
-        let held = self.why.lock().unwrap_or_else(PoisonError::into_inner);
-        match held.as_ref() {
-            Some(why) => Err(DeviceFault::Lost { device: device.to_owned(), why: why.clone() }),
+        let held = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let device = || device.to_owned();
+        match held.clone() {
+            Some(Trouble::Lost(why)) => Err(DeviceFault::Lost { device: device(), why }),
+            Some(Trouble::OutOfMemory(why)) => {
+                Err(DeviceFault::OutOfMemory { device: device(), why })
+            }
             None => Ok(()),
         }
     }
@@ -84,8 +107,8 @@ mod tests {
     fn the_first_fault_stays() {
         let cell = FaultCell::default();
         assert_eq!(cell.check("gpu"), Ok(()));
-        cell.set("reset".to_owned());
-        cell.set("later".to_owned());
+        cell.lost("reset".to_owned());
+        cell.lost("later".to_owned());
         let fault = DeviceFault::Lost { device: "gpu".to_owned(), why: "reset".to_owned() };
         assert_eq!(cell.check("gpu"), Err(fault));
     }

@@ -8,9 +8,12 @@ pub mod adapter;
 pub mod choice;
 mod executor;
 mod fault;
+mod flight;
 mod kernels;
+pub mod losses;
 mod lower;
 mod memory;
+mod pace;
 mod pipeline;
 mod template;
 
@@ -27,9 +30,13 @@ pub use memory::CardMemory;
 
 use self::executor::WgpuExecutor;
 use self::fault::FaultCell;
+use self::flight::Flight;
 use self::lower::{Bounds, Class};
 use self::pipeline::Pipelines;
-use super::device::{BuildError, Device, DeviceInfo, DeviceKind, Executor};
+use super::device::{
+    BuildError, Device, DeviceFault, DeviceInfo, DeviceKind, Executor, ReopenError, Reopened,
+};
+use super::kind::KindSet;
 use super::layout::Layout;
 use super::op::Program;
 
@@ -44,11 +51,17 @@ struct Shared {
     queue: ::wgpu::Queue,
     pipelines: Arc<Pipelines>,
     faults: FaultCell,
+    flight: Arc<Flight<::wgpu::SubmissionIndex>>,
     info: DeviceInfo,
     bounds: Bounds,
     max_buffer: u64,
+    /// How it was found.
+    opened_by: AdapterChoice,
     /// Drivers stop once the instance is gone.
     _instance: ::wgpu::Instance,
+    /// Tests name a kernel here that loses the device.
+    #[cfg(test)]
+    crashes_on: Option<(super::kind::OpKind, KernelForm)>,
 }
 
 /// A GPU, or a processor that plays one. Cheap to clone; executors share its queue and pipelines.
@@ -80,10 +93,14 @@ impl WgpuDevice {
                 device: opened.device,
                 queue: opened.queue,
                 faults,
+                flight: Arc::default(),
                 info: opened.info,
                 bounds,
                 max_buffer: limits.max_buffer_size,
+                opened_by: choice.clone(),
                 _instance: opened.instance,
+                #[cfg(test)]
+                crashes_on: None,
             }),
         })
     }
@@ -98,6 +115,11 @@ impl WgpuDevice {
     /// The forms that its kernels are in.
     pub fn choice(&self) -> KernelChoice {
         self.shared.bounds.choice
+    }
+
+    /// Runs so many programs from now on one kernel after the other, so that a loss names the kernel.
+    pub fn watch(&self, programs: u32) {
+        self.shared.flight.watch(programs);
     }
 
     /// Names of the compiled kernels that these programs would run, without building anything: the
@@ -125,6 +147,33 @@ impl Device for WgpuDevice {
         layout: &Layout,
         programs: &[Program],
     ) -> Result<Box<dyn Executor>, BuildError> {
-        Ok(Box::new(WgpuExecutor::build(Arc::clone(&self.shared), layout, programs)?))
+        self.health()?;
+        let built = WgpuExecutor::build(Arc::clone(&self.shared), layout, programs);
+        // Whatever the driver refuses while it is lost, it refuses for that.
+        if built.is_err() {
+            self.health()?;
+        }
+        Ok(Box::new(built?))
+    }
+
+    fn health(&self) -> Result<(), DeviceFault> {
+        self.shared.faults.check(&self.shared.info.name)
+    }
+
+    fn in_flight(&self) -> KindSet {
+        self.shared.flight.kinds()
+    }
+
+    fn give_up(&self) {
+        // The driver's own word comes later, with the next wait.
+        self.shared.faults.lost("it was given up".to_owned());
+        self.shared.device.destroy();
+    }
+
+    fn reopen(&self) -> Result<Reopened, ReopenError> {
+        let device = Self::open(&self.shared.opened_by)
+            .map_err(|error| ReopenError::NotBack(error.to_string()))?
+            .with_choice(self.choice());
+        Ok(Reopened { device: Arc::new(device), changed: None })
     }
 }

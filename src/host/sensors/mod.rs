@@ -34,6 +34,9 @@ use crate::clock::{Clock, Moment};
 /// Where a command has to be asked, the source of power is asked for this seldom.
 const POWER_EVERY: Duration =
     if cfg!(target_os = "linux") { Duration::ZERO } else { Duration::from_secs(60) };
+/// A machine without a battery will hardly get one while it runs.
+const NO_BATTERY_FOR: Duration =
+    if cfg!(target_os = "linux") { Duration::ZERO } else { Duration::from_secs(3600) };
 
 /// What is looked at where.
 #[derive(Clone, Debug)]
@@ -210,7 +213,7 @@ async fn ask_power(
 ) -> Known<PowerSource> {
     let now = clock.now();
     let said = match *last {
-        Some((then, said)) if now.since(then) < POWER_EVERY => said,
+        Some((then, said)) if now.since(then) < good_for(said) => said,
         _ => {
             let said = power(roots, clock).await;
             *last = Some((now, said));
@@ -221,6 +224,14 @@ async fn ask_power(
         Power::Mains | Power::Unknown => PowerSource::Mains,
         Power::Battery(left) => PowerSource::Battery(left.filter(|left| *left <= 100)),
     })
+}
+
+/// How long an answer counts.
+fn good_for(power: Power) -> Duration {
+    match power {
+        Power::Unknown => NO_BATTERY_FOR,
+        Power::Mains | Power::Battery(_) => POWER_EVERY,
+    }
 }
 
 fn known<T>(said: Result<T, String>) -> Known<T> {

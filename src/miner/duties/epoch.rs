@@ -1,8 +1,10 @@
 //! An epoch's work: loading the merged weights, training, handing in what was learned, merging.
 
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use super::super::MinerError;
+use super::super::board::Board;
 use super::super::life::Life;
 use super::super::machine::Outcome;
 use super::super::snapshot::{Reason, State, Who};
@@ -13,13 +15,18 @@ use crate::network::CallError;
 use crate::protocol::Phase;
 use crate::protocol::messages::{Flag, MinerStatus};
 use crate::telemetry::Severity;
+use crate::training::exchange::exchange_optimizer;
 use crate::training::floor::TrainingEnd;
-use crate::training::keep::{KeepError, exchange_optimizer, save_stage};
+use crate::training::keep::{KeepError, KeepNews};
 use crate::training::load::{LoadError, Synced, load_merged};
-use crate::training::local::{LocalError, LocalStage};
+use crate::training::local::LocalStage;
 use crate::training::merge::{MergeDone, MergeFailure, merge_partitions};
 use crate::training::phase::{Pipeline, train};
 use crate::training::pseudo_gradient::{HandIn, HandInError, PseudoGradientError, hand_in};
+
+/// So long training waits for the snapshot of an epoch's start. What is learned before that is on the
+/// disk can be lost.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Life {
     pub(super) async fn load(&mut self) -> Outcome {
@@ -62,17 +69,24 @@ impl Life {
         taken.map_err(|error| error.to_string())
     }
 
-    /// Writes the snapshot. A first one that cannot be written ends the miner: everything it learns
-    /// would be lost with the next power cut. Later ones only warn.
-    async fn save(&mut self) -> Outcome {
-        let Some(stage) = &self.stage else { return out_of_order("a stage") };
-        let store = self.store(stage.terms());
-        match save_stage(stage, store, self.settings.hotkey.address()).await {
+    /// Writes the snapshot. The first one is waited for, and one that cannot be written ends the miner:
+    /// everything it learns would be lost with the next power cut. Later ones only warn, and a large one
+    /// is written beside the work that follows.
+    pub(super) async fn save(&mut self) -> Outcome {
+        let Some(place) = self.stage.as_ref().map(|stage| self.place(stage.terms())) else {
+            return out_of_order("a stage");
+        };
+        let Some(stage) = &mut self.stage else { return out_of_order("a stage") };
+        let mut kept = stage.keep(&place).await;
+        if kept.is_ok() {
+            kept = match self.saved {
+                true => stage.kept_within(SNAPSHOT_PATIENCE).await,
+                false => stage.kept().await,
+            };
+        }
+        match kept {
             Ok(()) => self.saved = true,
-            Err(KeepError::Save(error)) if self.saved => {
-                let fix = "Make room or make the data folder writable; training goes on.";
-                self.warn("snapshot-not-written", error.to_string(), fix);
-            }
+            Err(KeepError::Save(error)) if self.saved => self.not_durable(error.to_string()),
             Err(KeepError::Save(error)) => {
                 let what = error.to_string();
                 self.failure = Some(MinerError::Disk(error));
@@ -82,7 +96,23 @@ impl Life {
             Err(KeepError::NoWeights) => return out_of_order("weights"),
             Err(error @ KeepError::Ended(_)) => return Outcome::Trouble(format!("{error}.")),
         }
+        self.tell_keeping();
         Outcome::Done
+    }
+
+    /// Says what became of writing beside the work.
+    pub(super) fn tell_keeping(&mut self) {
+        let news = self.stage.as_mut().map(LocalStage::keep_news).unwrap_or_default();
+        for news in news {
+            match news {
+                KeepNews::NotDurable(what) => self.not_durable(what),
+                KeepNews::DurableAgain => durable_again(&self.board),
+            }
+        }
+    }
+
+    fn not_durable(&self, what: String) {
+        not_durable(&self.board, what);
     }
 
     pub(super) async fn train(&mut self) -> Outcome {
@@ -122,6 +152,7 @@ impl Life {
         };
         let end = train(pipeline, stage).await;
         self.sent.clear();
+        self.tell_keeping();
         match end {
             TrainingEnd::Phase(phase) => self.leave_training(Outcome::PhaseIs(phase)),
             TrainingEnd::NewEpoch(epoch) => {
@@ -156,7 +187,7 @@ impl Life {
             Err(error) if error.call().is_some() => error.call().map_or(Outcome::NotYet, of_call),
             Err(HandInError::Numbers(error @ PseudoGradientError::NotFinite { .. })) => {
                 let fix = "Nothing: the miner goes on with the next epoch's weights.";
-                let restored = roll_back(stage).await;
+                let restored = stage.roll_back().await;
                 self.warn("weights-not-finite", error.to_string(), fix);
                 match restored {
                     Ok(()) => Outcome::Done,
@@ -228,9 +259,15 @@ impl Life {
     }
 }
 
-/// Weights that are no longer finite: back to the epoch's start, with a fresh optimizer.
-async fn roll_back(stage: &mut LocalStage) -> Result<(), LocalError> {
-    stage.end_epoch().await?;
-    stage.restore_previous().await?;
-    stage.reset_optimizer().await
+/// What is learned from here on would be lost with the process.
+pub(in crate::miner) fn not_durable(board: &Board, what: String) {
+    let fix =
+        "Make room or make the data folder writable; training goes on, and it is tried again.";
+    board.finding(Severity::Warning, "snapshot-not-written", what, fix);
+}
+
+/// It is safe again.
+pub(in crate::miner) fn durable_again(board: &Board) {
+    let what = "Snapshots are written again: what was learned meanwhile is safe.".to_owned();
+    board.finding(Severity::Info, "snapshot-written-again", what, "Nothing.");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::MinerError;
 use super::super::joining::Joining;
-use super::super::life::Life;
+use super::super::life::{Held, Life};
 use super::super::machine::Outcome;
 use super::super::register::{RegisterError, Registrar};
 use super::super::ticket::TicketFile;
@@ -15,10 +15,6 @@ use crate::protocol::Phase;
 use crate::protocol::messages::{ChipInfo, Flag, MinerStatus, RegisterMinerRequest, SystemData};
 use crate::training::cache::{Capacity, lifetime};
 use crate::training::desk::Desk;
-use crate::training::keep::{TakeError, Taken, take_over};
-use crate::training::local::{LocalStage, PrepareError};
-use crate::training::memory::{self, FitError, Size};
-use crate::training::snapshot::{Found, SnapshotStore};
 use crate::training::terms::Terms;
 
 /// Backwards that are watched to find the cache's size (flag `auto_max_cache`).
@@ -74,7 +70,8 @@ impl Life {
 
     /// What is told of the machine: device and architecture, nothing that names it.
     fn system_data(&self) -> Option<String> {
-        let info = self.device.device().info();
+        let device = self.device.device();
+        let info = device.info();
         let cores = std::thread::available_parallelism().ok().map(|n| n.get() as u64);
         let gpus = if info.backend == "cpu" { Vec::new() } else { vec![info.name.clone()] };
         let machine = std::env::consts::ARCH.to_owned();
@@ -92,10 +89,18 @@ impl Life {
             // Weights and optimizer in memory are the best there is (spec 9.7).
             Some(stage) if terms.same_stage(stage.terms()) => {
                 terms.spec.local_batch = stage.terms().spec.local_batch;
+                let joined = stage.terms().epoch;
+                let kept = stage.previous().is_some();
                 *stage.terms_mut() = terms.clone();
+                if kept {
+                    // Registered anew with weights and optimizer of its own: no newcomer.
+                    stage.terms_mut().epoch = joined;
+                    self.held = Held::Epoch;
+                }
             }
             _ => {
                 self.stage = None;
+                self.held = Held::Nothing;
                 self.new_here = true;
                 if let Err(outcome) = self.build_stage(&mut terms).await {
                     return outcome;
@@ -103,42 +108,6 @@ impl Life {
             }
         }
         self.settle(&terms).await
-    }
-
-    /// Says what the stage will take of this machine, if it has that.
-    fn plan_memory(&mut self, terms: &mut Terms) -> Result<(), Outcome> {
-        // Its own earlier plan is over, and its stage gone.
-        self.planned = None;
-        let (device, rules) = (self.device.device().info(), &self.services.constants.storage);
-        let room = self.device.room();
-        let mut others = 0;
-        let planned = self.device.plans.plan(|theirs| {
-            others = theirs;
-            let plan = memory::fit(terms, device, rules, room.without(theirs))?;
-            Ok::<_, FitError>((plan.host(), plan))
-        });
-        match planned {
-            Ok((planned, plan)) => {
-                self.planned = Some(planned);
-                tracing::info!(miner = self.settings.name, "{plan}");
-                self.board.update(|snapshot| {
-                    snapshot.device.planned_bytes = plan.total();
-                    snapshot.device.memory = plan.to_string();
-                });
-                Ok(())
-            }
-            Err(error) => {
-                let what = match (&error, others) {
-                    (FitError::NoRoom(_), 1..) => {
-                        let theirs = Size(others);
-                        format!("{error}; {theirs} more are kept for this machine's other miners")
-                    }
-                    _ => error.to_string(),
-                };
-                self.failure = Some(MinerError::Device(what.clone()));
-                Err(Outcome::Hopeless(what))
-            }
-        }
     }
 
     /// The run's tokenizer, before memory is taken for a stage that could not work without.
@@ -161,71 +130,6 @@ impl Life {
         }
     }
 
-    async fn build_stage(&mut self, terms: &mut Terms) -> Result<(), Outcome> {
-        self.plan_memory(terms)?;
-        let stage = LocalStage::build(
-            &self.device.worker,
-            Arc::clone(self.device.device()),
-            terms.clone(),
-            self.settings.weights_seed,
-            self.settings.hotkey.address().clone(),
-            self.settings.recorder.clone(),
-        )
-        .await;
-        let stage = match stage {
-            Ok(stage) => stage,
-            Err(error @ (PrepareError::Plan(_) | PrepareError::Build(_))) => {
-                self.failure = Some(MinerError::Device(error.to_string()));
-                return Err(Outcome::Hopeless(error.to_string()));
-            }
-            Err(PrepareError::Local(error)) => return Err(Outcome::StageLost(error.to_string())),
-        };
-        let bytes = stage.memory_bytes().await.map_err(|e| Outcome::StageLost(e.to_string()))?;
-        self.board.update(|snapshot| snapshot.device.stage_bytes = bytes);
-        if let Err(error) = self.recover(&stage, terms).await {
-            return Err(Outcome::StageLost(error.to_string()));
-        }
-        self.stage = Some(stage);
-        Ok(())
-    }
-
-    /// Takes weights and optimizer of the newest good snapshot over, if there is one.
-    async fn recover(&self, stage: &LocalStage, terms: &Terms) -> Result<(), TakeError> {
-        let store = self.store(terms);
-        let (hotkey, run, number) =
-            (self.settings.hotkey.address().clone(), terms.run.clone(), terms.stage);
-        let found = tokio::task::spawn_blocking(move || store.find(&hotkey, &run, number)).await;
-        let snapshot = match found {
-            Ok(Found::Newest(snapshot)) => snapshot,
-            Ok(Found::Previous { snapshot, newest }) => {
-                let fix = format!(
-                    "Nothing: the snapshot of epoch {} before it is used.",
-                    snapshot.meta.epoch
-                );
-                self.warn("snapshot-damaged", newest.to_string(), &fix);
-                snapshot
-            }
-            Ok(Found::Lost { newest, previous }) => {
-                let fix = "Nothing: the weights are downloaded from the network.";
-                self.warn("snapshot-damaged", format!("{newest}; {previous}"), fix);
-                return Ok(());
-            }
-            Ok(Found::Nothing) | Err(_) => return Ok(()),
-        };
-        let epoch = snapshot.meta.epoch;
-        let taken = take_over(stage, snapshot).await?;
-        tracing::info!(miner = self.settings.name, %epoch, ?taken, "snapshot taken over");
-        if taken != Taken::Nothing {
-            self.board.update(|snapshot| snapshot.recovered = Some(epoch.0));
-        }
-        Ok(())
-    }
-
-    pub(super) fn store(&self, terms: &Terms) -> SnapshotStore {
-        let hotkey = self.settings.hotkey.address();
-        SnapshotStore::new(&self.settings.data, hotkey, &terms.run, terms.stage)
-    }
-
     /// Sets up queue and cache, opens the door, joins the registry.
     async fn settle(&mut self, terms: &Terms) -> Outcome {
         if let Some(registry) = self.announcer.leave() {
@@ -243,6 +147,9 @@ impl Life {
         let per_stage = self.services.constants.training.activation_cache_timeout;
         let patience = lifetime(per_stage, terms.stages, terms.stage.0);
         let desk = Arc::new(Desk::new(capacity, patience));
+        if let Some(stage) = &self.stage {
+            desk.note_done(stage.done());
+        }
         self.peers.set_served_activations(terms.hyper.cache);
         let joined = Registry::join(RegistrySetup {
             bridge: self.bridge.clone(),

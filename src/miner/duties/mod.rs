@@ -1,21 +1,27 @@
 //! What each duty does. Every duty ends with an [`Outcome`]; none of them decides what comes next.
 //! Here: carrying one out within what the user wants, showing it, and waiting for phases. Getting a
-//! stage is in `join`, an epoch's work in `epoch`.
+//! stage is in `join`, building it on a device in `stage`, an epoch's work in `epoch`.
 
 mod epoch;
 mod join;
+mod resume;
+mod stage;
+
+pub(super) use epoch::{durable_again, not_durable};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::board::Board;
 use super::hold::until_held;
 use super::life::{Life, until_stop};
 use super::machine::{Duty, Outcome};
 use super::snapshot::{Reason, State, Who};
 use super::view::show_stop;
-use crate::network::{CallError, Peer};
+use crate::network::{CallError, Peer, Reach};
 use crate::protocol::{Phase, StageIndex};
 use crate::telemetry::Severity;
+use crate::training::floor::Wish;
 
 /// How long a stopping miner may go on with a duty that others wait for. All of a stop fits into the
 /// ten seconds that whoever stops programs gives them; what an upload has sent by then it need not send
@@ -31,7 +37,19 @@ impl Life {
     /// Carries a duty out, but not longer than the user lets it. Beside it goes the heartbeat, so
     /// that a long duty is not taken for a dead miner.
     pub(super) async fn perform(&mut self, duty: Duty) -> Outcome {
-        self.introduce(duty);
+        // A duty that is tried again after trouble is still in trouble, until the network answers.
+        let again = std::mem::take(&mut self.in_trouble);
+        if !again {
+            introduce(&self.board, *self.wish.borrow(), duty);
+        }
+        let (board, wanted) = (std::sync::Arc::clone(&self.board), self.wish.clone());
+        let mut reach = self.services.orchestrator.reach();
+        let answered = async move {
+            if again && reach.wait_for(|reach| *reach == Reach::Answering).await.is_ok() {
+                introduce(&board, *wanted.borrow(), duty);
+            }
+            std::future::pending::<()>().await;
+        };
         let (wish, clock, services) =
             (self.wish.clone(), self.clock.clone(), self.services.clone());
         let grace = match duty {
@@ -58,6 +76,7 @@ impl Life {
             () = held => Outcome::Held,
             () = stop => Outcome::StopAsked,
             () = beat => Outcome::StopAsked,
+            () = answered => Outcome::StopAsked,
         }
     }
 
@@ -75,62 +94,6 @@ impl Life {
         }
     }
 
-    /// Shows what begins.
-    fn introduce(&self, duty: Duty) {
-        if self.wish.borrow().stops() {
-            return show_stop(&self.board);
-        }
-        let phase = self.board.read(|snapshot| snapshot.phase.clone());
-        let (state, reason, who, next) = match duty {
-            Duty::Register => (
-                State::Registering,
-                Reason::AskingForStage,
-                Who::Network,
-                "the orchestrator must assign a stage",
-            ),
-            Duty::Build => (
-                State::Loading,
-                Reason::BuildingStage,
-                Who::Machine,
-                "the stage must be built on the device",
-            ),
-            Duty::AwaitTraining => {
-                let reason = match phase.as_deref() {
-                    Some("weights_uploading") => Reason::OthersUploading,
-                    Some("merging_partitions") => Reason::OthersMerging,
-                    _ => Reason::OtherStageNotTraining,
-                };
-                (State::Waiting, reason, Who::Peer, "the stage must begin to train")
-            }
-            Duty::Load => (
-                State::Loading,
-                Reason::LoadingWeights,
-                Who::Network,
-                "the merged weights must be downloaded",
-            ),
-            Duty::Train => {
-                (State::Training, Reason::NoActivation, Who::Peer, "an activation must come")
-            }
-            Duty::Upload => (
-                State::Uploading,
-                Reason::UploadingWeights,
-                Who::Machine,
-                "the pseudo-gradient must be uploaded",
-            ),
-            Duty::AwaitMerging => {
-                (State::Waiting, Reason::OthersUploading, Who::Peer, "the other miners must upload")
-            }
-            Duty::Merge => (
-                State::Merging,
-                Reason::MergingPartitions,
-                Who::Machine,
-                "this miner's partitions must be merged",
-            ),
-            Duty::Stopped | Duty::Fault => return,
-        };
-        self.board.status(state, reason, who, next);
-    }
-
     fn warn(&self, code: &'static str, what: String, fix: &str) {
         self.board.finding(Severity::Warning, code, what, fix);
     }
@@ -143,6 +106,11 @@ impl Life {
                     self.note_phase(answer.phase);
                     self.heard = answer.epoch;
                     self.board.update(|snapshot| snapshot.epoch = answer.epoch.0);
+                    if wanted == Phase::Training
+                        && let Some(outcome) = self.where_it_stopped(answer.phase).await
+                    {
+                        return outcome;
+                    }
                     if answer.phase == wanted {
                         return Outcome::Done;
                     }
@@ -188,6 +156,62 @@ impl Life {
     fn note_phase(&self, phase: Phase) {
         self.board.update(|snapshot| snapshot.phase = Some(phase.as_str().to_owned()));
     }
+}
+
+/// Shows what begins.
+fn introduce(board: &Board, wish: Wish, duty: Duty) {
+    if wish.stops() {
+        return show_stop(board);
+    }
+    let phase = board.read(|snapshot| snapshot.phase.clone());
+    let (state, reason, who, next) = match duty {
+        Duty::Register => (
+            State::Registering,
+            Reason::AskingForStage,
+            Who::Network,
+            "the orchestrator must assign a stage",
+        ),
+        Duty::Build => (
+            State::Loading,
+            Reason::BuildingStage,
+            Who::Machine,
+            "the stage must be built on the device",
+        ),
+        Duty::AwaitTraining => {
+            let reason = match phase.as_deref() {
+                Some("weights_uploading") => Reason::OthersUploading,
+                Some("merging_partitions") => Reason::OthersMerging,
+                _ => Reason::OtherStageNotTraining,
+            };
+            (State::Waiting, reason, Who::Peer, "the stage must begin to train")
+        }
+        Duty::Load => (
+            State::Loading,
+            Reason::LoadingWeights,
+            Who::Network,
+            "the merged weights must be downloaded",
+        ),
+        Duty::Train => {
+            (State::Training, Reason::NoActivation, Who::Peer, "an activation must come")
+        }
+        Duty::Upload => (
+            State::Uploading,
+            Reason::UploadingWeights,
+            Who::Machine,
+            "the pseudo-gradient must be uploaded",
+        ),
+        Duty::AwaitMerging => {
+            (State::Waiting, Reason::OthersUploading, Who::Peer, "the other miners must upload")
+        }
+        Duty::Merge => (
+            State::Merging,
+            Reason::MergingPartitions,
+            Who::Machine,
+            "this miner's partitions must be merged",
+        ),
+        Duty::Stopped | Duty::Fault => return,
+    };
+    board.status(state, reason, who, next);
 }
 
 /// The stage that is furthest from `wanted`, by what most of its miners say.

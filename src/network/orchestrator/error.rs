@@ -71,6 +71,18 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Whether this is no word of an orchestrator in order: none at all, or nonsense.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Server(_) | Self::TooManyRequests { .. } | Self::Unsendable { .. } => false,
+            Self::Status { .. }
+            | Self::Transport { .. }
+            | Self::Timeout { .. }
+            | Self::Malformed { .. }
+            | Self::TooLarge { .. } => true,
+        }
+    }
+
     /// The application error, if it is one.
     pub fn server(&self) -> Option<&ServerError> {
         match self {

@@ -14,6 +14,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 use url::Url;
 
 use super::http::{ExchangeError, HttpClient, chain};
@@ -40,7 +41,29 @@ struct Shared {
     rules: HttpConstants,
     clock: Clock,
     entropy: Mutex<Entropy>,
+    reach: watch::Sender<Reach>,
 }
+
+/// Whether the orchestrator does its part, by the calls that ask for nothing but that.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reach {
+    /// The last of them was answered.
+    Answering,
+    /// None since something went wrong.
+    Silent {
+        /// What went wrong first, as a sentence.
+        why: String,
+    },
+}
+
+/// The calls that tell.
+const TELLING: [&str; 5] = [
+    "/healthcheck",
+    "/miner/heartbeat",
+    "/miner/all_layers_training",
+    "/miner/register",
+    "/miner/register/status",
+];
 
 /// What a request carries (spec 2.1). The distinction matters on the wire, not for the signature of
 /// the first two.
@@ -84,6 +107,7 @@ impl Orchestrator {
             rules: constants.http.clone(),
             clock,
             entropy: Mutex::new(entropy),
+            reach: watch::Sender::new(Reach::Answering),
         }))
     }
 
@@ -95,6 +119,30 @@ impl Orchestrator {
     /// Where the orchestrator is.
     pub fn base(&self) -> &Url {
         &self.0.base
+    }
+
+    /// Whether it does its part.
+    pub fn reach(&self) -> watch::Receiver<Reach> {
+        self.0.reach.subscribe()
+    }
+
+    /// Notes how an attempt ended.
+    fn note<T>(&self, call: &str, result: &Result<T, CallError>) {
+        if !TELLING.contains(&call) {
+            return;
+        }
+        let silent = result.as_ref().err().filter(|error| error.is_silence());
+        self.0.reach.send_if_modified(|reach| {
+            let next = match (silent, &*reach) {
+                // The first reason stays: the same trouble in other words is no news.
+                (Some(_), Reach::Silent { .. }) => return false,
+                (Some(error), Reach::Answering) => Reach::Silent { why: format!("{error}.") },
+                (None, _) => Reach::Answering,
+            };
+            let changed = *reach != next;
+            *reach = next;
+            changed
+        });
     }
 
     async fn get<T: DeserializeOwned>(
@@ -145,7 +193,9 @@ impl Orchestrator {
     async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<T, CallError> {
         let mut failed = 0;
         loop {
-            let error = match self.attempt(&request).await {
+            let result = self.attempt(&request).await;
+            self.note(request.call, &result);
+            let error = match result {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -191,7 +241,9 @@ impl Orchestrator {
             StatusCode::OK => {}
             StatusCode::TOO_MANY_REQUESTS => return Err(CallError::TooManyRequests { call }),
             status => {
-                let detail = answer.excerpt();
+                let unix = self.0.clock.unix();
+                let detail =
+                    answer.excerpt() + &answer.clock_ahead(unix).map_or_else(String::new, of_clock);
                 return Err(CallError::Status { call, status: status.as_u16(), detail });
             }
         }
@@ -229,6 +281,16 @@ impl Orchestrator {
 
     fn entropy<T>(&self, draw: impl FnOnce(&mut Entropy) -> T) -> T {
         draw(&mut self.0.entropy.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What is the matter with this machine's clock, if it stands wrong by more than a server bears.
+fn of_clock(ahead: i64) -> String {
+    let minutes = ahead.unsigned_abs() / 60;
+    match ahead {
+        61.. => format!("; this machine's clock is {minutes} min ahead of the network's: set it"),
+        ..-60 => format!("; this machine's clock is {minutes} min behind the network's: set it"),
+        _ => String::new(),
     }
 }
 

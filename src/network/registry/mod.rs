@@ -75,9 +75,22 @@ impl Drop for Registry {
     }
 }
 
+/// How often the others' entries are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pulls {
+    /// As often as work that is sent to them needs it.
+    Often,
+    /// Now and then: nothing is sent to anybody.
+    Seldom,
+}
+
+/// So many times fewer pulls when they are seldom.
+const SELDOM: u32 = 30;
+
 #[derive(Debug)]
 enum Order {
     Status(Box<PeerStatus>),
+    Pulls(Pulls),
     Stop,
 }
 
@@ -119,6 +132,13 @@ impl Registry {
         drop(sent);
     }
 
+    /// Reads the others' entries more or less often from now on. The own one is kept alive all the same.
+    pub fn pull(&self, pulls: Pulls) {
+        // As above.
+        let sent = self.orders.send(Order::Pulls(pulls));
+        drop(sent);
+    }
+
     /// How the task fares; the receiver also wakes when addresses of others changed.
     pub fn health(&self) -> watch::Receiver<RegistryHealth> {
         self.health.clone()
@@ -156,7 +176,8 @@ struct Work {
 impl Work {
     async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
         let rules = self.bridge.rules().clone();
-        let mut pull_at = self.clock.now() + rules.pull;
+        let mut every = rules.pull;
+        let mut pull_at = self.clock.now() + every;
         let mut keep_alive_at = self.clock.now() + rules.keep_alive;
         loop {
             let wake = pull_at.min(keep_alive_at).since(self.clock.now());
@@ -166,6 +187,17 @@ impl Work {
                         if self.own.set_status(*status) {
                             self.push().await;
                         }
+                    }
+                    Some(Order::Pulls(pulls)) => {
+                        every = match pulls {
+                            Pulls::Often => rules.pull,
+                            Pulls::Seldom => rules.pull * SELDOM,
+                        };
+                        // Who begins to work again wants to know at once who is there.
+                        pull_at = match pulls {
+                            Pulls::Often => self.clock.now(),
+                            Pulls::Seldom => self.clock.now() + every,
+                        };
                     }
                     Some(Order::Stop) | None => return,
                 },
@@ -180,7 +212,7 @@ impl Work {
             if self.clock.now() >= pull_at {
                 let pulled = self.pull().await;
                 self.note(pulled.map(|()| true));
-                pull_at = self.clock.now() + rules.pull;
+                pull_at = self.clock.now() + every;
             }
             if self.clock.now() >= keep_alive_at {
                 self.own.stamp(self.clock.unix_seconds());

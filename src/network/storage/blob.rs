@@ -88,7 +88,19 @@ pub(super) struct TrailerCache {
     order: VecDeque<String>,
 }
 
+impl Storage {
+    /// Forgets the trailers that were read: those of an epoch that is over are never asked for again,
+    /// and the same object has another address each time it is handed out.
+    pub fn forget_trailers(&self) {
+        self.0.trailers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
 impl TrailerCache {
+    fn clear(&mut self) {
+        *self = Self::new(self.capacity);
+    }
+
     pub(super) fn new(capacity: usize) -> Self {
         Self { capacity, bytes: 0, by_url: HashMap::new(), order: VecDeque::new() }
     }

@@ -12,6 +12,21 @@ use crate::telemetry::Event;
 const WINDOWS: [Duration; 3] =
     [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(900)];
 
+/// Losses that are kept for faces: a curve has no more points than a screen.
+const MOST_LOSSES: usize = 4096;
+/// The newest of them, which are kept one by one.
+const NEWEST: usize = 512;
+
+/// Leaves out every second one of the older losses.
+fn thin(losses: &mut Vec<LossPoint>) {
+    let older = losses.len().saturating_sub(NEWEST);
+    let mut place = 0;
+    losses.retain(|_| {
+        place += 1;
+        place > older || place % 2 == 0
+    });
+}
+
 /// Collects what snapshots need besides the run itself.
 #[derive(Debug, Default)]
 pub(super) struct Board {
@@ -30,6 +45,9 @@ impl Board {
         if let Event::Loss { epoch, loss, .. } = event {
             let at = now.0.as_secs_f64();
             self.losses.push(LossPoint { at, tokens, epoch: *epoch, loss: *loss });
+            if self.losses.len() > MOST_LOSSES {
+                thin(&mut self.losses);
+            }
             self.tokens.push_back((now, tokens));
         }
     }
@@ -71,6 +89,20 @@ mod tests {
 
     fn at(seconds: u64) -> Moment {
         Moment(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_long_run_keeps_a_bounded_curve_whose_end_is_whole() {
+        let mut board = Board::default();
+        for n in 0..100_000_u32 {
+            let loss = Event::Loss { epoch: 1, activation: "a".into(), loss: f64::from(n) };
+            board.note(&loss, at(1), u64::from(n));
+            assert!(board.losses.len() <= MOST_LOSSES);
+        }
+        let kept: Vec<f64> = board.losses.iter().map(|point| point.loss).collect();
+        assert!(kept.is_sorted() && kept.len() > MOST_LOSSES / 2 - NEWEST);
+        let newest: Vec<f64> = (100_000 - 400..100_000).map(f64::from).collect();
+        assert_eq!(kept[kept.len() - 400..], newest);
     }
 
     #[test]

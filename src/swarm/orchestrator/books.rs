@@ -8,7 +8,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row, SqliteConnection};
 
 use super::rows::{
-    merged_of, miner_of, optimizer_state_of, signed, ticket_of, unsigned, write_all,
+    merged_of, miner_of, optimizer_state_of, signed, stage_of, submission_of, ticket_of, unsigned,
+    work_of, write_all,
 };
 use super::schema::{TABLES, VERSION};
 use crate::swarm::run::{Entry, Restored, RunPlan};
@@ -184,9 +185,30 @@ impl Books {
              FROM tickets ORDER BY place",
         );
         let tickets = tickets.fetch_all(&mut *db).await?;
+        let stages =
+            sqlx::query("SELECT stage, phase, epoch FROM stages").fetch_all(&mut *db).await?;
+        let work = sqlx::query(
+            "SELECT passes.stage, passes.hotkey, passes.direction, COUNT(*) FROM passes
+             JOIN activations ON activations.id = passes.activation
+             JOIN stages ON stages.stage = passes.stage AND stages.epoch = activations.epoch
+             GROUP BY passes.stage, passes.hotkey, passes.direction",
+        );
+        let work = work.fetch_all(&mut *db).await?;
+        let submissions = sqlx::query(
+            "SELECT submissions.stage, submissions.hotkey, submissions.object, submissions.factor
+             FROM submissions
+             JOIN stages ON stages.stage = submissions.stage AND stages.epoch = submissions.epoch",
+        );
+        let submissions = submissions.fetch_all(&mut *db).await?;
+        let handed_out =
+            sqlx::query("SELECT COUNT(*) FROM activations").fetch_one(&mut *db).await?;
         let leftovers = leftovers.fetch_all(&mut *db).await?;
         Ok(Restored {
             epoch,
+            stages: stages.iter().filter_map(stage_of).collect(),
+            work: work.iter().filter_map(work_of).collect(),
+            submissions: submissions.iter().filter_map(submission_of).collect(),
+            handed_out: unsigned(handed_out.get(0)),
             tokens,
             merged: merged.iter().map(merged_of).collect(),
             miners: miners.iter().filter_map(miner_of).collect(),

@@ -5,9 +5,12 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row, SqliteConnection};
 
-use crate::protocol::Hotkey;
+use crate::protocol::messages::Direction;
+use crate::protocol::{Hotkey, Phase};
 use crate::swarm::queue::Ticket;
-use crate::swarm::run::{Entry, MergedPartition, OptimizerState, RestoredMiner};
+use crate::swarm::run::{
+    Entry, MergedPartition, OptimizerState, RestoredMiner, RestoredWork, Submission,
+};
 
 /// Writes all of `entries` or none of them.
 pub(super) async fn write_all(
@@ -204,6 +207,33 @@ pub(super) fn optimizer_state_of(row: &SqliteRow) -> Option<(usize, OptimizerSta
     let hotkey = row.get::<String, _>(2).parse().ok()?;
     let state = OptimizerState { hotkey, object: row.get(3), epoch: unsigned(row.get(1)) };
     Some((index(row.get(0)), state))
+}
+
+/// Stage, phase, epoch; `None` when the row makes no sense.
+pub(super) fn stage_of(row: &SqliteRow) -> Option<(usize, Phase, u64)> {
+    let phase = row.get::<String, _>(1).parse().ok()?;
+    Some((index(row.get(0)), phase, unsigned(row.get(2))))
+}
+
+/// What a miner reported; `None` when the row makes no sense.
+pub(super) fn work_of(row: &SqliteRow) -> Option<RestoredWork> {
+    let direction: String = row.get(2);
+    let direction = [Direction::Forward, Direction::Backward]
+        .into_iter()
+        .find(|known| known.as_str() == direction)?;
+    Some(RestoredWork {
+        stage: index(row.get(0)),
+        hotkey: row.get::<String, _>(1).parse().ok()?,
+        direction,
+        count: unsigned(row.get(3)),
+    })
+}
+
+/// Stage, pseudo-gradient; `None` when the row makes no sense.
+pub(super) fn submission_of(row: &SqliteRow) -> Option<(usize, Submission)> {
+    let hotkey = row.get::<String, _>(1).parse().ok()?;
+    let submission = Submission { hotkey, object: row.get(2), factor: unsigned(row.get(3)) };
+    Some((index(row.get(0)), submission))
 }
 
 /// Stage, chunk, merged partition.

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Entry, Run};
+use super::{Entry, Miner, Run, Upload};
 use crate::clock::Moment;
+use crate::protocol::messages::FileType;
 use crate::protocol::{Hotkey, Phase};
 use crate::swarm::phases::{Facts, Step, Time, step};
 use crate::telemetry::Event;
@@ -16,6 +17,10 @@ impl Run {
         self.drop_silent(now);
         self.give_up_stale(now);
         self.muster(now);
+        if !self.mustered {
+            // After a restart nobody is there yet, and that is no reason to go on without them.
+            return;
+        }
         if self.all_training() {
             self.advance_training(now);
         }
@@ -52,7 +57,7 @@ impl Run {
         let stage = &self.stages[index];
         let (facts, limit) = match stage.phase {
             Phase::Training => return,
-            Phase::WeightsUploading => (self.uploading(index), limits.uploading),
+            Phase::WeightsUploading => (self.uploading(index, now), limits.uploading),
             Phase::MergingPartitions => (self.merging(index), limits.merging),
         };
         match step(facts, time(now, stage.since, limit)) {
@@ -67,15 +72,32 @@ impl Run {
         }
     }
 
-    fn uploading(&self, index: usize) -> Facts {
+    fn uploading(&self, index: usize, now: Moment) -> Facts {
         let submitted = &self.stages[index].submissions;
         let has = |hotkey: &Hotkey| submitted.iter().any(|s| s.hotkey == *hotkey);
-        let late =
-            self.working_in(index).filter(|(hotkey, m)| m.backwards > 0 && !has(hotkey)).count();
+        let late = self
+            .working_in(index)
+            .filter(|(hotkey, m)| m.backwards > 0 && !has(hotkey) && self.awaits(hotkey, m, now))
+            .count();
         let submitted = submitted.len();
         let needed = share_of((late + submitted) as u64, self.plan.rules.thresholds.uploading);
         let needed = usize::try_from(needed).unwrap_or(usize::MAX);
         Facts::Uploading { awaited: late.min(needed.saturating_sub(submitted)), submitted }
+    }
+
+    /// Whether a miner that did something in the epoch can be expected to hand it in. One that
+    /// registered again since then may have lost it with its memory, and cannot say so: unless it begins
+    /// to upload, it is not waited for longer than for stranded work.
+    fn awaits(&self, hotkey: &Hotkey, miner: &Miner, now: Moment) -> bool {
+        let Some(returned) = miner.returned else { return true };
+        let stage = &self.stages[miner.stage];
+        let uploads = |upload: &Upload| {
+            upload.hotkey == *hotkey
+                && upload.kind == FileType::Weights
+                && upload.epoch == stage.epoch
+        };
+        now.since(returned.max(stage.since)) <= self.plan.rules.limits.stranded
+            || self.uploads.values().any(uploads)
     }
 
     fn merging(&self, index: usize) -> Facts {
@@ -126,6 +148,7 @@ impl Run {
             miner.partitions = 0;
             miner.told_partitions = false;
             miner.benched = false;
+            miner.returned = None;
         }
         let hotkeys: Vec<Hotkey> = settled
             .iter()

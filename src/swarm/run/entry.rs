@@ -1,6 +1,6 @@
 //! What the rules write into the books, and what they need of it to go on after a restart.
 
-use super::merging::MergedPartition;
+use super::merging::{MergedPartition, Submission};
 use crate::protocol::messages::{Direction, FileType};
 use crate::protocol::{ActivationId, Hotkey, Phase};
 use crate::swarm::queue::Ticket;
@@ -117,11 +117,29 @@ pub struct RestoredMiner {
     pub score: u64,
 }
 
+/// What a miner did in the epoch of its stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // As in `Entry::Pass`.
+pub struct RestoredWork {
+    pub stage: usize,
+    pub hotkey: Hotkey,
+    pub direction: Direction,
+    pub count: u64,
+}
+
 /// What a run goes on from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Restored {
     /// The newest epoch of any stage; 0 for a new run.
     pub epoch: u64,
+    /// Stage, its phase, its epoch.
+    pub stages: Vec<(usize, Phase, u64)>,
+    /// What was reported in the stages' epochs: miners that come back have it in their gradients.
+    pub work: Vec<RestoredWork>,
+    /// Pseudo-gradients of the stages' epochs, by stage.
+    pub submissions: Vec<(usize, Submission)>,
+    /// Activations that were ever handed out: no id may come twice.
+    pub handed_out: u64,
     /// Everybody who ever registered.
     pub miners: Vec<RestoredMiner>,
     /// Stage, chunk, newest merged partition.

@@ -6,7 +6,8 @@ use crate::protocol::{Hotkey, NodeId, Phase, ServerError, StageIndex};
 
 impl Run {
     /// Takes a miner in: where fewest living miners are, the earliest such stage first. Whoever
-    /// registers again keeps the stage, and what it had under way is handed to others.
+    /// registers again keeps the stage, and what it did in the epoch; what it had under way is handed to
+    /// others. After a restart of the swarm everybody gets the old stage, as long as it has room.
     ///
     /// # Errors
     /// [`ServerError::RunFull`] when there are as many miners as the run takes.
@@ -24,6 +25,7 @@ impl Run {
                 let message = format!("the run has its {living} miners; try again later");
                 return Err(ServerError::RunFull { message });
             }
+            Some((false, stage, order)) if !self.mustered && self.has_room(stage) => (stage, order),
             Some((false, _, order)) => (self.emptiest_stage(), order),
             None => (self.emptiest_stage(), self.next_order),
         };
@@ -35,19 +37,25 @@ impl Run {
             _ => self.benches(stage),
         };
         self.next_order = self.next_order.max(order + 1);
-        let score = self.miners.get(hotkey).map_or(0, |miner| miner.score);
+        let before = self.miners.get(hotkey);
+        let score = before.map_or(0, |miner| miner.score);
+        // Whether it still has what it did cannot be seen from here; see `Run::awaits`.
+        let (forwards, backwards, partitions) = before
+            .filter(|miner| miner.stage == stage)
+            .map_or((0, 0, 0), |miner| (miner.forwards, miner.backwards, miner.partitions));
         let miner = Miner {
             stage,
             order,
             node_id: node_id.to_string(),
             last_seen: now,
             live: true,
-            forwards: 0,
-            backwards: 0,
-            partitions: 0,
+            forwards,
+            backwards,
+            partitions,
             score,
             told_partitions: false,
             benched,
+            returned: before.map(|_| now),
         };
         self.miners.insert(hotkey.clone(), miner);
         self.note_miner(hotkey);
@@ -61,6 +69,10 @@ impl Run {
         let complete = (0..self.stages.len()).all(|s| self.living_in(s).count() >= planned);
         let waited = now.since(self.started) > self.plan.rules.limits.muster;
         self.mustered = self.mustered || complete || waited;
+    }
+
+    fn has_room(&self, stage: usize) -> bool {
+        stage < self.stages.len() && self.living_in(stage).count() < self.plan.miners_per_stage
     }
 
     fn emptiest_stage(&self) -> usize {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::clock::{Entropy, Moment};
-use crate::protocol::messages::FileType;
+use crate::protocol::messages::{Direction, FileType};
 use crate::protocol::{ActivationId, Epoch, Hotkey, Phase, RunId, ServerError, StageIndex};
 use crate::swarm::rules::Rules;
 use crate::telemetry::Event;
@@ -21,9 +21,11 @@ mod view;
 mod work;
 
 #[cfg(test)]
+mod restart_tests;
+#[cfg(test)]
 mod tests;
 
-pub use entry::{Entry, OptimizerState, Restored, RestoredMiner};
+pub use entry::{Entry, OptimizerState, Restored, RestoredMiner, RestoredWork};
 pub use merging::{Copy, MergedPartition, Parts, Submission, Upload};
 pub use spot::SpotCheck;
 pub use work::{Open, Pass};
@@ -102,6 +104,8 @@ pub(super) struct Miner {
     pub(super) told_partitions: bool,
     /// Whether it must wait for the next epoch of its stage.
     pub(super) benched: bool,
+    /// When it registered again in this epoch: it may or may not have its work still.
+    pub(super) returned: Option<Moment>,
 }
 
 /// A stage of the run.
@@ -148,8 +152,10 @@ pub struct Run {
 }
 
 impl Run {
-    /// A run at the beginning of epoch 1, or where `restored` left off: at the beginning of the epoch
-    /// it was in, with its merged partitions and scores; its miners have to register again.
+    /// A run at the beginning of epoch 1, or where `restored` left off: in the epoch it was in, with its
+    /// merged partitions, scores and the work that was reported. Its miners have to register again, and
+    /// nothing moves on before they came or were waited for. What was under way is given up. A merge
+    /// begins anew with the pseudo-gradients that were submitted.
     pub fn new(plan: RunPlan, restored: Restored, now: Moment) -> Self {
         let epoch = restored.epoch.max(1);
         let partitions = plan.num_partitions;
@@ -174,7 +180,10 @@ impl Run {
             lost_at: None,
             uploads: HashMap::new(),
             samples: Vec::new(),
-            ids: Entropy::seeded(plan.seed ^ epoch.rotate_left(32), "activation ids"),
+            ids: Entropy::seeded(
+                plan.seed ^ epoch.rotate_left(32) ^ restored.handed_out.rotate_left(16),
+                "activation ids",
+            ),
             tokens: restored.tokens,
             outcome: Outcome::default(),
             plan,
@@ -209,15 +218,53 @@ impl Run {
                 score: old.score,
                 told_partitions: false,
                 benched: false,
+                returned: None,
             };
             self.miners.insert(old.hotkey, miner);
         }
+        self.restore_epoch(restored.stages, restored.work, restored.submissions);
         for (stage, state) in restored.optimizer_states {
             let Some(stage) = self.stages.get_mut(stage) else { continue };
             let OptimizerState { hotkey, object, epoch } = state.clone();
             let (kind, parts) = (FileType::OptimizerState, Parts::One);
             self.uploads.insert(object, Upload { hotkey, kind, epoch, parts });
             stage.optimizer_state = Some(state);
+        }
+    }
+
+    fn restore_epoch(
+        &mut self,
+        stages: Vec<(usize, Phase, u64)>,
+        work: Vec<RestoredWork>,
+        submissions: Vec<(usize, Submission)>,
+    ) {
+        for (index, phase, epoch) in stages {
+            let Some(stage) = self.stages.get_mut(index) else { continue };
+            stage.epoch = epoch;
+            stage.phase = match phase {
+                Phase::Training => Phase::Training,
+                Phase::WeightsUploading | Phase::MergingPartitions => Phase::WeightsUploading,
+            };
+        }
+        for RestoredWork { stage, hotkey, direction, count } in work {
+            let Some(place) = self.stages.get_mut(stage) else { continue };
+            let miner = self.miners.get_mut(&hotkey).filter(|miner| miner.stage == stage);
+            match direction {
+                Direction::Forward => miner.into_iter().for_each(|miner| miner.forwards = count),
+                Direction::Backward => {
+                    place.backwards += count;
+                    miner.into_iter().for_each(|miner| miner.backwards = count);
+                }
+            }
+        }
+        for (index, submission) in submissions {
+            let Some(stage) = self.stages.get_mut(index) else { continue };
+            if stage.phase == Phase::WeightsUploading {
+                let Submission { hotkey, object, .. } = submission.clone();
+                let (kind, parts, epoch) = (FileType::Weights, Parts::One, stage.epoch);
+                self.uploads.insert(object, Upload { hotkey, kind, epoch, parts });
+                stage.submissions.push(submission);
+            }
         }
     }
 

@@ -62,6 +62,8 @@ struct Lines {
     /// Of the files: readable, JSON.
     far: [Tap; 2],
     formats: Mutex<(Format, Option<Format>)>,
+    /// The level that was asked for while it runs.
+    asked: Mutex<Option<Level>>,
 }
 
 /// Sets the filter of a layer.
@@ -142,6 +144,7 @@ where
             near: [readable_tap, json_tap],
             far: [kept_tap, kept_json_tap],
             formats: Mutex::new((Format::Readable, None)),
+            asked: Mutex::new(None),
         }
     });
 }
@@ -193,14 +196,26 @@ pub fn follow(wanted: Wanted) {
         let mut formats = lines.formats.lock().unwrap_or_else(PoisonError::into_inner);
         *formats = (wanted.format, formats.1.map(|_| wanted.format));
     }
+    *lines.asked.lock().unwrap_or_else(PoisonError::into_inner) = None;
     lines.apply(near_filter(wanted.level), far_filter(wanted.level));
 }
 
 /// Logs down to this level from now on, on the terminal and in the files, whatever was said before.
 pub fn set_level(level: Level) {
     if let Some(lines) = LINES.get() {
+        *lines.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(level);
         lines.apply(level.filter(), level.filter());
     }
+}
+
+/// The level that [`set_level`] was asked for, until changed settings overrule it.
+pub fn asked_level() -> Option<Level> {
+    *LINES.get()?.asked.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether `RUST_LOG` says how much is logged, as long as nobody asks for another level.
+pub fn is_told_by_environment() -> bool {
+    told().is_some()
 }
 
 impl Lines {

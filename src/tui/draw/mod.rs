@@ -12,7 +12,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph, Wrap};
 
-use super::keymap::{Action, Binding, living};
+use super::keymap;
 use super::text;
 use super::theme::Theme;
 use super::view::View;
@@ -77,6 +77,15 @@ fn log(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 
+/// The keys that do something here.
+fn keys(view: &View) -> Vec<keymap::Binding> {
+    match (&view.playback, view.attached) {
+        (Some(_), _) => keymap::PLAYBACK.to_vec(),
+        (None, Some(_)) => keymap::elsewhere(view.own.len()),
+        (None, None) => keymap::living(view.own.len()),
+    }
+}
+
 fn footer(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     if view.quitting {
         frame.render_widget(Line::styled(format!(" {}", text::QUITTING), theme.title()), area);
@@ -87,8 +96,11 @@ fn footer(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
         return;
     }
     let mut spans = vec![Span::raw(" ")];
-    let one_letter = |binding: &&Binding| binding.key.len() == 1 || binding.action == Action::Next;
-    for binding in living(view.own.len()).iter().filter(one_letter) {
+    let shown = |binding: &&keymap::Binding| {
+        let short = binding.key.len() == 1 || binding.action == keymap::Action::Next;
+        short && !binding.short.is_empty()
+    };
+    for binding in keys(view).iter().filter(shown) {
         spans.push(Span::styled(binding.key, theme.number()));
         spans.push(Span::styled(format!(" {}   ", binding.short), theme.quiet()));
     }

@@ -5,16 +5,24 @@ use ratatui::layout::{Constraint, Flex, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph, Wrap};
 
-use super::super::keymap::{PLAYBACK, living};
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
-use super::pane;
+use super::{keys, pane};
 use crate::control::Progress;
 
 pub(super) fn overlay(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     if view.help {
         help(frame, area, view, theme);
+        return;
+    }
+    if view.pausing {
+        let cost = view.miner.pause_cost().pause;
+        ending(frame, area, text::PAUSE, &format!("{cost}\n{}", text::PAUSE_KEYS), theme);
+        return;
+    }
+    if view.asking {
+        ask(frame, area, theme);
         return;
     }
     match &view.progress {
@@ -24,8 +32,14 @@ pub(super) fn overlay(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Th
     }
 }
 
+fn ask(frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+    let place = centred(area, 56, 4);
+    frame.render_widget(Clear, place);
+    frame.render_widget(Paragraph::new(text::ASK_STOP).block(pane(text::STOP, theme)), place);
+}
+
 fn help(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let bindings = if view.playback.is_some() { PLAYBACK.to_vec() } else { living(view.own.len()) };
+    let bindings = keys(view);
     let lines: Vec<Line<'_>> = bindings
         .iter()
         .map(|binding| {

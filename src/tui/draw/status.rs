@@ -16,10 +16,9 @@ pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme
         None => format!("your miner {} has no stage yet ", view.miner.name),
     };
     let mut left = vec![Span::styled(" Hearth", theme.title())];
-    let place = match (&view.playback, &view.swarm) {
-        (Some(playback), _) => text::replay_of(&playback.recorded),
-        (None, Some(_)) => "practice swarm on this machine".to_owned(),
-        (None, None) => String::new(),
+    let place = match &view.playback {
+        Some(playback) => text::replay_of(&playback.recorded),
+        None => text::place(view.swarm.is_some(), view.attached),
     };
     let style = if view.playback.is_some() { theme.title() } else { theme.quiet() };
     left.push(Span::styled(format!("  {place}"), style));
@@ -79,6 +78,7 @@ pub(super) fn status(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &The
         Span::styled(text::who(status.who), theme.quiet()),
         Span::styled("   expected in: ", theme.dim()),
         Span::styled(text::eta(status.eta), theme.quiet()),
+        Span::styled(text::rules(&view.miner.ruling), theme.quiet()),
     ]);
     frame.render_widget(Paragraph::new(vec![first, second, third]), area);
 }

@@ -8,10 +8,10 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
+use crate::config::rules::Percent;
 use crate::control::{Place, Progress};
-use crate::miner::{
-    DeviceView, Eta, MinerSnapshot, Reason, Rule, Ruling, State, Status, Who, Work,
-};
+use crate::miner::snapshot::{Rule, Ruling, Unknown, Verdict};
+use crate::miner::{DeviceView, Eta, MinerSnapshot, Reason, State, Status, Who, Work};
 use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot};
 use crate::tui::view::OwnMiner;
 
@@ -113,6 +113,9 @@ fn view(miner: MinerSnapshot, swarm: Option<SwarmSnapshot>) -> View {
         unix: 1_042,
         help: false,
         quitting: false,
+        pausing: false,
+        attached: None,
+        asking: false,
         own: Vec::new(),
         playback: None,
     }
@@ -203,7 +206,20 @@ fn stories() -> Vec<(&'static str, View)> {
     });
     let mut replay_help = replay.clone();
     replay_help.help = true;
+    let mut pausing = view(training(), Some(busy()));
+    pausing.miner.work.backwards_this_epoch = 12;
+    pausing.pausing = true;
+    let mut limited = view(training(), Some(busy()));
+    limited.miner.ruling = Ruling {
+        verdict: Verdict::Run(Percent::nearest(60.0)),
+        rule: Rule::PowerLimit,
+        sentence: "At 60 % to stay under 200 W.".into(),
+        unknown: vec![Unknown { rule: Rule::TooHot, why: "no sensor is readable".into() }],
+        ..Ruling::free(1_000.0)
+    };
     vec![
+        ("pausing", pausing),
+        ("limited", limited),
         ("replay", replay),
         ("replay-help", replay_help),
         (

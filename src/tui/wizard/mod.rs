@@ -101,6 +101,8 @@ fn opened_a_device(wizard: &Wizard, answer: &Answer) -> bool {
     use facts::{Practice, Topic};
     match answer {
         Answer::Adapters(_) | Answer::Found(Topic::Kernels | Topic::Speed, _) => true,
+        // Which card is asked for its heat is found through its driver.
+        Answer::Unknown(_) => true,
         Answer::Practice(Practice::Running(_)) => !matches!(wizard.practice, Practice::Running(_)),
         _ => false,
     }

@@ -64,6 +64,9 @@ pub(super) fn view(losses: u64) -> View {
         unix: 1_042,
         help: false,
         quitting: false,
+        pausing: false,
+        attached: None,
+        asking: false,
         own: Vec::new(),
         playback: None,
     }

@@ -73,6 +73,15 @@ pub enum PassphraseError {
     Terminal(String),
 }
 
+/// What keeps others from reading a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Guard {
+    /// Its own mode.
+    OwnMode,
+    /// The folder it is in.
+    Folder,
+}
+
 impl Passphrase {
     /// A passphrase that exists already.
     pub fn existing(text: Zeroizing<String>) -> Result<Self, PassphraseError> {
@@ -94,15 +103,20 @@ impl Passphrase {
         if self.0.chars().count() < SHORTEST { Err(PassphraseError::TooShort) } else { Ok(self) }
     }
 
-    /// The only line of a file.
+    /// The only line of a file that nobody else may read.
     pub fn of_file(path: &Path) -> Result<Self, PassphraseError> {
+        Self::of_line(path, Guard::OwnMode)
+    }
+
+    fn of_line(path: &Path, guard: Guard) -> Result<Self, PassphraseError> {
         let unreadable = |error: std::io::Error| PassphraseError::File {
             path: path.to_owned(),
             why: error.to_string(),
         };
         let file = File::open(path).map_err(unreadable)?;
         let meta = file.metadata().map_err(unreadable)?;
-        if meta.is_file() && exposure(&meta) == Exposure::Readable {
+        let exposed = guard == Guard::OwnMode && exposure(&meta) == Exposure::Readable;
+        if meta.is_file() && exposed {
             return Err(PassphraseError::Exposed(path.to_owned()));
         }
         // Room for all of it at once: a growing buffer would leave copies behind.
@@ -129,7 +143,8 @@ impl Passphrase {
             return Ok(None);
         };
         let path = Path::new(&folder).join(CREDENTIAL);
-        if path.exists() { Self::of_file(&path).map(Some) } else { Ok(None) }
+        // systemd lets nobody else into that folder, whatever the file's own mode says.
+        if path.exists() { Self::of_line(&path, Guard::Folder).map(Some) } else { Ok(None) }
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {

@@ -69,11 +69,12 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
     ),
     page(
         "already-running",
-        "Another Hearth runs with this key",
-        "Two miners with one key would take each other's place, so the second does not \
-         start (exit code 9).",
-        "A miner of this user already holds the lock of this hotkey.",
-        "Stop the other one first, or use another hotkey for this one.",
+        "Hearth already runs here",
+        "Two of them would write the same files, and two miners with one key would take each \
+         other's place, so the second does not start (exit code 9).",
+        "A service, or another terminal, runs it already. The line names the process.",
+        "`hearth` shows the one that runs, `hearth stop` stops it. A second one beside it \
+         needs files of its own (HEARTH_HOME) and another hotkey.",
     ),
     page(
         "interrupted",
@@ -125,6 +126,25 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "The swarm inside this program stopped.",
         "Its port or folder cannot be used, or one of its parts failed; the line says which.",
         "Try again with --port 0 and room on the disk. If it happens again, report it.",
+    ),
+    page(
+        "crash-loop",
+        "Hearth crashed again and again",
+        "The last three runs ended without a word within ten minutes, so this start does not mine \
+         (exit code 1).",
+        "A driver, memory or the disk fails, something kills the program, or it has a fault. The \
+         line tells when it happened, and the last words of the log or the report of the fault.",
+        "Look for the cause with `hearth doctor` and in the log files. `hearth run --again` starts \
+         it all the same, and so does waiting until ten minutes have passed. A service of systemd \
+         needs `systemctl reset-failed hearth` first.",
+    ),
+    page(
+        "service-failed",
+        "The service could not be made, asked for or taken away",
+        "The program that starts services on this system did not do what it was asked for.",
+        "It is not here, it does not run (as in most containers), or only an administrator may.",
+        "`hearth service install --print` shows what would be written, to be put in place by hand; \
+         or start `hearth run --headless` by other means.",
     ),
     page(
         "practice-other",

@@ -63,12 +63,12 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
     ),
     page(
         "hotkey-twice",
-        "The hotkey works on two machines",
-        "The network's registry shows another peer under this miner's hotkey, again and again: \
-         both take each other's place, and both lose what they earn.",
-        "The same key file or words are in use on a second machine; or an old Hearth still runs \
-         somewhere. Rarely, a stranger writes to the registry, which anybody can.",
-        "Stop one of them. Give each machine its own hotkey: `hearth keys new --from NAME \
+        "The hotkey works twice",
+        "Two devices were given the same hotkey, or the network's registry shows another peer under this \
+         miner's hotkey, again and again: both take each other's place, and both lose what they earn.",
+        "The same key file or words are in use on a second device or machine; or an old Hearth still \
+         runs somewhere. Rarely, a stranger writes to the registry, which anybody can.",
+        "Stop one of them. Give each device its own hotkey: `hearth keys new --from NAME \
          --device 2` makes one from the same words.",
     ),
     page(

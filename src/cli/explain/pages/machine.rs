@@ -55,6 +55,21 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Make room, or set HEARTH_HOME to a folder on another disk.",
     ),
     page(
+        "disk-cleaned",
+        "Old files were removed",
+        "Something old of Hearth's own was removed to make room: snapshots of stages that are not \
+         trained any more, logs, records of runs, or what was kept to save a download.",
+        "Hearth had more than disk_cap, or less than disk_reserve was free.",
+        "Nothing. The snapshots of the stage that is trained are never removed.",
+    ),
+    page(
+        "disk-cap-too-small",
+        "The disk cap cannot be kept",
+        "Everything that Hearth could remove is gone, and what is left is more than disk_cap.",
+        "The stage's snapshots and the journal of the work after them need more than that.",
+        "Raise disk_cap with `hearth config set disk_cap`, or switch it off.",
+    ),
+    page(
         "disk-unknown",
         "Free disk space is not known",
         "The system does not tell how much room is left.",
@@ -87,7 +102,8 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "The machine falls asleep by itself",
         "After some minutes without a key the system suspends the machine, and the miner \
          with it.",
-        "That is the usual setting of laptops and desktops.",
+        "That is the usual setting of laptops and desktops, and the system does not let Hearth keep it \
+         awake, or `keep_awake` is off.",
         "Switch automatic suspend off for mains power, or start Hearth through the system's \
          tool that keeps it awake; the finding names the command.",
     ),
@@ -213,6 +229,43 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "A fault of the driver, of an overclocked or dying card, or of Hearth on this kind of card.",
         "Update the driver, then run `hearth devices --test`. Until then `--backend cpu` works; \
          `--backend auto` takes it by itself.",
+    ),
+    page(
+        "kernel-banned",
+        "A kernel that lost the card is not used any more",
+        "The driver lost the card twice while the same kernel was at work; a simpler form of it is \
+         used from now on, also after a restart.",
+        "The driver compiles the fast form into something that hangs, or the card cannot take it.",
+        "Nothing has to be done: it trains, slower. Update the driver; Hearth tests the fast form \
+         again with another one.",
+    ),
+    page(
+        "device-lost",
+        "The card was lost and is open again",
+        "The driver stopped or reset the card. It was opened again, the stage was built anew and its \
+         last good state taken over; work since then is lost.",
+        "A driver update, a hanging kernel, too much overclocking, heat, or a power supply that is \
+         too weak. The line says what the card was busy with.",
+        "Nothing, once. If it repeats: update the driver, undo overclocking, look at heat and power.",
+    ),
+    page(
+        "device-gone",
+        "The card does not come back",
+        "After it was lost the card cannot be opened. That is tried again with growing pauses for ten \
+         minutes; then Hearth ends, so that whatever started it may start it afresh.",
+        "It was unplugged, its driver is being replaced, or it hangs until the machine is restarted.",
+        "Plug it in, finish the driver's installation, or restart the machine. `--backend cpu` works \
+         without it; Hearth does not change to the processor by itself, which would be far slower \
+         than what the other miners of the stage expect.",
+    ),
+    page(
+        "memory-stepped-down",
+        "The stage takes less memory now",
+        "Memory ran out, so that fewer sequences are computed at a time. The result is the same up to \
+         rounding; a pass that broke off is done again from a clean state and counts once.",
+        "Another program took memory of the card or the machine.",
+        "Nothing: it trains, a little slower. Close other programs that use the card; the next start \
+         tries the full size again.",
     ),
     page(
         "kernel-replaced",

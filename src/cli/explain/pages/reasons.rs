@@ -132,6 +132,13 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Nothing, at first. `hearth doctor` looks at the line.",
     ),
     page(
+        "stage-lost",
+        "The stage is built again",
+        "The device or a computation failed; what the stage held is not used any more.",
+        "The driver lost the card, or memory ran out in the middle of a pass.",
+        "Nothing: it goes on from the last good state. If it repeats, update the driver.",
+    ),
+    page(
         "run-full",
         "The run is full",
         "It takes no more miners now.",

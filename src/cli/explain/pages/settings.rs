@@ -131,4 +131,18 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "From now on they hold without flags.",
         "`hearth run` mines with them; `hearth config show` shows them.",
     ),
+    page(
+        "settings-changed",
+        "A setting changed while Hearth runs",
+        "The settings were read again (SIGHUP, or the local API), and one of them is another now.",
+        "You, or a program of yours, changed the settings file.",
+        "Nothing. Where the line says that it counts from the next start on, start Hearth again.",
+    ),
+    page(
+        "settings-unchanged",
+        "The settings were read again and are the same",
+        "Hearth was asked to read its settings again, and found no difference.",
+        "The file was not changed or not saved, or a variable or flag beats it.",
+        "`hearth config show` tells where each value comes from.",
+    ),
 ];

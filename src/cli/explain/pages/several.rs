@@ -34,7 +34,7 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Take one of the two out: a device mines with one hotkey.",
     ),
     page(
-        "hotkey-twice",
+        "hotkey-repeated",
         "A hotkey was named twice",
         "Two devices have the same hotkey, perhaps under two names.",
         "The network knows a miner by its hotkey: two with one key would take each other's place.",

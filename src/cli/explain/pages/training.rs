@@ -36,7 +36,8 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
     page(
         "snapshot-not-written",
         "The snapshot could not be written",
-        "What this miner learned is not on the disk.",
+        "What this miner learns from now on would be lost with the process. Training goes on, and \
+         writing is tried again.",
         "The disk is full or read-only.",
         "Make room or give permission. A first snapshot that cannot be written ends the \
          miner.",
@@ -44,9 +45,32 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
     page(
         "snapshot-damaged",
         "A snapshot is damaged",
-        "The newest snapshot does not match its checksum; the one before is used, or none.",
-        "The power went while it was written, or the disk is failing.",
+        "A snapshot or the journal of the work after it does not match its checksum, or cannot be \
+         done again. The one before is used, or none.",
+        "The disk is failing, or somebody changed the file. A power cut alone does not do this.",
         "Nothing. If it happens again, check the disk.",
+    ),
+    page(
+        "snapshot-written-again",
+        "Snapshots are written again",
+        "What this miner learned while they could not be written is safe now.",
+        "There is room again, or the folder can be written again.",
+        "Nothing.",
+    ),
+    page(
+        "epoch-resumed",
+        "The epoch goes on where this miner stopped",
+        "Its weights, its optimizer and the work of the epoch were on the disk, and the network is \
+         still in that epoch.",
+        "The program or the machine was stopped, or the network asked the miner to register again.",
+        "Nothing: only what was being computed at that moment is done again by others.",
+    ),
+    page(
+        "work-of-other-weights",
+        "The work of the epoch cannot go on",
+        "The network lists other merged weights than those with which this miner began the epoch.",
+        "The run was set back or replaced while the miner was away.",
+        "Nothing: the listed weights are loaded. The optimizer is kept.",
     ),
     page(
         "epoch-missed",

@@ -87,6 +87,8 @@ pub(super) struct Call {
     pub(super) groups: u64,
     /// FLOPs plus four for every byte moved: a measure of time that splits submissions.
     pub(super) cost: u64,
+    /// The kind of op that it is for.
+    pub(super) kind: OpKind,
 }
 
 /// A view as a kernel sees it: a binding, and where the view starts in it.
@@ -119,7 +121,9 @@ type Refusal = String;
 pub(super) struct Lowering<'a> {
     layout: &'a Layout,
     bounds: Bounds,
-    /// The form of the op that is being lowered.
+    /// The kind of the op that is being lowered.
+    kind: OpKind,
+    /// Its form.
     form: KernelForm,
     calls: Vec<Call>,
     scratch: [u64; 3],
@@ -129,7 +133,8 @@ impl<'a> Lowering<'a> {
     /// Nothing lowered yet.
     pub(super) fn new(layout: &'a Layout, bounds: Bounds) -> Self {
         let form = KernelForm::Shared;
-        Self { layout, bounds, form, calls: Vec::new(), scratch: [0; 3] }
+        let kind = OpKind::Fill;
+        Self { layout, bounds, kind, form, calls: Vec::new(), scratch: [0; 3] }
     }
 
     /// The dispatches since the last call.
@@ -144,7 +149,8 @@ impl<'a> Lowering<'a> {
 
     /// Adds the dispatches of one op.
     pub(super) fn op(&mut self, op: &Op) -> Result<(), Refusal> {
-        self.form = self.bounds.choice.form(OpKind::of(op));
+        self.kind = OpKind::of(op);
+        self.form = self.bounds.choice.form(self.kind);
         match *op {
             Op::Gemm { form, a, b, c, write } => self.gemm(form, a, b, c, write),
             Op::Attention { .. } | Op::AttentionBackward { .. } => self.attention_op(op),
@@ -254,6 +260,7 @@ impl<'a> Lowering<'a> {
             params,
             groups: size.groups as u64,
             cost: size.cost as u64,
+            kind: self.kind,
         });
     }
 }

@@ -5,6 +5,7 @@ mod broken;
 mod conformance;
 mod gemm;
 mod large;
+mod lost;
 mod memory;
 mod shaders;
 
@@ -12,7 +13,8 @@ use std::sync::Arc;
 
 use super::lower::{Bounds, Class};
 use super::pipeline::{Pipelines, Spoil};
-use super::{AdapterChoice, Shared, WgpuDevice};
+use super::{AdapterChoice, KernelForm, Shared, WgpuDevice};
+use crate::compute::kind::OpKind;
 
 /// Any adapter. Without one the caller's test is skipped, unless the environment says that there
 /// must be one (as the project's own checks do).
@@ -44,9 +46,28 @@ impl WgpuDevice {
         Self { shared: Arc::<Shared>::new(shared) }
     }
 
+    /// Lost as soon as it is given a kernel of this kind in this form, as by a driver that hangs on it.
+    pub(super) fn crashing_on(self, kind: OpKind, form: KernelForm) -> Self {
+        let mut shared = Arc::into_inner(self.shared).expect("a device of its own");
+        shared.crashes_on = Some((kind, form));
+        Self { shared: Arc::<Shared>::new(shared) }
+    }
+
     /// With the kernels for real GPUs, whatever it is.
     pub(super) fn with_gpu_kernels(self) -> Self {
         self.bounded(|bounds| bounds.class = Class::Gpu)
+    }
+}
+
+impl Shared {
+    /// Loses the device if one of these kernels is the one that a test named.
+    pub(super) fn crash_after(&self, mut kinds: impl Iterator<Item = OpKind>) {
+        if let Some((kind, form)) = self.crashes_on
+            && self.bounds.choice.form(kind) == form
+            && kinds.any(|given| given == kind)
+        {
+            self.device.destroy();
+        }
     }
 }
 

@@ -1,0 +1,97 @@
+//! `hearth` where a miner runs already: its screen, in this terminal. Leaving it leaves the miner alone.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::logs::{Tail, without_time};
+use super::{Desk, failure};
+use crate::cli::demo::face::notice;
+use crate::cli::{Exit, Failure, signals};
+use crate::clock::Clock;
+use crate::config::folders::Folders;
+use crate::config::instance;
+use crate::control::Progress;
+use crate::control::client::{Attached, Client, ClientError, attach};
+use crate::telemetry::logs::{self, Ring};
+use crate::tui::{self, Left};
+
+/// Between two looks whether it has started, and for more of its log.
+const LOOK: Duration = Duration::from_millis(250);
+/// Log lines to begin with.
+const LINES: usize = 50;
+
+/// Shows the miner that runs in these folders. Nothing, where none does.
+pub fn if_running(folders: &Folders) -> Option<Result<Exit, Failure>> {
+    let desk = match Desk::of(folders.clone()) {
+        Ok(desk) => desk,
+        Err(failure) => return Some(Err(failure)),
+    };
+    match desk.find_started() {
+        Ok(client) => Some(desk.show(client)),
+        Err(ClientError::NotRunning(_)) => None,
+        Err(error) => Some(Err(failure(&error))),
+    }
+}
+
+impl Desk {
+    /// Waits while it starts.
+    fn find_started(&self) -> Result<Client, ClientError> {
+        let mut said = false;
+        loop {
+            match self.find() {
+                Err(ClientError::Starting(owner)) => {
+                    if !std::mem::replace(&mut said, true) {
+                        let owner = owner.or_else(|| instance::owner(&self.folders));
+                        let who = owner.map_or(String::new(), |o| format!(" (process {})", o.pid));
+                        notice(&format!("Hearth is starting here{who} \u{2026}"));
+                    }
+                    self.clock.block(LOOK);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn show(&self, client: Client) -> Result<Exit, Failure> {
+        let pid = client.address().pid;
+        let log = logs::to_ring();
+        let (folders, clock) = (self.folders.clone(), self.clock.clone());
+        let attached = self.runtime.block_on(attach(client, folders, clock, log.clone()));
+        let attached = attached.map_err(|error| failure(&error))?;
+        let stop = signals::watch();
+        let follow = follow_log(self.folders.clone(), log.clone(), self.clock.clone());
+        let follow = self.runtime.spawn(follow);
+        let left = draw(&attached, pid, &log, &self.clock, &stop);
+        follow.abort();
+        left?;
+        let ended = *attached.control.progress.borrow() != Progress::Running;
+        drop(attached);
+        if !ended {
+            println!("Your miner goes on. `hearth` shows it again, `hearth stop` stops it.");
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn draw(
+    attached: &Attached,
+    pid: u32,
+    log: &Ring,
+    clock: &Clock,
+    stop: &watch::Receiver<bool>,
+) -> Result<Left, Failure> {
+    tui::attached(&attached.control, pid, log, clock, stop)
+        .map_err(|error| Failure::new(Exit::Failed, error).coded("terminal-lost"))
+}
+
+/// Shows the miner's own log lines on this screen.
+async fn follow_log(folders: Folders, log: Ring, clock: Clock) {
+    let mut tail = Tail::new(&logs::folder(&folders));
+    let mut lines = tail.last(LINES);
+    loop {
+        lines.iter().for_each(|line| log.push(&without_time(line)));
+        clock.sleep(LOOK).await;
+        lines = tail.more();
+    }
+}
