@@ -95,8 +95,8 @@ pub const ATTACHED: [Binding; 8] = [
     Binding {
         key: "p",
         short: "pause",
-        long: "Pause your miner. It takes no new work; the others go on.",
-        action: Action::Send(Command::Pause { until: None }),
+        long: "Pause your miner. What that costs is shown first.",
+        action: Action::Pause,
     },
     Binding {
         key: "r",

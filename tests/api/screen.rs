@@ -21,6 +21,8 @@ fn a_screen_attaches_commands_and_leaves_while_the_miner_trains_on() {
         terminal.wait_for("whose it is", |text| text.contains(&process));
         terminal.wait_for("what q does", |text| text.contains("q leave (your miner goes on)"));
         terminal.press("p");
+        terminal.wait_for("what it costs", |text| text.contains("Nothing is lost"));
+        terminal.press("p");
         miner.until_own("a pause", |own| own["status"]["state"] == "paused");
         terminal.wait_for("the pause", |text| text.contains("PAUSED"));
         terminal.press("r");
