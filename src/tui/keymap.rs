@@ -14,8 +14,6 @@ pub enum Action {
     Interrupt,
     /// Say what a pause costs, then pause.
     Pause,
-    /// A command for the miner.
-    Send(Command),
     /// Ask whether the miner shall stop.
     AskStop,
     /// Yes, stop it.

@@ -105,7 +105,7 @@ impl Desktop {
     }
 
     fn serve(address: &str, ready: &mpsc::Sender<()>, sender: &mpsc::Sender<(String, String)>) {
-        use dbus::channel::{Channel, Sender as _};
+        use dbus::channel::Channel;
         let mut channel = Channel::open_private(address).unwrap();
         channel.register().unwrap();
         let name = dbus::Message::method_call(
