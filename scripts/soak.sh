@@ -77,9 +77,10 @@ awk '
   }
   END {
     split("x memory-kB descriptors threads files disk-kB", name, " ")
-    # Growth that is allowed: a share, and an amount.
+    # Growth that is allowed: a share, and an amount. Threads that read and write files come with the
+    # largest burst there was, and stay while there is work.
     split("0 0.03 0 0 0 0.10", share, " ")
-    split("0 2048 2 2 3 2048", amount, " ")
+    split("0 2048 8 16 12 2048", amount, " ")
     third = int(NR / 3)
     printf "\n%-12s %12s %12s %12s  %s\n", "", "middle", "end", "allowed", ""
     for (i = 2; i <= 6; i++) {

@@ -17,11 +17,13 @@
 //! | [`config`] | settings and files on disk |
 //! | [`clock`] | time and randomness, injected |
 //! | [`control`] | what a face attaches to: snapshots and commands |
+//! | [`alerts`] | what somebody is told of while nobody looks, and the ways to tell it |
 //! | [`tui`] | the screens |
 //! | [`cli`] | one file per command |
 //!
 //! Which module may use which is written in ARCHITECTURE.md and checked by `tests/architecture.rs`.
 
+pub mod alerts;
 pub mod cli;
 pub mod clock;
 pub mod compute;

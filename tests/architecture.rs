@@ -26,12 +26,13 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("miner", vec!["protocol", "compute", "model", "wallet", "network", "training", "host"]),
         ("swarm", vec!["protocol", "compute", "model", "wallet", "network"]),
         ("control", vec!["protocol", "miner", "swarm", "network"]),
+        ("alerts", vec!["network", "host", "miner"]),
         ("tui", vec!["protocol", "miner", "swarm", "control"]),
         (
             "cli",
             vec![
                 "protocol", "compute", "model", "wallet", "network", "training", "miner", "swarm",
-                "control", "tui", "host",
+                "control", "tui", "host", "alerts",
             ],
         ),
     ])
@@ -40,7 +41,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
 /// Arrows that a module may use only towards named items: (from, to, allowed prefixes of the path).
 ///
 /// A screen sees snapshots and commands, nothing that computes or talks.
-const NARROW: [(&str, &str, &[&str]); 7] = [
+const NARROW: [(&str, &str, &[&str]); 9] = [
     (
         "tui",
         "miner",
@@ -60,6 +61,9 @@ const NARROW: [(&str, &str, &[&str]); 7] = [
         ],
     ),
     ("tui", "swarm", &["snapshot", "SwarmSnapshot", "StageView", "MinerView", "LossPoint", "{"]),
+    // Its tests make snapshots by a board, as a miner does.
+    ("alerts", "miner", &["snapshot", "board::Board"]),
+    ("alerts", "network", &["{HttpClient, Route, Traffic}"]),
     ("control", "miner", &["snapshot", "MinerSnapshot", "Command", "{"]),
     ("control", "swarm", &["snapshot", "SwarmSnapshot", "{"]),
     // The client of the local API speaks HTTP to this machine.

@@ -12,12 +12,30 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::time::{Duration, Instant};
 
 use hearth::cli::devices::verdicts::{self, Verdict, VerdictKey};
-use hearth::compute::wgpu::adapters;
+use hearth::clock::{Clock, Entropy};
+use hearth::compute::Device;
+use hearth::compute::cpu::CpuDevice;
+use hearth::compute::wgpu::{AdapterChoice, WgpuDevice, adapters};
+use hearth::config::Constants;
 use hearth::config::folders::Folders;
+use hearth::miner::text_source::TokenizerSource;
+use hearth::miner::{
+    Command as MinerCommand, DeviceSource, DeviceWorker, Disclosure, FleetTelemetry, Joining,
+    Miner, MinerHandle, MinerSettings, MinerSnapshot, RuleSource, State,
+};
+use hearth::model::tokenizer::Tokenizer;
+use hearth::network::attestation::Provider;
+use hearth::network::peers::{PeerIdentity, PeerReach};
+use hearth::network::{Line, Route};
+use hearth::swarm::Practice;
+use hearth::telemetry::Events;
+use hearth::training::record::Recorder;
+use hearth::training::terms::LearningRateRule;
+use hearth::wallet::HotkeyPair;
 use serde_json::Value;
 
 fn hearth(home: &Path) -> Command {
@@ -163,6 +181,138 @@ async fn two_devices_of_one_process_train_the_two_stages_of_a_run() {
             names.filter(|name| name.starts_with(start)).collect()
         };
         assert_eq!(names(&data, "peer-identity-5").len(), 2);
+    })
+    .await
+    .unwrap();
+    practice.shutdown().await;
+}
+
+/// A miner's settings as a run has them, with constants of practice.
+fn settings(practice: &Practice, folder: &Path, name: &str, seed: u8) -> MinerSettings {
+    MinerSettings {
+        name: name.to_owned(),
+        orchestrator: practice.orchestrator_url().parse().unwrap(),
+        bridge: practice.bridge_url().parse().unwrap(),
+        route: Route::Loopback,
+        reach: PeerReach::Loopback,
+        peer_identity: PeerIdentity::ThrowAway,
+        hotkey: Arc::new(HotkeyPair::from_mini_secret(&[seed; 32]).unwrap()),
+        constants: Arc::new(Constants::practice()),
+        learning_rate: LearningRateRule::FromRun,
+        data: folder.join("data"),
+        joining: Joining::Metagraph,
+        disclosure: Disclosure::default(),
+        line: Line::new(Clock::system()),
+        attestation: Provider::Nobody,
+        telemetry: FleetTelemetry::Off,
+        state: folder.join("state"),
+        tokenizer: TokenizerSource::Given(Arc::new(Tokenizer::shipped().unwrap())),
+        in_flight: Some(2),
+        recorder: Recorder::off(),
+        weights_seed: 42,
+        rules: RuleSource::Off,
+    }
+}
+
+/// A device that is opened when it is wanted, and who holds it.
+struct Lent {
+    source: DeviceSource,
+    held: Arc<Mutex<Weak<dyn Device>>>,
+}
+
+fn lent(open: impl Fn() -> Arc<dyn Device> + Send + Sync + 'static) -> Lent {
+    let held: Arc<Mutex<Weak<dyn Device>>> = Arc::new(Mutex::new(Weak::<CpuDevice>::new()));
+    let note = Arc::clone(&held);
+    let view = DeviceWorker::start(open()).unwrap().view();
+    let source = DeviceSource::new(
+        view,
+        None,
+        Arc::new(move || {
+            let device = open();
+            *note.lock().unwrap() = Arc::downgrade(&device);
+            Ok(DeviceWorker::start(device).unwrap())
+        }),
+    );
+    Lent { source, held }
+}
+
+async fn until(miner: &MinerHandle, what: &str, wanted: impl Fn(&MinerSnapshot) -> bool) {
+    let mut snapshot = miner.snapshot.clone();
+    let there = tokio::time::timeout(Duration::from_secs(60), snapshot.wait_for(wanted)).await;
+    assert!(there.is_ok(), "no {what}: {:?}", miner.snapshot.borrow().status);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_is_switched_off_and_on_while_the_other_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    // Both can hold the one stage, so that either can go on alone.
+    let (practice, _events) = world::swarm(&plan(1, 2), folder.path()).await;
+    let software = || WgpuDevice::open(&AdapterChoice::AllowSoftware).map(Arc::new);
+    let (first, second) =
+        (lent(|| Arc::new(CpuDevice::new(Some(1)))), lent(move || software().unwrap()));
+    let start = |lent: DeviceSource, name: &str, seed| {
+        let settings = settings(&practice, folder.path(), name, seed);
+        Miner::start(settings, lent, Clock::system(), Entropy::system(), Events::new())
+    };
+    let m0 = start(first.source, "m0", 1);
+    let m1 = start(second.source.clone(), "m1", 2);
+    for miner in [&m0, &m1] {
+        until(miner, "work", |s| s.work.optimizer_steps > 0).await;
+    }
+
+    m1.commands.send(MinerCommand::Disable).unwrap();
+    until(&m1, "end of its work", |s| s.status.state == State::Disabled).await;
+    assert!(second.held.lock().unwrap().upgrade().is_none(), "the device is still held");
+    let off = m1.snapshot.borrow().clone();
+    assert_eq!((off.stage, off.status.reason.code()), (None, "switched-off"));
+    assert!(off.work.optimizer_steps > 0, "what it has done still counts");
+    let done = m0.snapshot.borrow().work.optimizer_steps;
+    until(&m0, "more work of the other", |s| s.work.optimizer_steps > done + 2).await;
+    assert_eq!(m1.snapshot.borrow().work, off.work);
+
+    // It stays off over a restart, which opens no device for it.
+    m1.commands.send(MinerCommand::Stop).unwrap();
+    m1.ended().await.unwrap();
+    let again = start(second.source, "m1", 2);
+    until(&again, "switch", |s| s.status.state == State::Disabled).await;
+    assert!(second.held.lock().unwrap().upgrade().is_none());
+    again.commands.send(MinerCommand::Enable).unwrap();
+    until(&again, "work again", |s| s.work.optimizer_steps > 0).await;
+    assert_eq!(again.snapshot.borrow().status.state, State::Training);
+
+    for miner in [m0, again] {
+        miner.commands.send(MinerCommand::Stop).unwrap();
+        tokio::time::timeout(Duration::from_secs(40), miner.ended()).await.unwrap().unwrap();
+    }
+    practice.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn weights_go_to_the_store_at_the_limit_and_a_limit_that_is_too_low_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let (practice, _events) = world::swarm(&plan(1, 1), folder.path()).await;
+    let network = practice.orchestrator_url();
+    let home = home();
+    let path = home.path().to_owned();
+    tokio::task::spawn_blocking(move || {
+        let config = path.join("config").join("config.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, format!("upload_limit = 1\n{text}hand_in_limit = 2\n")).unwrap();
+        let mut run = Running::start(&path, &network, &[device(&path, "cpu", "a")]);
+        run.until("an upload's begin", |e| e["event"] == "upload" && e["sent"] == 0);
+        let began = Instant::now();
+        // Said at once: at 125,000 bytes a second it takes longer than the two seconds there are.
+        let early = run.until("the upload's end", |e| {
+            e["event"] == "upload" && e["sent"] == e["total"] && e["parts_done"] == e["parts"]
+        });
+        let took = began.elapsed().as_secs_f64();
+        let total = early.last().unwrap()["total"].as_f64().unwrap();
+        let rate = total / took;
+        assert!((rate / 125_000.0 - 1.0).abs() < 0.1, "{rate:.0} bytes/s: {total} in {took:.2} s");
+        let said = early.iter().find(|e| e["code"] == "upload-limit-too-low").unwrap();
+        let what = said["what"].as_str().unwrap();
+        assert!(what.contains("upload_limit is 1.0 Mbit/s"), "{what}");
+        assert_eq!(run.interrupt(), 0);
     })
     .await
     .unwrap();

@@ -237,19 +237,24 @@ async fn paused_and_connected_costs_next_to_nothing() {
     let seconds = std::env::var("HEARTH_MEASURE_SECONDS").ok();
     let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(120);
     let folder = tempfile::tempdir().unwrap();
-    let plan = world::Plan { stages: 1, miners_per_stage: 1, ..PLAN };
+    let plan = world::Plan { stages: 1, miners_per_stage: 2, ..PLAN };
     let (practice, _events) = world::swarm(&plan, folder.path()).await;
     let mut report = String::new();
     for when in ["from the start", "after training"] {
+        // Each begins with another hotkey: the first one still has its place.
+        let number = if when == "from the start" { "41" } else { "42" };
         let home = tempfile::tempdir().unwrap();
         let config = home.path().join("config");
         std::fs::create_dir_all(&config).unwrap();
         let file = config.join("config.toml");
-        let away = format!("hours = \"{}\"\njoin = \"metagraph\"\n", binary::another_day());
-        let always = "join = \"metagraph\"\n";
-        std::fs::write(&file, if when == "from the start" { &away } else { always }).unwrap();
+        // A program of that name makes it pause.
+        let busy = home.path().join("hearthbusy");
+        std::fs::copy("/bin/sleep", &busy).unwrap();
+        std::fs::write(&file, "join = \"metagraph\"\npause_for = [\"hearthbusy\"]\n").unwrap();
+        let make_busy = || binary::Process(Command::new(&busy).arg("1000").spawn().unwrap());
+        let mut busy_one = (when == "from the start").then(make_busy);
         let key = home.path().join("hot");
-        std::fs::write(&key, format!("0x{}", "41".repeat(32))).unwrap();
+        std::fs::write(&key, format!("0x{}", number.repeat(32))).unwrap();
         let child = hearth(home.path())
             .args(["run", "--headless", "--json", "--backend", "cpu", "--network"])
             .arg(practice.orchestrator_url())
@@ -262,8 +267,7 @@ async fn paused_and_connected_costs_next_to_nothing() {
         let process = binary::Process(child);
         tokio::time::sleep(Duration::from_secs(20)).await;
         if when == "after training" {
-            std::fs::write(&file, &away).unwrap();
-            process.signal("-HUP");
+            busy_one = Some(make_busy());
             tokio::time::sleep(Duration::from_secs(20)).await;
         }
         let (before, _) = usage(process.0.id());
@@ -273,6 +277,7 @@ async fn paused_and_connected_costs_next_to_nothing() {
         let (share, megabytes) = ((after - before) / seconds as f64 * 100.0, resident as f64 / 1e6);
         writeln!(report, "{when}: {share:.3} % of a core, {megabytes:.1} MB").unwrap();
         process.signal("-TERM");
+        drop(busy_one);
     }
     println!("{report}");
     practice.shutdown().await;

@@ -1,7 +1,9 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
+pub mod alerts;
 pub mod bench;
 pub mod beside;
+pub mod bug_report;
 pub mod completions;
 pub mod config;
 pub mod demo;
@@ -80,6 +82,10 @@ pub enum Command {
     Privacy(run::PrivacyArguments),
     /// Play the record of a run, or list the records
     Replay(replay::ReplayArguments),
+    /// Pack what helps to find a fault into one file, without what is private
+    BugReport(bug_report::BugReportArguments),
+    /// What you are told of while you do not look, and by which way
+    Alerts(alerts::AlertsArguments),
     /// Make, bring, keep, show and remove hotkeys
     Keys(keys::KeysArguments),
     /// Run Hearth as a service: systemd, launchd, Windows
@@ -112,7 +118,9 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
     match command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Setup(arguments) => setup::run(&arguments),
-        Command::Run(arguments) => run::run(&arguments),
+        Command::Run(arguments) => {
+            run::run(&arguments).inspect_err(|failure| alerts::tell_of(failure, &arguments))
+        }
         Command::Status(arguments) => running::status(&arguments),
         Command::Pause(arguments) => running::pause(&arguments),
         Command::Snooze(arguments) => running::snooze(&arguments),
@@ -127,6 +135,8 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::BugReport(arguments) => bug_report::run(&arguments),
+        Command::Alerts(arguments) => alerts::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Service(arguments) => service::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

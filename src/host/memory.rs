@@ -1,6 +1,6 @@
 //! Memory of this machine, as far as this process may have it: a container's limit counts.
 
-use sysinfo::{MemoryRefreshKind, System};
+use sysinfo::{MemoryRefreshKind, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Bytes of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,15 @@ pub fn available() -> Option<u64> {
     memory().map(|memory| memory.available)
 }
 
+/// Bytes that this process has; none where nobody can say.
+pub fn own() -> Option<u64> {
+    let id = sysinfo::get_current_pid().ok()?;
+    let mut system = System::new().ok()?;
+    let only_memory = ProcessRefreshKind::nothing().with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[id]), true, only_memory);
+    system.process(id).map(sysinfo::Process::memory)
+}
+
 /// Of the machine's memory what a group of processes may have. A group without a limit reports the
 /// machine's own numbers, or none.
 fn within(machine: Memory, total: u64, free: u64) -> Memory {
@@ -49,6 +58,15 @@ mod tests {
         assert_eq!(within(machine, u64::MAX, 10), machine);
         assert_eq!(within(machine, 50, 20), Memory { total: 50, available: 20 });
         assert_eq!(within(machine, 80, 70), Memory { total: 80, available: 60 });
+    }
+
+    #[test]
+    fn what_this_process_has_grows_with_what_it_takes() {
+        let before = own().unwrap();
+        let taken = std::hint::black_box(vec![7_u8; 64 << 20]);
+        let after = own().unwrap();
+        assert!(after >= before + (48 << 20), "{before} -> {after}");
+        drop(taken);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::snapshot::DeviceView;
 use crate::compute::{Device, DeviceFault, ReopenError};
 use crate::host;
 use crate::model::Stage;
+use crate::training::memory::share::HostPlans;
 use crate::training::memory::{HostMemory, Room};
 use crate::training::worker::Worker;
 
@@ -25,6 +26,7 @@ pub struct DeviceWorker {
     held: Arc<Held>,
     pub(super) worker: Worker<Stage>,
     host_memory: HostMemory,
+    pub(super) plans: HostPlans,
 }
 
 #[derive(Debug)]
@@ -58,7 +60,14 @@ impl DeviceWorker {
     pub fn start(device: Arc<dyn Device>) -> std::io::Result<Self> {
         let worker = Worker::start(device.info().backend)?;
         let held = Held { device: Mutex::new(device), turn: tokio::sync::Mutex::default() };
-        Ok(Self { held: Arc::new(held), worker, host_memory: host::memory::available })
+        let plans = HostPlans::new(host::memory::own);
+        Ok(Self { held: Arc::new(held), worker, host_memory: host::memory::available, plans })
+    }
+
+    /// The same for a process of several devices, whose stages must fit together.
+    #[must_use]
+    pub fn with_plans(self, plans: HostPlans) -> Self {
+        Self { plans, ..self }
     }
 
     /// The same, asking somebody else how much memory the host has left.

@@ -41,6 +41,7 @@ use crate::training::door::Door;
 use crate::training::floor::Wish;
 use crate::training::load::Synced;
 use crate::training::local::LocalStage;
+use crate::training::memory::share::HostPlan;
 use crate::training::merge::MergeMemory;
 use crate::training::pseudo_gradient::HandInMemory;
 use crate::training::record::Recorder;
@@ -241,6 +242,8 @@ pub(super) struct Life {
     /// What the last registration said.
     pub(super) terms: Option<Terms>,
     pub(super) stage: Option<LocalStage>,
+    /// What it was said to take of the machine's memory.
+    pub(super) planned: Option<HostPlan>,
     /// Of the run, where the stage reads text.
     pub(super) tokenizer: Option<Arc<Tokenizer>>,
     pub(super) desk: Option<Arc<Desk>>,
@@ -360,6 +363,7 @@ impl Life {
             wish,
             terms: None,
             stage: None,
+            planned: None,
             tokenizer: None,
             desk: None,
             handed_in: HandInMemory::default(),

@@ -20,6 +20,10 @@ pub enum Recipient {
     Relays,
     /// The model hub.
     Hub,
+    /// Where the user wants alerts.
+    Alerts,
+    /// The OpenTelemetry collector that the user named.
+    Collector,
 }
 
 /// When it is sent.
@@ -74,7 +78,7 @@ const fn say(
     Disclosed { to, call, when, fields, size }
 }
 
-use Recipient::{Bridge, Hub, Orchestrator, Peers, Relays, Store};
+use Recipient::{Alerts, Bridge, Collector, Hub, Orchestrator, Peers, Relays, Store};
 use When::{Always, Asked, Chosen};
 
 /// The whole list.
@@ -319,6 +323,29 @@ pub const ALL: &[Disclosed] = &[
         Chosen,
         &[],
         "one request, with your token if there is one; only with tokenizer_download = true",
+    ),
+    say(
+        Alerts,
+        "POST alert_webhook",
+        Chosen,
+        &["app", "at", "code", "content", "event", "held_back", "miner", "test", "text", "title"],
+        "under 2 KB for each alert: what happened to which miner, in words",
+    ),
+    say(Alerts, "POST alert_ntfy", Chosen, &[], "under 1 KB for each alert: the same as a text"),
+    say(
+        Alerts,
+        "GET alert_kuma",
+        Chosen,
+        &["msg", "ping", "status"],
+        "under 1 KB every minute: the state of each miner",
+    ),
+    say(
+        Collector,
+        "POST /v1/metrics",
+        Chosen,
+        &["resourceMetrics"],
+        "about 5 KB every minute: counts of work, queues, seconds in each state, the last loss; \
+         nothing about the machine, the place or the wallet",
     ),
 ];
 

@@ -6,6 +6,7 @@ pub mod logs;
 pub mod pulse;
 pub mod rate;
 pub mod record;
+pub mod scrub;
 
 pub use event::{Event, Events, SampleWhen, Severity, Summary, UploadVerdict};
 pub use rate::RateMeter;

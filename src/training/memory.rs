@@ -2,6 +2,8 @@
 //! of the device to the byte, and every buffer of the host that grows with the stage. A stage that
 //! does not fit is refused in words, before it fails halfway.
 
+pub mod share;
+
 use std::fmt;
 
 use super::local::PIECE;
@@ -131,8 +133,8 @@ fn parts_at_once(numbers: u64, rules: &StorageConstants) -> u64 {
 
 fn place(device: &DeviceInfo) -> Place {
     match device.kind {
-        DeviceKind::Cpu | DeviceKind::Oracle => Place::Host,
-        DeviceKind::Gpu | DeviceKind::SoftwareGpu => Place::Device,
+        DeviceKind::Cpu | DeviceKind::Oracle | DeviceKind::SoftwareGpu => Place::Host,
+        DeviceKind::Gpu => Place::Device,
     }
 }
 
@@ -180,6 +182,14 @@ pub struct Room {
     pub host: Option<u64>,
     /// Of the device, if it has its own.
     pub device: Option<u64>,
+}
+
+impl Room {
+    /// The room without so many bytes of the host that others will take.
+    #[must_use]
+    pub fn without(self, theirs: u64) -> Self {
+        Self { host: self.host.map(|bytes| bytes.saturating_sub(theirs)), ..self }
+    }
 }
 
 /// Asks the system how much memory of the host is free; none where it does not say.

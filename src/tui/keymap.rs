@@ -14,12 +14,18 @@ pub enum Action {
     Interrupt,
     /// Say what a pause costs, then pause.
     Pause,
-    /// A command for the miner.
-    Send(Command),
     /// Ask whether the miner shall stop.
     AskStop,
     /// Yes, stop it.
     Stop,
+    /// A command for the miner that is shown.
+    Send(Command),
+    /// Show the next of the own miners.
+    Next,
+    /// Show the own miner at this place, from 0.
+    Pick(usize),
+    /// Switch the miner that is shown off, or on again.
+    Switch,
     /// A wish for a playback.
     Play(Wish),
     /// Show or hide the help.
@@ -118,6 +124,37 @@ pub const ATTACHED: [Binding; 8] = [
     },
 ];
 
+/// The keys that there are beside those, first to last, where several miners are one's own.
+pub const SEVERAL: [Binding; 2] = [
+    Binding {
+        key: "Tab",
+        short: "next miner",
+        long: "Show your next miner; 1 to 9 show one. The keys act on it.",
+        action: Action::Next,
+    },
+    Binding {
+        key: "d",
+        short: "off/on",
+        long: "Switch this miner off, which frees its device, or on again.",
+        action: Action::Switch,
+    },
+];
+
+/// The keys of a living run with so many own miners.
+pub fn living(miners: usize) -> Vec<Binding> {
+    with_several(&BINDINGS, miners)
+}
+
+/// The keys of a run of another process with so many own miners.
+pub fn elsewhere(miners: usize) -> Vec<Binding> {
+    with_several(&ATTACHED, miners)
+}
+
+fn with_several(bindings: &[Binding], miners: usize) -> Vec<Binding> {
+    let several = SEVERAL.iter().filter(|_| miners > 1);
+    bindings.iter().chain(several).copied().collect()
+}
+
 /// All keys of a playback.
 pub const PLAYBACK: [Binding; 9] = [
     Binding {
@@ -168,6 +205,10 @@ pub fn action(key: KeyEvent, bindings: &[Binding]) -> Option<Action> {
         KeyCode::Char(' ') => "Space".to_owned(),
         // The key beside it, without shift.
         KeyCode::Char('=') => "+".to_owned(),
+        KeyCode::Tab => "Tab".to_owned(),
+        KeyCode::Char(c @ '1'..='9') if bindings.iter().any(|b| b.action == Action::Next) => {
+            return c.to_digit(10).map(|digit| Action::Pick(digit as usize - 1));
+        }
         KeyCode::Char(c) => c.to_lowercase().to_string(),
         KeyCode::Esc => "Esc".to_owned(),
         KeyCode::Left => "Left".to_owned(),
@@ -199,11 +240,19 @@ mod tests {
         assert_eq!(play(KeyCode::Left), Some(Action::Play(Wish::Skip(-60))));
         assert_eq!(play(KeyCode::Char('=')), Some(Action::Play(Wish::Faster)));
         assert_eq!(play(KeyCode::Char('p')), None);
+        let several = living(2);
+        let own = |code| action(KeyEvent::new(code, KeyModifiers::NONE), &several);
+        assert_eq!(own(KeyCode::Tab), Some(Action::Next));
+        assert_eq!(own(KeyCode::Char('2')), Some(Action::Pick(1)));
+        assert_eq!(own(KeyCode::Char('d')), Some(Action::Switch));
+        assert_eq!(own(KeyCode::Char('0')), None);
+        assert_eq!(press(KeyCode::Tab, KeyModifiers::NONE), None);
+        assert_eq!(press(KeyCode::Char('2'), KeyModifiers::NONE), None);
     }
 
     #[test]
     fn no_key_is_listed_twice() {
-        for table in [&BINDINGS[..], &ATTACHED[..], &PLAYBACK[..]] {
+        for table in [&living(2)[..], &elsewhere(2)[..], &PLAYBACK[..]] {
             for (i, a) in table.iter().enumerate() {
                 assert!(table[i + 1..].iter().all(|b| b.key != a.key));
             }

@@ -15,9 +15,8 @@ use std::time::Duration;
 use crossterm::event::{self, Event as Input, KeyEventKind};
 
 use crate::clock::Clock;
-use crate::control::{Control, Playback, Progress};
-use crate::miner::snapshot::State;
-use crate::miner::{Command, MinerSnapshot};
+use crate::control::{Addressee, Control, Order, Playback, Progress};
+use crate::miner::{Command, MinerSnapshot, State};
 use crate::telemetry::logs::Ring;
 
 pub use draw::draw;
@@ -62,9 +61,9 @@ fn are_leaving(control: &Control) -> bool {
 }
 
 /// Whether the user has paused it already: then there is nothing to ask.
-fn is_paused(control: &Control) -> bool {
-    let rule = |miner: &MinerSnapshot| miner.ruling.pauses().then(|| miner.ruling.rule.code());
-    control.miners.iter().all(|miner| rule(&miner.borrow()) == Some("user-paused"))
+fn is_paused(miner: &tokio::sync::watch::Receiver<MinerSnapshot>) -> bool {
+    let ruling = &miner.borrow().ruling;
+    ruling.pauses() && ruling.rule.code() == "user-paused"
 }
 
 /// What a screen is in front of.
@@ -122,6 +121,24 @@ pub fn play(
     show(control, Seat::Past(playback), log, clock, stop)
 }
 
+fn own(control: &Control, shown: usize) -> &tokio::sync::watch::Receiver<MinerSnapshot> {
+    control.miners.iter().nth(shown).unwrap_or(control.first())
+}
+
+/// Sends a command to the miner that is shown.
+fn send(control: &Control, shown: usize, command: Command) {
+    let to = Addressee::One(own(control, shown).borrow().name.clone());
+    (control.send)(Order { to, command });
+}
+
+/// What switches it to the other side.
+fn switched(control: &Control, shown: usize) -> Command {
+    match own(control, shown).borrow().status.state {
+        State::Disabled => Command::Enable,
+        _ => Command::Disable,
+    }
+}
+
 fn show(
     control: &Control,
     seat: Seat<'_>,
@@ -135,17 +152,19 @@ fn show(
     let mut quitting = false;
     let mut pausing = false;
     let mut asking = false;
+    let miners = control.miners.iter().count();
     let bindings = match seat {
-        Seat::Own => &keymap::BINDINGS[..],
-        Seat::Other(_) => &keymap::ATTACHED[..],
-        Seat::Past(_) => &keymap::PLAYBACK[..],
+        Seat::Own => keymap::living(miners),
+        Seat::Other(_) => keymap::elsewhere(miners),
+        Seat::Past(_) => keymap::PLAYBACK.to_vec(),
     };
     let mut drawn: Option<View> = None;
+    let mut shown = 0;
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
         }
-        let mut view = View::collect(control, log, clock, help, quitting);
+        let mut view = View::collect(control, log, clock, shown, help, quitting);
         view.pausing = pausing;
         let view = match seat {
             Seat::Own => view,
@@ -161,7 +180,7 @@ fn show(
         }
         match event::read()? {
             Input::Key(key) if key.kind != KeyEventKind::Release => {
-                match keymap::action(key, bindings) {
+                match keymap::action(key, &bindings) {
                     Some(Action::Quit) => return Ok(Left::Quit),
                     Some(Action::Interrupt) if quitting || are_leaving(control) => {
                         return Ok(Left::Interrupted);
@@ -175,13 +194,21 @@ fn show(
                     }
                     Some(Action::Pause) if pausing => {
                         pausing = false;
-                        control.send_to_all(Command::Pause { until: None });
+                        send(control, shown, Command::Pause { until: None });
                     }
-                    Some(Action::Pause) => pausing = !is_paused(control),
+                    Some(Action::Pause) => pausing = !is_paused(own(control, shown)),
                     Some(Action::Send(command)) => {
                         pausing = false;
-                        control.send_to_all(command);
+                        send(control, shown, command);
                     }
+                    Some(Action::Next) => {
+                        (shown, pausing) = ((shown + 1) % miners.max(1), false);
+                    }
+                    Some(Action::Pick(place)) if place < miners => {
+                        (shown, pausing) = (place, false);
+                    }
+                    Some(Action::Pick(_)) => {}
+                    Some(Action::Switch) => send(control, shown, switched(control, shown)),
                     Some(Action::AskStop) => {
                         asking = *control.progress.borrow() == Progress::Running;
                     }

@@ -5,14 +5,38 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::control::{Control, Place, Progress};
-use crate::miner::MinerSnapshot;
+use crate::miner::{MinerSnapshot, State};
 use crate::swarm::SwarmSnapshot;
 use crate::telemetry::logs::Ring;
+
+/// One of several own miners, in a few words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnMiner {
+    /// `m0`..
+    pub name: String,
+    /// `cpu`, `wgpu`.
+    pub backend: String,
+    /// What it does.
+    pub state: State,
+    /// Whether it is the one that is shown.
+    pub shown: bool,
+}
+
+impl OwnMiner {
+    fn of(miner: &MinerSnapshot, shown: &MinerSnapshot) -> Self {
+        Self {
+            name: miner.name.clone(),
+            backend: miner.device.backend.clone(),
+            state: miner.status.state,
+            shown: miner.name == shown.name,
+        }
+    }
+}
 
 /// One frame's content.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
-    /// The user's own miner.
+    /// The user's own miner that is shown.
     pub miner: MinerSnapshot,
     /// The practice swarm, if it is in this process.
     pub swarm: Option<SwarmSnapshot>,
@@ -36,6 +60,8 @@ pub struct View {
     pub attached: Option<u32>,
     /// Whether it is being asked if the miner shall stop.
     pub asking: bool,
+    /// All own miners in a few words each; empty where there is only the one that is shown.
+    pub own: Vec<OwnMiner>,
     /// Where the playback is; none where the run is a living one.
     pub playback: Option<Place>,
 }
@@ -46,11 +72,16 @@ impl View {
         control: &Control,
         log: &Ring,
         clock: &Clock,
+        shown: usize,
         help: bool,
         quitting: bool,
     ) -> Self {
+        let miner = control.miners.iter().nth(shown).unwrap_or(control.first()).borrow().clone();
+        let own = control.miners.iter().map(|other| OwnMiner::of(&other.borrow(), &miner));
+        let own: Vec<OwnMiner> = own.collect();
         Self {
-            miner: control.first().borrow().clone(),
+            miner,
+            own: if own.len() > 1 { own } else { Vec::new() },
             swarm: control.swarm.as_ref().map(|swarm| swarm.borrow().clone()),
             names: control.names.clone(),
             epochs: control.epochs,

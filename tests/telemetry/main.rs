@@ -3,8 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod alerts;
+mod collector;
+mod listeners;
 #[path = "../support/pty.rs"]
 #[allow(dead_code)]
 mod pty;
+mod quiet;
 mod records;
+mod reports;
 mod runs;

@@ -1,10 +1,12 @@
 //! What goes on beside the miners for as long as a run lasts, whatever face it has: each is a task of
 //! its own that watches the run through [`Control`] and the events, and ends with it.
 
+mod alerts;
 mod api;
 mod awake;
 mod disk;
 mod logs;
+mod otel;
 mod record;
 mod reload;
 pub mod sensing;
@@ -68,7 +70,11 @@ impl Beside {
             tokio::spawn(disk::watch(running.clone())),
         ];
         let (ending, ends) = watch::channel(false);
-        let finishing = vec![tokio::spawn(record::keep(running.clone(), ends))];
+        let finishing = vec![
+            tokio::spawn(record::keep(running.clone(), ends.clone())),
+            tokio::spawn(alerts::watch(running.clone(), ends.clone())),
+            tokio::spawn(otel::report(running.clone(), ends)),
+        ];
         let api = Some(api::start(running)?);
         Ok(Self { tasks, api, ending, finishing, clock: running.clock.clone() })
     }
@@ -96,4 +102,15 @@ impl Drop for Beside {
         }
         self.tasks.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// Whether a run of this process got so far that its alerts were told from beside it.
+pub(super) fn has_watched() -> bool {
+    alerts::has_watched()
+}
+
+/// Until the run is over.
+async fn until_true(ending: &mut watch::Receiver<bool>) {
+    // Who could say so has gone: it is the end as well.
+    let _ = ending.wait_for(|ending| *ending).await;
 }

@@ -9,12 +9,15 @@ use super::survey::{AdapterFacts, Chosen, Survey};
 use super::verdicts::StoredKind;
 use crate::cli::device::finding_of;
 use crate::compute::selftest::Outcome;
+use crate::config::devices::DeviceSelector;
 use crate::training::memory::Size;
 
 /// One adapter.
 #[derive(Serialize)]
 struct AdapterEvent<'a> {
     event: &'static str,
+    /// How it is written in the setting `devices`.
+    selector: String,
     name: &'a str,
     backend: &'static str,
     interface: &'a str,
@@ -68,6 +71,7 @@ impl<'a> SelfTest<'a> {
 #[derive(Serialize)]
 struct ProcessorEvent<'a> {
     event: &'static str,
+    selector: String,
     name: &'a str,
     backend: &'static str,
     memory_free_bytes: Option<u64>,
@@ -95,6 +99,7 @@ pub(super) fn json(survey: &Survey, out: &mut impl Write) -> io::Result<()> {
     for (place, adapter) in survey.adapters.iter().enumerate() {
         line(serde_json::to_string(&AdapterEvent {
             event: "adapter",
+            selector: DeviceSelector::WgpuAt(place).to_string(),
             name: &adapter.name,
             backend: "wgpu",
             interface: &adapter.interface,
@@ -117,6 +122,7 @@ pub(super) fn json(survey: &Survey, out: &mut impl Write) -> io::Result<()> {
     }
     line(serde_json::to_string(&ProcessorEvent {
         event: "processor",
+        selector: DeviceSelector::Cpu.to_string(),
         name: &survey.processor.name,
         backend: "cpu",
         memory_free_bytes: survey.processor.free,
@@ -141,6 +147,7 @@ pub(super) fn readable(survey: &Survey, out: &mut impl Write) -> io::Result<()> 
         let mark = if survey.chosen == Chosen::Adapter(place) { "*" } else { " " };
         writeln!(out, "{mark} {} ({}, {})", adapter.name, adapter.class, adapter.interface)?;
         let driver = if adapter.driver.is_empty() { "unknown" } else { &adapter.driver };
+        writeln!(out, "    written    {}", DeviceSelector::WgpuAt(place))?;
         writeln!(out, "    driver     {driver}")?;
         writeln!(out, "    memory     {}", memory(adapter))?;
         writeln!(out, "    choice     {}", adapter.why)?;
@@ -157,13 +164,18 @@ pub(super) fn readable(survey: &Survey, out: &mut impl Write) -> io::Result<()> 
     let mark = if survey.chosen == Chosen::Processor { "*" } else { " " };
     writeln!(out, "{mark} {}", survey.processor.name)?;
     let free = survey.processor.free.map_or("unknown".to_owned(), |b| Size(b).to_string());
+    writeln!(out, "    written    {}", DeviceSelector::Cpu)?;
     writeln!(out, "    memory     {free} free")?;
     writeln!(out, "    fits       {}", fits(survey.processor.fit))?;
     writeln!(out, "\nHearth takes {}: {}.", survey.chosen_name(), survey.why)?;
     match &survey.bench {
         Some(bench) => writeln!(out, "Last benchmark: {}.", bench.words()),
         None => writeln!(out, "Not measured yet: `hearth bench`."),
-    }
+    }?;
+    writeln!(
+        out,
+        "Several at once: `hearth run --device DEVICE=HOTKEY`, once for each, as written above."
+    )
 }
 
 fn memory(adapter: &AdapterFacts) -> String {

@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 
 use super::finding::{Area, Finding, Judgement};
 use super::scope::{Asking, Scope};
-use super::{graphics, keys, machine, network, rules, settings, system};
+use super::{graphics, keys, machine, network, rules, settings, several, system};
 
 /// How long a check that asks nobody may take.
 const SHORT: Duration = Duration::from_secs(8);
@@ -60,7 +60,7 @@ const fn check(
 }
 
 /// The checks of every system.
-const EVERYWHERE: [Check; 19] = [
+const EVERYWHERE: [Check; 20] = [
     check("settings", Area::Settings, blocking!(settings::settings)),
     check("folders", Area::Settings, blocking!(settings::folders)),
     check("tokenizer", Area::Settings, blocking!(settings::tokenizer)),
@@ -74,6 +74,7 @@ const EVERYWHERE: [Check; 19] = [
     check("device", Area::Graphics, waiting!(graphics::device)),
     check("kernels", Area::Graphics, waiting!(graphics::kernels)),
     check("fit", Area::Graphics, waiting!(graphics::fits)),
+    check("devices", Area::Graphics, blocking!(several::devices)),
     check("keyring", Area::Keys, blocking!(keys::keyring)),
     check("hotkey", Area::Keys, blocking!(keys::hotkey)),
     check("payout", Area::Keys, blocking!(keys::payout)),

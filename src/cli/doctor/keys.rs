@@ -5,7 +5,8 @@ use std::path::Path;
 use super::finding::Judgement;
 use super::scope::Scope;
 use super::settings::sentence;
-use crate::cli::run::{HotkeySource, hotkey as source_of, joining};
+use crate::cli::Failure;
+use crate::cli::run::{HotkeySource, devices as devices_of, hotkey as source_of, joining};
 use crate::config::settings::Settings;
 use crate::miner::Joining;
 use crate::wallet::bittensor::{Exposure, read_hotkey};
@@ -47,7 +48,16 @@ pub(super) fn hotkey(scope: &Scope) -> Judgement {
     if scope.practises() {
         return Judgement::fine("The practice swarm needs no hotkey of yours.");
     }
-    match source_of(&scope.usable_settings()) {
+    let settings = scope.usable_settings();
+    if devices_of(&settings).is_ok_and(|devices| !devices.is_empty()) {
+        return Judgement::fine("Each device has a hotkey of its own.");
+    }
+    judge_source(scope, source_of(&settings))
+}
+
+/// Whether the key that a source names can sign.
+pub(super) fn judge_source(scope: &Scope, source: Result<HotkeySource, Failure>) -> Judgement {
+    match source {
         Ok(HotkeySource::File(path)) => of_file(&path),
         Ok(HotkeySource::Stored(name)) => {
             let Ok(folders) = &scope.folders else {

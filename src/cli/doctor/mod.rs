@@ -10,6 +10,7 @@ mod network;
 mod rules;
 mod scope;
 mod settings;
+mod several;
 mod system;
 
 use std::io::{self, IsTerminal as _, Write};

@@ -70,8 +70,8 @@ pub async fn unknown_here(
 fn hours(a_week: f64) -> String {
     match (a_week * 10.0).round() / 10.0 {
         168.0.. => "No hours are excluded.".to_owned(),
-        1.0 => "They leave 1 hour a week.".to_owned(),
-        hours => format!("They leave {hours} hours a week."),
+        1.0 => "The rules leave 1 hour a week.".to_owned(),
+        hours => format!("The rules leave {hours} hours a week."),
     }
 }
 
@@ -91,7 +91,7 @@ fn computing(settings: &Settings, survey: Option<&Survey>) -> Computing {
 
 fn judge(unknown: &[(Sense, String)], hours_a_week: f64) -> Judgement {
     let Some((sense, why)) = unknown.first() else {
-        return Judgement::fine(format!("The rules can be kept here. {}", hours(hours_a_week)));
+        return Judgement::fine(format!("Every rule can be kept here. {}", hours(hours_a_week)));
     };
     let more = match unknown.len() {
         1 => String::new(),
@@ -106,10 +106,7 @@ fn judge(unknown: &[(Sense, String)], hours_a_week: f64) -> Judgement {
     };
     let name = sense.key().name();
     let what = format!("The rule {name} can do nothing here: {why}.{more} {}", hours(hours_a_week));
-    let fix = format!(
-        "Take it out with `hearth config unset {name}`, or give it what it needs: `hearth explain \
-         rule-unknown`."
-    );
+    let fix = format!("Take it out with `hearth config unset {name}`, or give it what it needs.");
     Judgement::warning("rule-unknown", what, fix)
 }
 

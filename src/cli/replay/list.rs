@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::cli::exit::written;
 use crate::cli::{Exit, Failure};
 use crate::telemetry::record::{End, Reader, RecordError, Shelf, Shelved};
 
@@ -31,13 +32,7 @@ pub(super) fn print(shelf: &Shelf, json: bool) -> Result<Exit, Failure> {
         }),
         false => readable(shelf, &entries, &mut out),
     };
-    match printed {
-        // Who closed the pipe has read enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Failed, format!("cannot write: {error}")).coded("output-lost"))
-        }
-        _ => Ok(Exit::Done),
-    }
+    written(printed)
 }
 
 fn readable(shelf: &Shelf, entries: &[Entry], out: &mut impl Write) -> io::Result<()> {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::{Speed, failure};
+use crate::cli::exit::written;
 use crate::cli::print::{Printer, Style};
 use crate::cli::{Exit, Failure};
 use crate::clock::Clock;
@@ -37,14 +38,8 @@ pub(super) fn events(
                 false => readable(event.get()).map(|text| timed(at, &text)),
             };
             let Some(text) = text else { continue };
-            match writeln!(out, "{text}").and_then(|()| out.flush()) {
-                Ok(()) => {}
-                // Who closed the pipe has read enough.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Done),
-                Err(error) => {
-                    let line = format!("cannot write: {error}");
-                    return Err(Failure::new(Exit::Failed, line).coded("output-lost"));
-                }
+            if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) {
+                return written(Err(error));
             }
         }
     }

@@ -13,9 +13,10 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 
 pub use arguments::{Consent, HotkeySource, Relays, RunArguments, RunPlan};
-pub(super) use arguments::{compute, hosts, hotkey, joining, network, relays};
+pub(super) use arguments::{compute, devices, hosts, hotkey, joining, network, relays};
 pub use mine::hub_of;
 pub use privacy::{PrivacyArguments, run as run_privacy};
+pub(super) use rigs::source;
 
 use super::beside::systemd;
 use super::demo::face;

@@ -13,7 +13,7 @@ use crate::cli::{Exit, Failure};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::network::NetworkChoice;
-use crate::config::settings::Key;
+use crate::config::settings::{Key, Settings};
 use crate::miner::FleetTelemetry;
 use crate::network::attestation::Provider;
 use crate::network::disclosed::{ALL, Disclosed, HEADERS, Recipient, When};
@@ -44,9 +44,8 @@ pub fn run(arguments: &PrivacyArguments) -> Result<Exit, Failure> {
     let mut out = io::stdout().lock();
     if network(&settings)? == NetworkChoice::Practice {
         return written(match arguments.run.json {
-            // There is nothing to list.
-            true => Ok(()),
-            false => writeln!(out, "{NOTHING}"),
+            true => print_own_json(&settings, &mut out),
+            false => writeln!(out, "{NOTHING}").and_then(|()| print_own(&settings, &mut out)),
         });
     }
     // The list is the same for every key, so none is needed; how one joins without a word about it
@@ -56,13 +55,59 @@ pub fn run(arguments: &PrivacyArguments) -> Result<Exit, Failure> {
         settings.assume(Key::HotkeyFile, "(none)");
     }
     let plan = RunPlan::new(&settings)?;
-    written(if arguments.run.json { print_json(&plan, &mut out) } else { print(&plan, &mut out) })
+    written(match arguments.run.json {
+        true => print_json(&plan, &mut out).and_then(|()| print_own_json(&settings, &mut out)),
+        false => print(&plan, &settings, &mut out),
+    })
+}
+
+/// What goes where the user alone said so, whatever the network.
+fn own(settings: &Settings) -> impl Iterator<Item = (&'static Disclosed, Option<String>)> {
+    let key = |what: &Disclosed| match what.call {
+        "POST alert_webhook" => Some(Key::AlertWebhook),
+        "POST alert_ntfy" => Some(Key::AlertNtfy),
+        "GET alert_kuma" => Some(Key::AlertKuma),
+        _ => (what.to == Recipient::Collector).then_some(Key::OtelEndpoint),
+    };
+    let theirs = ALL.iter().filter(|what| is_own(what.to));
+    theirs.filter_map(move |what| {
+        let key = key(what)?;
+        Some((what, settings.text(key).map(|written| key.shown(&written.value))))
+    })
+}
+
+fn is_own(to: Recipient) -> bool {
+    matches!(to, Recipient::Alerts | Recipient::Collector)
+}
+
+fn print_own_json(settings: &Settings, out: &mut impl Write) -> io::Result<()> {
+    for (what, host) in own(settings) {
+        let (sent, host) = (host.is_some(), host.unwrap_or_default());
+        let line = Line { event: "disclosure", host: &host, sent, what };
+        writeln!(out, "{}", serde_json::to_string(&line).map_err(io::Error::other)?)?;
+    }
+    Ok(())
+}
+
+fn print_own(settings: &Settings, out: &mut impl Write) -> io::Result<()> {
+    let set: Vec<_> = own(settings).filter_map(|(what, host)| Some((what, host?))).collect();
+    if set.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nWhere you wanted alerts or measurements, whatever the network")?;
+    for (what, host) in set {
+        writeln!(out, "  {} to {host}: {}", what.call, one_line(what.size))?;
+        if !what.fields.is_empty() {
+            writeln!(out, "      {}", what.fields.join(", "))?;
+        }
+    }
+    Ok(())
 }
 
 const NOTHING: &str = "Nothing leaves this machine: the practice swarm listens on loopback only.";
 
 fn print_json(plan: &RunPlan, out: &mut impl Write) -> io::Result<()> {
-    for what in ALL {
+    for what in ALL.iter().filter(|what| !is_own(what.to)) {
         let host = host(plan, what.to);
         let line = Line { event: "disclosure", host: &host, sent: is_sent(plan, what), what };
         writeln!(out, "{}", serde_json::to_string(&line).map_err(io::Error::other)?)?;
@@ -70,7 +115,7 @@ fn print_json(plan: &RunPlan, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn print(plan: &RunPlan, out: &mut impl Write) -> io::Result<()> {
+fn print(plan: &RunPlan, settings: &Settings, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "What leaves this machine while it mines on {}.", plan.network)?;
     writeln!(out, "Joining: {}.", joining_words(&plan.joining))?;
     if plan.consent == Consent::Needed {
@@ -96,6 +141,7 @@ fn print(plan: &RunPlan, out: &mut impl Write) -> io::Result<()> {
             }
         }
     }
+    print_own(settings, out)?;
     writeln!(
         out,
         "\nNothing else: no telemetry, no location look-up, no speed test, no update check, no \
@@ -144,5 +190,7 @@ fn host(plan: &RunPlan, to: Recipient) -> String {
             }
         },
         Recipient::Hub => format!("The model hub, {}", plan.constants.hub),
+        Recipient::Alerts => "Where you wanted alerts".to_owned(),
+        Recipient::Collector => "Your OpenTelemetry collector".to_owned(),
     }
 }

@@ -21,6 +21,7 @@ use crate::config::settings::Settings;
 use crate::host::sensors::Computing;
 use crate::miner::{DeviceSource, DeviceView, DeviceWorker, MinerError, OpenDevice};
 use crate::telemetry::{Event, Severity};
+use crate::training::memory::share::HostPlans;
 use crate::wallet::HotkeyPair;
 use crate::wallet::store::KeyName;
 
@@ -197,6 +198,7 @@ fn many(
         devices.iter().map(|device| device.device.clone()).collect();
     let chosen = choose(&selectors, &adapters(), plan.compute.threads)?;
     let (mut sources, mut findings) = (Vec::new(), Vec::new());
+    let plans = HostPlans::new(crate::host::memory::own);
     for one in chosen {
         if let (Chosen::Processor(Some(threads)), None) = (&one, plan.compute.threads) {
             findings.push(threads_told(*threads));
@@ -206,7 +208,7 @@ fn many(
                 findings.extend(opened.findings);
                 let worker =
                     DeviceWorker::start(opened.device).map_err(|error| no_thread(&error))?;
-                (worker.view(), Some(worker))
+                (worker.view(), Some(worker.with_plans(plans.clone())))
             }
             // Its miner meets the same failure and shows it.
             Err(failure) => {
@@ -218,6 +220,8 @@ fn many(
         let again = opener(folders, clock, move |folders, clock, notice| {
             device::open_chosen(&one, folders, clock, notice)
         });
+        let plans = plans.clone();
+        let again: OpenDevice = Arc::new(move || Ok(again()?.with_plans(plans.clone())));
         sources.push((DeviceSource::new(view, ready, again), computing));
     }
     Ok((sources, findings))

@@ -166,7 +166,7 @@ async fn train(
             done = &mut finished => break done.map_err(|error| swarm_failure(&error)),
             Some((name, Err(error))) = ends.next() => break Err(miner_failure(&name, &error)),
             () = clock.sleep(PICTURE) => {
-                let view = View::collect(&control, &recipe.log, clock, false, false);
+                let view = View::collect(&control, &recipe.log, clock, 0, false, false);
                 tell(Told::Running(Box::new(view)));
             }
         }

@@ -134,10 +134,19 @@ impl Life {
 
     /// Says what the stage will take of this machine, if it has that.
     fn plan_memory(&mut self, terms: &mut Terms) -> Result<(), Outcome> {
+        // Its own earlier plan is over, and its stage gone.
+        self.planned = None;
         let (device, rules) = (self.device.device(), &self.services.constants.storage);
         let (room, most) = (self.device.room(), self.most_at_once);
-        match memory::fit(terms, device.info(), rules, room, most) {
-            Ok(plan) => {
+        let mut others = 0;
+        let planned = self.device.plans.plan(|theirs| {
+            others = theirs;
+            let plan = memory::fit(terms, device.info(), rules, room.without(theirs), most)?;
+            Ok::<_, FitError>((plan.host(), plan))
+        });
+        match planned {
+            Ok((planned, plan)) => {
+                self.planned = Some(planned);
                 tracing::info!(miner = self.settings.name, "{plan}");
                 self.at_once = terms.spec.local_batch;
                 self.board.update(|snapshot| {
@@ -146,13 +155,21 @@ impl Life {
                 });
                 Ok(())
             }
-            Err(error) => Err(self.does_not_fit(&error)),
+            Err(error) => Err(self.does_not_fit(&error, others)),
         }
     }
 
-    fn does_not_fit(&mut self, error: &FitError) -> Outcome {
-        self.failure = Some(MinerError::Device(error.to_string()));
-        Outcome::Hopeless(error.to_string())
+    /// `others` are the bytes that this process's other miners will still take.
+    fn does_not_fit(&mut self, error: &FitError, others: u64) -> Outcome {
+        let what = match (error, others) {
+            (FitError::NoRoom(_), 1..) => {
+                let theirs = memory::Size(others);
+                format!("{error}; {theirs} more are kept for this machine's other miners")
+            }
+            _ => error.to_string(),
+        };
+        self.failure = Some(MinerError::Device(what.clone()));
+        Outcome::Hopeless(what)
     }
 }
 

@@ -30,8 +30,10 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, theme: &Theme) {
     }
     let speed_height = 6;
     let log_height = if area.height >= 36 { 8 } else { 3 };
-    let [head, status, main, speed, log, foot] = Layout::vertical([
+    let own_height = u16::from(!view.own.is_empty());
+    let [head, own, status, main, speed, log, foot] = Layout::vertical([
         Constraint::Length(1),
+        Constraint::Length(own_height),
         Constraint::Length(3),
         Constraint::Min(8),
         Constraint::Length(speed_height),
@@ -44,6 +46,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, theme: &Theme) {
         Layout::horizontal([Constraint::Min(40), Constraint::Length(stages_width)]).areas(main);
 
     status::head(frame, head, view, theme);
+    status::own(frame, own, view, theme);
     status::status(frame, status, view, theme);
     loss(frame, left, view, theme);
     stages(frame, right, view, theme);
@@ -75,11 +78,11 @@ fn log(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
 }
 
 /// The keys that do something here.
-fn keys(view: &View) -> &'static [keymap::Binding] {
+fn keys(view: &View) -> Vec<keymap::Binding> {
     match (&view.playback, view.attached) {
-        (Some(_), _) => &keymap::PLAYBACK,
-        (None, Some(_)) => &keymap::ATTACHED,
-        (None, None) => &keymap::BINDINGS,
+        (Some(_), _) => keymap::PLAYBACK.to_vec(),
+        (None, Some(_)) => keymap::elsewhere(view.own.len()),
+        (None, None) => keymap::living(view.own.len()),
     }
 }
 
@@ -93,7 +96,10 @@ fn footer(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
         return;
     }
     let mut spans = vec![Span::raw(" ")];
-    let shown = |binding: &&keymap::Binding| binding.key.len() == 1 && !binding.short.is_empty();
+    let shown = |binding: &&keymap::Binding| {
+        let short = binding.key.len() == 1 || binding.action == keymap::Action::Next;
+        short && !binding.short.is_empty()
+    };
     for binding in keys(view).iter().filter(shown) {
         spans.push(Span::styled(binding.key, theme.number()));
         spans.push(Span::styled(format!(" {}   ", binding.short), theme.quiet()));

@@ -8,7 +8,7 @@ use ratatui::widgets::Paragraph;
 
 use super::super::text;
 use super::super::theme::Theme;
-use super::super::view::View;
+use super::super::view::{OwnMiner, View};
 
 pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let right = match view.miner.stage {
@@ -33,6 +33,30 @@ pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme
     let width = (right.len() as u16).min(area.width);
     let place = Rect { x: area.right() - width, width, ..area };
     frame.render_widget(Line::styled(right, theme.quiet()), place);
+}
+
+/// One's own miners, where there are several: the one that is shown stands out, and is never cut off.
+pub(super) fn own(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    let words = |place: usize, miner: &OwnMiner| {
+        let (name, backend) = (&miner.name, &miner.backend);
+        format!("{} {name} {backend} {}", place + 1, miner.state.word())
+    };
+    let all: Vec<String> = view.own.iter().enumerate().map(|(n, m)| words(n, m)).collect();
+    let shown = view.own.iter().position(|miner| miner.shown).unwrap_or(0);
+    let width =
+        |from: usize| 9 + all[from..=shown].iter().map(|text| text.len() + 5).sum::<usize>();
+    let mut from = 0;
+    while from < shown && width(from) > usize::from(area.width) {
+        from += 1;
+    }
+    let mut spans = vec![Span::styled(" yours: ", theme.dim())];
+    for (miner, text) in view.own.iter().zip(all).skip(from) {
+        let style = if miner.shown { theme.title() } else { theme.quiet() };
+        let text = if miner.shown { format!("[{text}]") } else { format!(" {text} ") };
+        spans.push(Span::styled(text, style));
+        spans.push(Span::raw("   "));
+    }
+    frame.render_widget(Line::from(spans), area);
 }
 
 pub(super) fn status(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {

@@ -13,6 +13,7 @@ use crate::control::{Place, Progress};
 use crate::miner::snapshot::{Rule, Ruling, Unknown, Verdict};
 use crate::miner::{DeviceView, Eta, MinerSnapshot, Reason, State, Status, Who, Work};
 use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot};
+use crate::tui::view::OwnMiner;
 
 fn miner(state: State, reason: Reason, next: &str, who: Who, eta: Eta) -> MinerSnapshot {
     MinerSnapshot {
@@ -115,6 +116,7 @@ fn view(miner: MinerSnapshot, swarm: Option<SwarmSnapshot>) -> View {
         pausing: false,
         attached: None,
         asking: false,
+        own: Vec::new(),
         playback: None,
     }
 }
@@ -240,6 +242,42 @@ fn stories() -> Vec<(&'static str, View)> {
         ("help", help),
         ("quitting", quitting),
     ]
+}
+
+/// A dashboard of so many own miners, the last of them shown.
+fn several(miners: usize) -> View {
+    let training =
+        miner(State::Training, Reason::WorkAvailable, "work", Who::Network, Eta::Unknown);
+    let mut view = view(training, None);
+    view.miner.name = format!("m{}", miners - 1);
+    view.own = (0..miners)
+        .map(|n| OwnMiner {
+            name: format!("m{n}"),
+            backend: if n == 0 { "cpu".into() } else { "wgpu".into() },
+            state: if n == 0 { State::Disabled } else { State::Training },
+            shown: n == miners - 1,
+        })
+        .collect();
+    view
+}
+
+#[test]
+fn several_own_miners_are_listed_and_the_one_that_is_shown_is_never_cut_off() {
+    for width in [80, 120] {
+        let text = text_of(&drawn(&several(2), &Theme::colourful(), width, 24));
+        let line = text.lines().nth(1).unwrap();
+        assert!(
+            line.contains("1 m0 cpu disabled") && line.contains("[2 m1 wgpu training]"),
+            "{text}"
+        );
+        let last = text.lines().last().unwrap();
+        assert!(last.contains("Tab next miner") && last.contains("d off/on"), "{text}");
+    }
+    let text = text_of(&drawn(&several(9), &Theme::colourful(), 80, 24));
+    assert!(text.contains("[9 m8 wgpu training]"), "{text}");
+    let one = View { own: Vec::new(), ..several(2) };
+    let text = text_of(&drawn(&one, &Theme::colourful(), 80, 24));
+    assert!(!text.contains("yours:") && !text.contains("Tab"), "{text}");
 }
 
 #[test]

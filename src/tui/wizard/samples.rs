@@ -67,6 +67,7 @@ pub(super) fn view(losses: u64) -> View {
         pausing: false,
         attached: None,
         asking: false,
+        own: Vec::new(),
         playback: None,
     }
 }

@@ -5,6 +5,13 @@ use crate::cli::explain::{Page, page};
 /// The pages of this chapter.
 pub(in crate::cli::explain) const PAGES: &[Page] = &[
     page(
+        "devices",
+        "The devices were looked at",
+        "The check that every device of the setting `devices` is there and has a hotkey of its own.",
+        "A device that is missing, or two that share a key, keep the whole run from starting.",
+        "Nothing: all are there.",
+    ),
+    page(
         "device-unknown",
         "A device is not there",
         "One of the devices in `devices`, or of a `--device` flag, is not in this machine or cannot be \

@@ -54,4 +54,38 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Hearth was stopped in its first second, or the disk was full.",
         "Nothing: play another one.",
     ),
+    page(
+        "report-exists",
+        "There is a file of that name",
+        "The report is not written over a file that is there.",
+        "It may be an earlier report that somebody still needs.",
+        "Name another file with --output, or move the old one away.",
+    ),
+    page(
+        "report-failed",
+        "The report could not be packed",
+        "Something went wrong while the report's archive was made.",
+        "The memory may be full.",
+        "Try again; `hearth doctor --json` alone says much too.",
+    ),
+    page(
+        "alerts",
+        "Alerts, and the ways they go",
+        "The words of alert_on: fault (a miner cannot go on), needs-you (somebody must act), crash-loop \
+         (it broke again and again), disk, kicked (the network dropped or froze the miner), \
+         paused-by-rule, device-lost, upload-late, no-work (none for half an hour), recovered (it \
+         trains again).",
+        "Nothing is sent anywhere until a channel is set up, and none needs an account with us.",
+        "Set alert_desktop, alert_webhook, alert_ntfy, alert_kuma or alert_command (`hearth config \
+         set alert_desktop true`), choose the words with alert_on, and try them: `hearth alerts test`.",
+    ),
+    page(
+        "alert-failed",
+        "A channel for alerts does not take them",
+        "A test was sent through every channel, and at least one did not take it.",
+        "The address may be wrong, the server down, the program missing, or nobody is logged in at \
+         the desktop.",
+        "Read what it says of that channel, correct its setting, and try again with `hearth alerts \
+         test`.",
+    ),
 ];
