@@ -62,6 +62,10 @@ pub enum Command {
     Snooze(running::SnoozeArguments),
     /// Let it work again
     Resume(running::ResumeArguments),
+    /// Switch one device of the running miner off, and keep it off
+    Disable(running::SwitchArguments),
+    /// Switch a device of the running miner on again
+    Enable(running::SwitchArguments),
     /// Let it finish this epoch, then end
     Finish(running::EndArguments),
     /// Let it finish the work in hand, then end
@@ -125,6 +129,8 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Pause(arguments) => running::pause(&arguments),
         Command::Snooze(arguments) => running::snooze(&arguments),
         Command::Resume(arguments) => running::resume(&arguments),
+        Command::Disable(arguments) => running::disable(&arguments),
+        Command::Enable(arguments) => running::enable(&arguments),
         Command::Finish(arguments) => running::finish(&arguments),
         Command::Stop(arguments) => running::stop(&arguments),
         Command::Logs(arguments) => running::logs(&arguments),

@@ -32,7 +32,7 @@ struct Ears {
 
 static EARS: OnceLock<Ears> = OnceLock::new();
 
-/// Begins to listen. Until [`watch`] is called there is nothing to finish: the first signal ends the
+/// Begins to listen. Until [`watch()`] is called there is nothing to finish: the first signal ends the
 /// program, in order, with exit code 0.
 pub fn listen() {
     ears();

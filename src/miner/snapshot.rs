@@ -385,6 +385,7 @@ pub struct MinerSnapshot {
     /// Adjacent stages.
     pub neighbours: Vec<NeighbourView>,
     /// Losses this miner computed (last stage only), newest last, at most 512.
+    #[serde(deserialize_with = "crate::telemetry::json::numbers")]
     pub losses: Vec<f64>,
 }
 

@@ -12,6 +12,7 @@ pub struct LossPoint {
     /// From 1.
     pub epoch: u64,
     /// Nats per token.
+    #[serde(deserialize_with = "crate::telemetry::json::number")]
     pub loss: f64,
 }
 

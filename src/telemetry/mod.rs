@@ -2,6 +2,7 @@
 
 pub mod crash;
 pub mod event;
+pub mod json;
 pub mod logs;
 pub mod pulse;
 pub mod rate;

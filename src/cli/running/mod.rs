@@ -15,8 +15,10 @@ use crate::config::folders::Folders;
 use crate::control::client::{Client, ClientError};
 
 pub use logs::{LogsArguments, run as logs};
-pub use orders::{EndArguments, PauseArguments, ResumeArguments, SnoozeArguments};
-pub use orders::{finish, pause, resume, snooze, stop};
+pub use orders::{
+    EndArguments, PauseArguments, ResumeArguments, SnoozeArguments, SwitchArguments, disable,
+    enable, finish, pause, resume, snooze, stop,
+};
 pub use status::{StatusArguments, run as status};
 
 /// Everything such a command needs.

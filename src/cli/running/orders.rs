@@ -78,6 +78,17 @@ pub struct EndArguments {
     pub to: ToWhom,
 }
 
+/// What disable and enable take.
+#[derive(Clone, Debug, Args)]
+pub struct SwitchArguments {
+    /// The miner, such as m1; hearth status names them
+    #[arg(value_name = "MINER")]
+    pub miner: String,
+    /// One JSON object a line, nothing else on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Runs `hearth pause`.
 pub fn pause(arguments: &PauseArguments) -> Result<Exit, Failure> {
     let desk = Desk::open()?;
@@ -108,6 +119,32 @@ pub fn resume(arguments: &ResumeArguments) -> Result<Exit, Failure> {
     };
     let words = |who: &str| format!("{who}: {how}.");
     desk.give(command, &arguments.to, words, json!({ "until": until })).map(done)
+}
+
+/// Runs `hearth disable`.
+pub fn disable(arguments: &SwitchArguments) -> Result<Exit, Failure> {
+    let words = |who: &str| {
+        format!(
+            "{who}: finishes the work in hand and lets go of its device, until you say `hearth enable \
+             {who}`; a restart does not change that."
+        )
+    };
+    switch(Command::Disable, arguments, words)
+}
+
+/// Runs `hearth enable`.
+pub fn enable(arguments: &SwitchArguments) -> Result<Exit, Failure> {
+    let words = |who: &str| format!("{who}: takes its device and works again.");
+    switch(Command::Enable, arguments, words)
+}
+
+fn switch(
+    command: Command,
+    arguments: &SwitchArguments,
+    words: impl Fn(&str) -> String,
+) -> Result<Exit, Failure> {
+    let to = ToWhom { device: Some(arguments.miner.clone()), json: arguments.json };
+    Desk::open()?.give(command, &to, words, json!({})).map(done)
 }
 
 /// Runs `hearth finish`.
