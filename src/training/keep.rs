@@ -240,20 +240,31 @@ impl Keeping {
     /// Waits until the snapshot that is being written is on the disk.
     pub(super) async fn written(&mut self) -> Result<(), KeepError> {
         match self.writing.take() {
-            Some(writing) => match writing.done.await {
-                Ok(ended) => ended,
-                Err(error) => Err(KeepError::Ended(error.to_string())),
-            },
+            Some(writing) => {
+                let ended = writing.done.await;
+                self.ended(ended)
+            }
             None => Ok(()),
         }
+    }
+
+    /// What a writer's end means; after a shortage the user is told that it is over.
+    fn ended(
+        &mut self,
+        ended: Result<Result<(), KeepError>, tokio::task::JoinError>,
+    ) -> Result<(), KeepError> {
+        ended.map_err(|error| KeepError::Ended(error.to_string()))??;
+        if self.journal.is_some() && std::mem::take(&mut self.told) {
+            self.news.push(KeepNews::DurableAgain);
+        }
+        Ok(())
     }
 
     /// [`Keeping::written`], but not longer than `limit`: then it goes on beside the work.
     pub(super) async fn written_within(&mut self, limit: Duration) -> Result<(), KeepError> {
         let Some(mut writing) = self.writing.take() else { return Ok(()) };
         match self.place.clock.timeout(limit, &mut writing.done).await {
-            Ok(Ok(ended)) => ended,
-            Ok(Err(error)) => Err(KeepError::Ended(error.to_string())),
+            Ok(ended) => self.ended(ended),
             Err(_) => {
                 self.writing = Some(writing);
                 Ok(())
@@ -276,12 +287,7 @@ impl Keeping {
             return Ok(());
         }
         match self.written().await {
-            Ok(()) => {
-                if self.journal.is_some() && std::mem::take(&mut self.told) {
-                    self.news.push(KeepNews::DurableAgain);
-                }
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(KeepError::Local(error)) => Err(error),
             Err(error) => {
                 self.tried = self.place.clock.now();
