@@ -3,7 +3,7 @@
 # The long form of the tests of faults and recovery; takes some minutes. Ends with status 1 if a fault was
 # not recovered from. Arguments go to cargo.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

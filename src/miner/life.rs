@@ -145,7 +145,17 @@ impl Miner {
         entropy: Entropy,
         events: Events,
     ) -> MinerHandle {
-        let device = device.into();
+        Self::start_on(settings, device.into(), clock, entropy, events)
+    }
+
+    /// Not generic, so that the whole miner is compiled once and not once more for every caller.
+    fn start_on(
+        settings: MinerSettings,
+        device: DeviceSource,
+        clock: Clock,
+        entropy: Entropy,
+        events: Events,
+    ) -> MinerHandle {
         let hotkey = settings.hotkey.address().to_string();
         let view = device.view();
         let board = Arc::new(Board::new(&settings.name, &hotkey, view, clock.clone(), events));

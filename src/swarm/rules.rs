@@ -357,7 +357,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             silence: Duration::from_secs(20),
-            activation: Duration::from_secs(300),
+            activation: Duration::from_secs(60),
             stranded: Duration::from_secs(30),
             muster: Duration::from_secs(15),
             training: Duration::from_secs(3 * 3600),

@@ -65,7 +65,6 @@ async fn a_first_snapshot_that_does_not_fit_ends_the_miner_with_a_sentence() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "does not pass every time yet: the end of the shortage is not always told within a minute"]
 async fn training_goes_on_while_the_disk_is_full_and_is_safe_again_when_there_is_room() {
     let may = Command::new("unshare").args(["-m", "true"]).stderr(Stdio::null()).status();
     if !may.is_ok_and(|status| status.success()) {

@@ -25,7 +25,8 @@ pub fn hearth(home: &Path) -> Command {
 impl Running {
     pub fn practice(home: &Path) -> Self {
         let mut command = hearth(home);
-        command.args(["run", "--network", "practice", "--preset", "nano"]);
+        // Also after several kills within ten minutes, which otherwise count as a crash loop.
+        command.args(["run", "--network", "practice", "--preset", "nano", "--again"]);
         Self::start(command.args(["--headless", "--json", "--backend", "cpu"]))
     }
 

@@ -128,7 +128,7 @@ impl News {
             }
         };
         let (code, fix) = (self.code().to_owned(), fix.to_owned());
-        running.events.emit(Event::Finding { severity, code, what, fix });
+        running.say.emit(Event::Finding { severity, code, what, fix });
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Running {
     pub control: Control,
     /// What happens, as the lines of the run tell it.
     pub events: Events,
+    /// Where whoever goes beside the run says something of its own: that becomes a line too.
+    pub say: Events,
     /// The settings, which may be read again.
     pub settings: LiveSettings,
     /// Where files go.

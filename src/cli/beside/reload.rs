@@ -18,8 +18,8 @@ pub(super) async fn heed(running: Running) {
     let hang_ups = signals::rereads();
     let changes = running.settings.subscribe();
     tokio::join!(
-        reread(hang_ups, &running.settings, &running.events),
-        tell(changes, &running.settings, &running.events),
+        reread(hang_ups, &running.settings, &running.say),
+        tell(changes, &running.settings, &running.say),
     );
 }
 

@@ -132,6 +132,8 @@ impl Demo<'_> {
         };
         let (sensing, readings) = self.sense(clock).await;
         let told = Events::new();
+        // What goes beside the run speaks where the swarm does: all of that is shown.
+        let say = swarm_events.clone();
         let ingredients = Ingredients {
             plan: self.plan,
             seed: self.seed,
@@ -159,6 +161,7 @@ impl Demo<'_> {
                 control: control.clone(),
                 pulses: session.miners.iter().map(|miner| miner.pulse.clone()).collect(),
                 events: told.clone(),
+                say: say.clone(),
                 settings: settings.clone(),
                 folders: folders.clone(),
                 clock: clock.clone(),

@@ -87,6 +87,7 @@ impl Mine {
             control: control.clone(),
             pulses,
             events: events.clone(),
+            say: events.clone(),
             settings: self.settings.clone(),
             folders: self.folders.clone(),
             clock: clock.clone(),

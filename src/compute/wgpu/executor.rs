@@ -147,13 +147,17 @@ impl WgpuExecutor {
         faults.check(&info.name)?;
         let mut encoder = device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(buffer, at, &self.staging, 0, bytes);
-        flight.began(queue.submit([encoder.finish()]), KindSet::default());
+        let copy = queue.submit([encoder.finish()]);
+        flight.began(copy.clone(), KindSet::default());
         let (sender, receiver) = channel();
         self.staging.map_async(::wgpu::MapMode::Read, 0..bytes, move |result| {
             // The receiver lives until the wait below is over.
             let _ = sender.send(result);
         });
         self.wait()?;
+        // Another stage may have waited for the copy before the mapping was asked for, and then nobody
+        // looks for its answer.
+        self.wait_for(copy)?;
         let lost = |why: String| {
             faults.lost(why.clone());
             DeviceFault::Lost { device: info.name.clone(), why }
@@ -173,26 +177,31 @@ impl WgpuExecutor {
 
     /// Until everything given out is done.
     fn wait(&self) -> Result<(), DeviceFault> {
-        let Shared { device, faults, info, flight, bounds, .. } = &*self.shared;
+        while let Some((number, submission)) = self.shared.flight.oldest() {
+            self.wait_for(submission)?;
+            self.shared.flight.answered(number);
+        }
+        Ok(())
+    }
+
+    /// Until this was done, and whoever waits for it was told.
+    fn wait_for(&self, submission: ::wgpu::SubmissionIndex) -> Result<(), DeviceFault> {
+        let Shared { device, faults, info, bounds, .. } = &*self.shared;
         let timeout = match bounds.class {
             Class::Gpu => Some(SILENCE),
             // A busy processor may take as long as it likes.
             Class::Processor => None,
         };
-        while let Some(submission) = flight.oldest() {
-            let wait = ::wgpu::PollType::Wait { submission_index: Some(submission), timeout };
-            if let Err(error) = device.poll(wait) {
-                faults.lost(match error {
-                    ::wgpu::PollError::Timeout => {
-                        format!("it has not answered for {} s", SILENCE.as_secs())
-                    }
-                    error => error.to_string(),
-                });
-            }
-            faults.check(&info.name)?;
-            flight.answered();
+        let wait = ::wgpu::PollType::Wait { submission_index: Some(submission), timeout };
+        if let Err(error) = device.poll(wait) {
+            faults.lost(match error {
+                ::wgpu::PollError::Timeout => {
+                    format!("it has not answered for {} s", SILENCE.as_secs())
+                }
+                error => error.to_string(),
+            });
         }
-        Ok(())
+        faults.check(&info.name)
     }
 
     /// How many of the next steps are given out at once.

@@ -28,15 +28,17 @@ pub(super) struct Flight<I> {
 
 #[derive(Debug)]
 struct Log<I> {
-    /// Oldest first: it is answered for before the next one.
-    submitted: VecDeque<(I, KindSet)>,
+    /// Oldest first: it is answered for before the next one. Numbered in the order they were given out.
+    submitted: VecDeque<(u64, I, KindSet)>,
+    /// The number of the next one.
+    next: u64,
     /// Programs that are still run one kernel after the other.
     watched: u32,
 }
 
 impl<I> Default for Flight<I> {
     fn default() -> Self {
-        Self { log: Mutex::new(Log { submitted: VecDeque::new(), watched: 0 }) }
+        Self { log: Mutex::new(Log { submitted: VecDeque::new(), next: 0, watched: 0 }) }
     }
 }
 
@@ -47,29 +49,35 @@ impl<I: Clone> Flight<I> {
 
     /// These were given out.
     pub(super) fn began(&self, submission: I, kinds: KindSet) {
-        let submitted = &mut self.log().submitted;
-        submitted.push_back((submission, kinds));
+        let mut log = self.log();
+        let number = log.next;
+        log.next += 1;
+        let submitted = &mut log.submitted;
+        submitted.push_back((number, submission, kinds));
         if submitted.len() > MOST
-            && let (Some((_, old)), Some((_, next))) =
+            && let (Some((_, _, old)), Some((_, _, next))) =
                 (submitted.pop_front(), submitted.front_mut())
         {
             *next = next.either(old);
         }
     }
 
-    /// The oldest submission that is not answered for.
-    pub(super) fn oldest(&self) -> Option<I> {
-        self.log().submitted.front().map(|(submission, _)| submission.clone())
+    /// The oldest submission that is not answered for, with its number.
+    pub(super) fn oldest(&self) -> Option<(u64, I)> {
+        self.log().submitted.front().map(|(number, submission, _)| (*number, submission.clone()))
     }
 
-    /// The oldest one is done.
-    pub(super) fn answered(&self) {
-        self.log().submitted.pop_front();
+    /// The one of this number is done, and so are all before it. Another stage may have seen that first.
+    pub(super) fn answered(&self, number: u64) {
+        let submitted = &mut self.log().submitted;
+        while submitted.front().is_some_and(|(first, ..)| *first <= number) {
+            submitted.pop_front();
+        }
     }
 
     /// What is not answered for.
     pub(super) fn kinds(&self) -> KindSet {
-        let all = |all: KindSet, (_, kinds): &(I, KindSet)| all.either(*kinds);
+        let all = |all: KindSet, (_, _, kinds): &(u64, I, KindSet)| all.either(*kinds);
         self.log().submitted.iter().fold(KindSet::default(), all)
     }
 
@@ -106,10 +114,12 @@ mod tests {
         flight.began(1, set(OpKind::RmsNorm));
         flight.began(2, set(OpKind::Rope));
         assert_eq!((flight.kinds().words(), flight.kinds().only()), ("norm, rope".into(), None));
-        assert_eq!(flight.oldest(), Some(1));
-        flight.answered();
-        assert_eq!((flight.oldest(), flight.kinds().only()), (Some(2), Some(OpKind::Rope)));
-        flight.answered();
+        assert_eq!(flight.oldest(), Some((0, 1)));
+        flight.answered(0);
+        // Two stages wait for the same one, and both hear of its end.
+        flight.answered(0);
+        assert_eq!((flight.oldest(), flight.kinds().only()), (Some((1, 2)), Some(OpKind::Rope)));
+        flight.answered(1);
         assert!(flight.kinds().is_empty() && flight.oldest().is_none());
     }
 

@@ -277,7 +277,7 @@ fn several_own_miners_are_listed_and_the_one_that_is_shown_is_never_cut_off() {
     assert!(text.contains("[9 m8 wgpu training]"), "{text}");
     let one = View { own: Vec::new(), ..several(2) };
     let text = text_of(&drawn(&one, &Theme::colourful(), 80, 24));
-    assert!(!text.contains("yours:") && !text.contains("Tab"), "{text}");
+    assert!(!text.contains("m0 cpu") && !text.contains("Tab"), "{text}");
 }
 
 #[test]
