@@ -74,7 +74,7 @@ async fn a_damaged_snapshot_is_said_and_the_one_before_it_used() {
 
     let mut miner = start(&script, folder.path(), Choices::default());
     let said = miner.finding("snapshot-damaged").await;
-    assert!(said.contains("checksum") && said.contains("before it is used"), "{said}");
+    assert!(said.contains("checksum") && said.contains("of epoch 1 is used"), "{said}");
     miner.state("training", "no-activation").await;
     miner.stop().await.unwrap();
     for generation in ["current.snapshot", "previous.snapshot"] {
