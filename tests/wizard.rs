@@ -74,9 +74,17 @@ fn mark(terminal: &mut Terminal, item: &str) {
         if terminal.text().contains(&format!("> {item}")) {
             return;
         }
-        let before = terminal.text();
+        // Half a frame has no mark, or two.
+        let marks = |text: &str| -> Vec<String> {
+            let after = |line: &str| line.split_once("> ").map(|(_, rest)| rest.to_owned());
+            text.lines().filter_map(after).collect()
+        };
+        let before = marks(&terminal.text());
         terminal.press(DOWN);
-        terminal.wait_for("the mark to move", |text| text != before);
+        terminal.wait_for("the mark to move", |text| {
+            let now = marks(text);
+            now.len() == before.len() && now != before
+        });
     }
     panic!("no item {item}:\n{}", terminal.text());
 }
