@@ -172,7 +172,7 @@ fn show(
             Seat::Past(playback) => view.played(playback.place.borrow().clone()),
         };
         if drawn.as_ref() != Some(&view) {
-            screen.terminal.draw(|frame| draw(frame, &view, &theme))?;
+            screen.draw(|frame| draw(frame, &view, &theme))?;
             drawn = Some(view);
         }
         if !event::poll(tick(control))? {

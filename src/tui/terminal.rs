@@ -7,17 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::cursor::{MoveTo, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
-use crossterm::execute;
 use crossterm::terminal::{
-    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
-use ratatui::Terminal;
+use crossterm::{execute, queue};
 use ratatui::backend::CrosstermBackend;
+use ratatui::{Frame, Terminal};
 
 /// The terminal while the screen is shown. Dropping it gives the terminal back.
 #[derive(Debug)]
 pub(super) struct Screen {
-    pub(super) terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<CrosstermBackend<Stdout>>,
 }
 
 impl Screen {
@@ -38,6 +39,15 @@ impl Screen {
 }
 
 impl Screen {
+    /// Shows a frame, whole: a terminal that knows how to wait for the end of it never shows half of
+    /// one. The others take no notice of the marks.
+    pub(super) fn draw(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        queue!(io::stdout(), BeginSynchronizedUpdate)?;
+        let drawn = self.terminal.draw(frame).map(|_| ());
+        execute!(io::stdout(), EndSynchronizedUpdate)?;
+        drawn
+    }
+
     /// Lets the next draw paint every cell: somebody else may have written over the picture. The
     /// toolkit's own way asks the terminal where its cursor is, which not every terminal answers.
     pub(super) fn repaint(&mut self) -> io::Result<()> {
@@ -67,7 +77,8 @@ pub(crate) fn restore() {
     // Nothing can be done about a terminal that is gone.
     let _ = disable_raw_mode();
     if TAKEN.swap(false, Ordering::SeqCst) {
-        let _ = execute!(io::stdout(), DisableBracketedPaste);
+        // A panic may have come in the middle of a frame.
+        let _ = execute!(io::stdout(), EndSynchronizedUpdate, DisableBracketedPaste);
         let _ = execute!(io::stdout(), Clear(ClearType::All), MoveTo(0, 0));
         let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
     }

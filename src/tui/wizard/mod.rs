@@ -46,7 +46,7 @@ pub fn run(
 ) -> Result<Outcome, TuiError> {
     let mut terminal = Terminal::open()?;
     let theme = Theme::from_environment();
-    terminal.terminal.draw(|frame| draw(frame, wizard, &theme))?;
+    terminal.draw(|frame| draw(frame, wizard, &theme))?;
     // The first picture stands before anything else is done.
     wizard.begin().into_iter().for_each(ask);
     loop {
@@ -65,7 +65,7 @@ pub fn run(
             terminal.repaint()?;
         }
         if changed != Changed::No {
-            terminal.terminal.draw(|frame| draw(frame, wizard, &theme))?;
+            terminal.draw(|frame| draw(frame, wizard, &theme))?;
         }
     }
 }
