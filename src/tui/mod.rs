@@ -3,6 +3,7 @@
 
 mod draw;
 pub mod keymap;
+mod stderr;
 pub mod svg;
 mod terminal;
 pub mod text;

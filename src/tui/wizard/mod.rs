@@ -61,11 +61,10 @@ pub fn run(
             changed = changed.max(input(wizard, ask, event::read()?));
             changed = changed.max(take_answers(wizard, ask, answers));
         }
-        if changed == Changed::Torn {
-            terminal.repaint()?;
-        }
-        if changed != Changed::No {
-            terminal.draw(|frame| draw(frame, wizard, &theme))?;
+        match changed {
+            Changed::No => {}
+            Changed::Content => terminal.draw(|frame| draw(frame, wizard, &theme))?,
+            Changed::Torn => terminal.repaint(|frame| draw(frame, wizard, &theme))?,
         }
     }
 }
