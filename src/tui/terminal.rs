@@ -14,6 +14,8 @@ use crossterm::terminal::{
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
+use crate::clock::Clock;
+
 /// The terminal while the screen is shown. Dropping it gives the terminal back.
 #[derive(Debug)]
 pub(super) struct Screen {
@@ -45,6 +47,38 @@ impl Screen {
         self.terminal.swap_buffers();
         Ok(())
     }
+}
+
+/// So long a stopped program may take to be stopped. It is far less; and a program that its surroundings
+/// do not let stop is back after it.
+#[cfg(unix)]
+const STOPPING: std::time::Duration = std::time::Duration::from_millis(250);
+
+impl Screen {
+    /// Gives the terminal to the shell until the user comes back (`fg`).
+    pub(super) fn suspend(&mut self, clock: &Clock) -> io::Result<()> {
+        restore();
+        stop_here(clock)?;
+        enable_raw_mode()?;
+        take();
+        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+        self.repaint()
+    }
+}
+
+/// Stops this program as Ctrl-Z does elsewhere; comes back when it is continued. Time goes on while a
+/// program is stopped, so the wait is over then.
+#[cfg(unix)]
+fn stop_here(clock: &Clock) -> io::Result<()> {
+    use rustix::process::{Signal, getpid, kill_process};
+    kill_process(getpid(), Signal::TSTP)?;
+    clock.block(STOPPING);
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn stop_here(_: &Clock) -> io::Result<()> {
+    Ok(())
 }
 
 impl Drop for Screen {

@@ -8,9 +8,10 @@ use ratatui::widgets::Paragraph;
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
+use super::facts::bar;
 use super::pane;
 
-pub(super) fn speed(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+pub(in crate::tui) fn speed(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let block = pane(text::SPEED, theme);
     let width = usize::from(block.inner(area).width);
     let lines =
@@ -45,18 +46,13 @@ fn epoch<'a>(view: &View, width: usize, theme: &Theme) -> Line<'a> {
         None => format!(" epoch {epoch} "),
     };
     let Some(progress) = progress else {
-        return Line::styled(label, theme.quiet());
+        let phase = view.miner.phase.as_deref().map_or(text::screens::UNKNOWN, text::phase);
+        let words = format!("{label}  phase: {phase}  progress: {}", text::screens::NOT_PUBLISHED);
+        return Line::styled(words, theme.quiet());
     };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let percent = (progress.clamp(0.0, 1.0) * 100.0).round() as usize;
     let room = width.saturating_sub(label.len() + 7).min(60);
-    let full = room * percent / 100;
-    Line::from(vec![
-        Span::styled(label, theme.quiet()),
-        Span::styled("█".repeat(full), theme.bar()),
-        Span::styled("░".repeat(room - full), theme.dim()),
-        Span::styled(format!(" {percent:>3}%"), theme.number()),
-    ])
+    let label = Span::styled(label, theme.quiet());
+    Line::from_iter(std::iter::once(label).chain(bar(progress, room, theme)))
 }
 
 fn work<'a>(view: &View, theme: &Theme) -> Line<'a> {

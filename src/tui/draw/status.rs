@@ -18,7 +18,7 @@ pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme
     let mut left = vec![Span::styled(" Hearth", theme.title())];
     let place = match &view.playback {
         Some(playback) => text::replay_of(&playback.recorded),
-        None => text::place(view.swarm.is_some(), view.attached),
+        None => text::place(view.swarm.is_some(), view.kind),
     };
     let style = if view.playback.is_some() { theme.title() } else { theme.quiet() };
     left.push(Span::styled(format!("  {place}"), style));

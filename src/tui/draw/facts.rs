@@ -1,0 +1,91 @@
+//! Facts as lines: a label, a figure, a word on it; and bars. Every screen is made of these, so that
+//! labels and figures stand in the same columns everywhere.
+
+use ratatui::text::{Line, Span};
+
+use super::super::text;
+use super::super::theme::Theme;
+
+/// Where figures begin.
+const LABEL: usize = 18;
+
+/// A label and its figure.
+pub(in crate::tui) fn fact<'a>(label: &str, value: impl Into<String>, theme: &Theme) -> Line<'a> {
+    Line::from(vec![
+        Span::styled(format!(" {label:<LABEL$} "), theme.dim()),
+        Span::styled(value.into(), theme.number()),
+    ])
+}
+
+/// A label and a sentence.
+pub(in crate::tui) fn said<'a>(label: &str, words: impl Into<String>, theme: &Theme) -> Line<'a> {
+    Line::from(vec![
+        Span::styled(format!(" {label:<LABEL$} "), theme.dim()),
+        Span::styled(words.into(), theme.quiet()),
+    ])
+}
+
+/// The same for what may not be known: then the word for that.
+pub(in crate::tui) fn maybe<'a>(label: &str, value: Option<String>, theme: &Theme) -> Line<'a> {
+    match value {
+        Some(value) => fact(label, value, theme),
+        None => said(label, text::screens::UNKNOWN, theme),
+    }
+}
+
+/// A sentence.
+pub(in crate::tui) fn sentence<'a>(words: impl Into<String>, theme: &Theme) -> Line<'a> {
+    Line::styled(format!(" {}", words.into()), theme.quiet())
+}
+
+/// A heading inside a pane.
+pub(in crate::tui) fn heading<'a>(words: &str, theme: &Theme) -> Line<'a> {
+    Line::styled(format!(" {words}"), theme.title())
+}
+
+/// A bar of so many cells, filled to a share from 0 to 1, and the share in percent.
+pub(in crate::tui) fn bar<'a>(share: f64, cells: usize, theme: &Theme) -> Vec<Span<'a>> {
+    let percent = percent(share);
+    let full = cells * percent / 100;
+    vec![
+        Span::styled("█".repeat(full), theme.bar()),
+        Span::styled("░".repeat(cells - full), theme.dim()),
+        Span::styled(format!(" {percent:>3}%"), theme.number()),
+    ]
+}
+
+/// A share in whole percent.
+pub(in crate::tui) fn percent(share: f64) -> usize {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let percent = (share.clamp(0.0, 1.0) * 100.0).round() as usize;
+    percent.min(100)
+}
+
+/// Cut to so many characters, with a sign that there was more.
+pub(in crate::tui) fn cut(words: &str, most: usize) -> String {
+    match words.chars().count() > most {
+        false => words.to_owned(),
+        true => words.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_outside_their_range_do_not_break_a_bar() {
+        for share in [-1.0, 0.0, 0.5, 1.0, 7.0, f64::NAN, f64::INFINITY] {
+            let spans = bar(share, 10, &Theme::plain());
+            let cells: usize = spans[..2].iter().map(|s| s.content.chars().count()).sum();
+            assert_eq!(cells, 10, "{share}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_says_so() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "ab…");
+        assert_eq!(cut("äöüß", 3), "äö…");
+    }
+}
