@@ -41,6 +41,7 @@ use crate::training::door::Door;
 use crate::training::floor::Wish;
 use crate::training::load::Synced;
 use crate::training::local::LocalStage;
+use crate::training::memory::ladder::Rung;
 use crate::training::memory::share::HostPlan;
 use crate::training::merge::MergeMemory;
 use crate::training::pseudo_gradient::HandInMemory;
@@ -279,10 +280,10 @@ pub(super) struct Life {
     resets: u32,
     /// Stages lost since then.
     rebuilds: u32,
-    /// Sequences computed at once by the stage that was planned last.
-    pub(super) at_once: usize,
-    /// Most of them, where memory ran out for more.
-    pub(super) most_at_once: Option<usize>,
+    /// How the stage that was planned last is built.
+    pub(super) rung: Option<Rung>,
+    /// The highest rung that may be taken, where memory ran out above it.
+    pub(super) highest: Option<Rung>,
     /// Whether the duty is tried again after trouble.
     pub(super) in_trouble: bool,
     /// Why it cannot go on.
@@ -387,8 +388,8 @@ impl Life {
             lost_in_recovery: 0,
             resets: 0,
             rebuilds: 0,
-            at_once: 1,
-            most_at_once: None,
+            rung: None,
+            highest: None,
             in_trouble: false,
             failure: None,
         })

@@ -150,7 +150,12 @@ fn kind_of(action: Action) -> Kind {
 mod tests {
     use super::*;
 
-    fn pressed(code: KeyCode, modifiers: KeyModifiers, kind: Kind, miners: usize) -> Option<Action> {
+    fn pressed(
+        code: KeyCode,
+        modifiers: KeyModifiers,
+        kind: Kind,
+        miners: usize,
+    ) -> Option<Action> {
         action(KeyEvent::new(code, modifiers), &bindings(&Keys::default(), kind, miners))
     }
 

@@ -7,12 +7,12 @@ use tokio::sync::oneshot;
 use crate::cli::print::{Printer, Style};
 use crate::cli::{Exit, Failure};
 use crate::clock::Clock;
-use crate::control::Control;
-use crate::telemetry::Event;
-use crate::telemetry::logs::{self, Ring};
 use crate::config::folders::Folders;
 use crate::config::keys::Keys;
 use crate::config::settings::Settings;
+use crate::control::Control;
+use crate::telemetry::Event;
+use crate::telemetry::logs::{self, Ring};
 use crate::tui::{self, Furniture, Left, TuiError};
 
 /// Lines in this style, or a screen.

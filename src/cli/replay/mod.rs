@@ -15,10 +15,10 @@ use clap::Args;
 use super::{Exit, Failure, signals};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
+use crate::config::keys::Keys;
 use crate::config::units;
 use crate::telemetry::logs::Ring;
 use crate::telemetry::record::{Reader, RecordError, Shelf};
-use crate::config::keys::Keys;
 use crate::tui::{self, Furniture, Left};
 use player::Player;
 

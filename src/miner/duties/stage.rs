@@ -11,15 +11,17 @@ use super::super::snapshot::{Reason, State, Who};
 use crate::compute::{BuildError, Device, DeviceFault, ReopenError};
 use crate::telemetry::Severity;
 use crate::training::local::{LocalStage, PrepareError};
-use crate::training::memory::{self, FitError};
+use crate::training::memory;
+use crate::training::memory::ladder::{self, FitError, Rung};
 use crate::training::terms::Terms;
 
 impl Life {
     /// Builds the stage and takes over what is kept of it.
     pub(super) async fn build_stage(&mut self, terms: &mut Terms) -> Result<(), Outcome> {
+        let asked = terms.clone();
         let mut stage = loop {
-            let device = self.sound_device().await?;
-            self.plan_memory(terms)?;
+            let device = self.sound_device(&asked).await?;
+            *terms = self.plan_memory(&asked)?.applied_to(&asked);
             let stage = LocalStage::build(
                 &self.device.worker,
                 Arc::clone(&device),
@@ -37,7 +39,7 @@ impl Life {
                         "the device has no room for the {} of it",
                         memory::Size(needed as u64)
                     );
-                    self.step_down(terms.spec.batch, &why)?;
+                    self.step_down(&asked, &why)?;
                 }
                 Err(error @ (PrepareError::Plan(_) | PrepareError::Build(_))) => {
                     self.failure = Some(MinerError::Device(error.to_string()));
@@ -57,14 +59,14 @@ impl Life {
 
     /// The device, opened again if it was lost: as often as it takes, for as long as a driver may take
     /// to be replaced.
-    async fn sound_device(&mut self) -> Result<Arc<dyn Device>, Outcome> {
+    async fn sound_device(&mut self, terms: &Terms) -> Result<Arc<dyn Device>, Outcome> {
         let since = self.clock.now();
         let mut tries = 0;
         loop {
             let why = match self.device.sound().await {
                 Ok(Sound { device, renewal }) => {
                     if let Some(renewal) = renewal {
-                        self.tell_renewal(&renewal)?;
+                        self.tell_renewal(&renewal, terms)?;
                     }
                     return Ok(device);
                 }
@@ -93,11 +95,10 @@ impl Life {
     }
 
     /// Says how the device came back. Where memory had run out, the plan steps down.
-    fn tell_renewal(&mut self, renewal: &Renewal) -> Result<(), Outcome> {
+    fn tell_renewal(&mut self, renewal: &Renewal, terms: &Terms) -> Result<(), Outcome> {
         let Renewal { fault, in_flight, changed } = renewal;
         if let DeviceFault::OutOfMemory { .. } = fault {
-            let batch = self.terms.as_ref().map_or(1, |terms| terms.spec.batch);
-            return self.step_down(batch, &fault.to_string());
+            return self.step_down(terms, &fault.to_string());
         }
         let busy = if in_flight.is_empty() { "nothing" } else { in_flight };
         let what = format!("{fault}; it was busy with {busy}.");
@@ -111,49 +112,51 @@ impl Life {
         Ok(())
     }
 
-    /// Fewer sequences at once from now on, after memory ran out.
-    fn step_down(&mut self, batch: usize, why: &str) -> Result<(), Outcome> {
-        let Some(fewer) = memory::step_down(batch, self.at_once) else {
+    /// The next rung of the ladder from now on, after memory ran out.
+    fn step_down(&mut self, terms: &Terms, why: &str) -> Result<(), Outcome> {
+        // Another miner's device, before this one has built anything.
+        let Some(rung) = self.rung else { return Ok(()) };
+        let Ok(Some(lower)) = ladder::below(terms, rung) else {
             let what = format!(
-                "{why}, and the stage is as small as it gets (one sequence at a time); close other \
-                 programs that use the device, or use one with more memory"
+                "{why}, and the stage is as small as it gets ({rung}); close other programs that use \
+                 the device, or use one with more memory"
             );
             self.failure = Some(MinerError::Device(what.clone()));
             return Err(Outcome::Hopeless(what));
         };
         let what = format!(
-            "Memory ran out: {why}. The stage is built again from its last good state, with {fewer} \
-             instead of {} sequences at a time.",
-            self.at_once
+            "Memory ran out: {why}. The stage is built again from its last good state: {lower} instead \
+             of {rung}."
         );
-        let fix = "Nothing: it learns the same, a little slower. Close other programs that use the device.";
+        let fix = "Nothing: it goes on learning. Close other programs that use the device.";
         self.board.finding(Severity::Warning, "memory-stepped-down", what, fix);
-        self.most_at_once = Some(fewer);
+        self.highest = Some(lower);
         Ok(())
     }
 
     /// Says what the stage will take of this machine, if it has that.
-    fn plan_memory(&mut self, terms: &mut Terms) -> Result<(), Outcome> {
+    fn plan_memory(&mut self, terms: &Terms) -> Result<Rung, Outcome> {
         // Its own earlier plan is over, and its stage gone.
         self.planned = None;
         let (device, rules) = (self.device.device(), &self.services.constants.storage);
-        let (room, most) = (self.device.room(), self.most_at_once);
+        let (room, highest) = (self.device.room(), self.highest);
         let mut others = 0;
         let planned = self.device.plans.plan(|theirs| {
             others = theirs;
-            let plan = memory::fit(terms, device.info(), rules, room.without(theirs), most)?;
-            Ok::<_, FitError>((plan.host(), plan))
+            let room = room.without(theirs);
+            let (rung, plan) = ladder::fit(terms, device.info(), rules, room, highest)?;
+            Ok::<_, FitError>((plan.host(), (rung, plan)))
         });
         match planned {
-            Ok((planned, plan)) => {
+            Ok((planned, (rung, plan))) => {
                 self.planned = Some(planned);
                 tracing::info!(miner = self.settings.name, "{plan}");
-                self.at_once = terms.spec.local_batch;
+                self.rung = Some(rung);
                 self.board.update(|snapshot| {
                     snapshot.device.planned_bytes = plan.total();
                     snapshot.device.memory = plan.to_string();
                 });
-                Ok(())
+                Ok(rung)
             }
             Err(error) => Err(self.does_not_fit(&error, others)),
         }

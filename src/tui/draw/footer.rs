@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::super::look::{Search, ScreenName};
+use super::super::look::{ScreenName, Search};
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
@@ -75,7 +75,11 @@ fn length((press, words): (crate::config::keys::Press, &str)) -> usize {
     press.to_string().chars().count() + 1 + words.chars().count() + 3
 }
 
-fn push(spans: &mut Vec<Span<'_>>, (press, words): (crate::config::keys::Press, &str), theme: &Theme) {
+fn push(
+    spans: &mut Vec<Span<'_>>,
+    (press, words): (crate::config::keys::Press, &str),
+    theme: &Theme,
+) {
     spans.push(Span::styled(press.to_string(), theme.number()));
     spans.push(Span::styled(format!(" {words}   "), theme.quiet()));
 }

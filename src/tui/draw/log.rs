@@ -25,7 +25,8 @@ pub(in crate::tui) fn log(frame: &mut Frame<'_>, area: Rect, view: &View, theme:
         .collect();
     lines.reverse();
     if lines.is_empty() {
-        let words = if view.log.is_empty() { text::NO_LOG_YET } else { text::screens::NOTHING_FOUND };
+        let words =
+            if view.log.is_empty() { text::NO_LOG_YET } else { text::screens::NOTHING_FOUND };
         lines.push(Line::styled(words, theme.dim()));
     }
     frame.render_widget(Paragraph::new(lines).block(block), area);

@@ -118,7 +118,8 @@ fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 fn range(curve: &[(f64, f64)], baselines: Option<(f64, f64)>) -> (f64, f64) {
     let references = baselines.iter().flat_map(|&(u, b)| [u, b]);
     let all = curve.iter().map(|p| p.1).chain(references).filter(|y| y.is_finite());
-    let (low, high) = all.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), y| (l.min(y), h.max(y)));
+    let (low, high) =
+        all.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), y| (l.min(y), h.max(y)));
     let (low, high) = if low.is_finite() { (low, high) } else { (0.0, 1.0) };
     let room = ((high - low) * 0.06).max(0.05);
     (low - room, high + room)

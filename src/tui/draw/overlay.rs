@@ -57,8 +57,7 @@ fn ask(frame: &mut Frame<'_>, area: Rect, question: Question, view: &View, theme
 /// How many rows words take in a pane of this width, roughly, and never too few.
 fn rows_of(words: &str, width: u16) -> u16 {
     let room = usize::from(width.saturating_sub(10)).max(1);
-    let rows: usize =
-        words.lines().map(|line| line.chars().count().div_ceil(room).max(1)).sum();
+    let rows: usize = words.lines().map(|line| line.chars().count().div_ceil(room).max(1)).sum();
     u16::try_from(rows).unwrap_or(u16::MAX / 2)
 }
 

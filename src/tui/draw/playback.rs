@@ -4,8 +4,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::super::text;
 use super::super::keymap::Action;
+use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
 use crate::control::Place;
@@ -27,8 +27,8 @@ pub(super) fn bar(frame: &mut Frame<'_>, area: Rect, view: &View, place: &Place,
         &press(Action::Quit),
     );
     let head = format!(" {} {state}  {time}  ", text::REPLAY);
-    let free = usize::from(area.width)
-        .saturating_sub(head.chars().count() + keys.chars().count() + 2);
+    let free =
+        usize::from(area.width).saturating_sub(head.chars().count() + keys.chars().count() + 2);
     let mut spans = vec![
         Span::styled(format!(" {} ", text::REPLAY), theme.title()),
         Span::styled(format!("{state}  "), theme.number()),

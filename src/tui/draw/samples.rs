@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::rules::Percent;
 use crate::control::{Place, Progress};
-use crate::miner::snapshot::{QueueView, ReachView, Rule, Ruling, Unknown, Verdict};
+use crate::miner::snapshot::{Measured, QueueView, ReachView, Rule, Ruling, Unknown, Verdict};
 use crate::miner::{
     DeviceView, Eta, MinerSnapshot, NeighbourView, Reason, State, Status, Who, Work,
 };
@@ -16,7 +16,13 @@ use crate::tui::question::Question;
 use crate::tui::seat::Kind;
 use crate::tui::view::{OwnMiner, View};
 
-pub(in crate::tui) fn miner(state: State, reason: Reason, next: &str, who: Who, eta: Eta) -> MinerSnapshot {
+pub(in crate::tui) fn miner(
+    state: State,
+    reason: Reason,
+    next: &str,
+    who: Who,
+    eta: Eta,
+) -> MinerSnapshot {
     MinerSnapshot {
         name: "m0".into(),
         hotkey: "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY".into(),
@@ -45,6 +51,7 @@ pub(in crate::tui) fn miner(state: State, reason: Reason, next: &str, who: Who, 
         reach: None,
         neighbours: Vec::new(),
         losses: Vec::new(),
+        measured: Measured::default(),
     }
 }
 
@@ -246,7 +253,6 @@ pub(in crate::tui) fn several(miners: usize) -> View {
     view
 }
 
-
 /// A miner that does what it should.
 pub(in crate::tui) fn training() -> MinerSnapshot {
     miner(
@@ -308,8 +314,14 @@ pub(in crate::tui) fn queued() -> MinerSnapshot {
         since: 1_042.0 - 7_600.0,
         heard: 1_030.0,
         best: Some(412),
-        places: [(-6_000.0, 1_500), (-4_000.0, 412), (-3_900.0, 1_687), (-600.0, 1_600), (1_030.0, 1_502)]
-            .into(),
+        places: [
+            (-6_000.0, 1_500),
+            (-4_000.0, 412),
+            (-3_900.0, 1_687),
+            (-600.0, 1_600),
+            (1_030.0, 1_502),
+        ]
+        .into(),
     });
     miner
 }
@@ -340,7 +352,8 @@ fn troubled() -> MinerSnapshot {
     let reason = Reason::NetworkTrouble { what };
     let next = "the orchestrator must answer again";
     let mut miner = miner(State::Waiting, reason, next, Who::Network, Eta::Unknown);
-    miner.neighbours = neighbours().into_iter().map(|n| NeighbourView { heard: None, ..n }).collect();
+    miner.neighbours =
+        neighbours().into_iter().map(|n| NeighbourView { heard: None, ..n }).collect();
     miner.reach = Some(ReachView {
         sentence: "Other miners reach you only through a relay, which is slower.".into(),
         advice: Some("Let UDP port 4567 through your router.".into()),
@@ -359,7 +372,8 @@ fn troubled() -> MinerSnapshot {
 
 /// Everything longer than anybody planned for, and some of it hostile.
 fn overlong(inside: Option<()>) -> View {
-    let long = "a name that somebody made much longer than there is room for on any screen ".repeat(3);
+    let long =
+        "a name that somebody made much longer than there is room for on any screen ".repeat(3);
     let mut around = inside.map(|()| swarm(["a phase of the future"; 3], 500));
     for stage in around.iter_mut().flat_map(|swarm| &mut swarm.stages) {
         let first = stage.miners.first().cloned();

@@ -84,7 +84,11 @@ fn without_colour_the_words_are_the_same() {
             let plain = drawn(&view, &Theme::plain(), width, height);
             for depth in [Depth::Sixteen, Depth::Indexed, Depth::True] {
                 let theme = Theme::colourful().with_depth(depth);
-                assert_eq!(text_of(&drawn(&view, &theme, width, height)), text_of(&plain), "{name}");
+                assert_eq!(
+                    text_of(&drawn(&view, &theme, width, height)),
+                    text_of(&plain),
+                    "{name}"
+                );
             }
             for cell in plain.content() {
                 assert_eq!(cell.fg, ratatui::style::Color::Reset, "{name} uses a colour");
@@ -99,7 +103,9 @@ fn nothing_on_any_screen_commands_the_terminal_and_ascii_is_ascii() {
     for (screen, name, view) in everything() {
         let shown = drawn(&view, &Theme::colourful(), 120, 40);
         for cell in shown.content() {
-            let harmful = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}');
+            let harmful = |c: char| {
+                c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+            };
             assert!(!cell.symbol().chars().any(harmful), "{screen:?} {name}: {:?}", cell.symbol());
         }
         let plain = drawn(&view, &Theme::plain().with_signs(Signs::Ascii), 120, 40);

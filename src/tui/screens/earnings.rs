@@ -11,8 +11,7 @@ use crate::tui::theme::Theme;
 use crate::tui::view::View;
 
 pub(super) fn earnings(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let [top, bottom] =
-        Layout::vertical([Constraint::Length(8), Constraint::Min(6)]).areas(area);
+    let [top, bottom] = Layout::vertical([Constraint::Length(8), Constraint::Min(6)]).areas(area);
     let practice = view.swarm.is_some();
     let (earned, payout) = match practice {
         true => (words::PRACTICE_PAYS, "none"),

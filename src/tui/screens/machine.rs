@@ -39,9 +39,9 @@ fn rules<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
         Some(percent) => format!("it may work at {percent}"),
         None => "it pauses".to_owned(),
     };
-    let until = ruling.until.map_or(words::NO_END.to_owned(), |until| {
-        format!("in {}", text::duration(until - now))
-    });
+    let until = ruling
+        .until
+        .map_or(words::NO_END.to_owned(), |until| format!("in {}", text::duration(until - now)));
     let mut facts = vec![
         fact("decides now", ruling.rule.code().replace('-', " "), theme),
         fact("so that", decides, theme),

@@ -37,7 +37,13 @@ pub(super) fn body(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme
 }
 
 /// Lines in a pane; long sentences go on in the next line.
-fn lines(frame: &mut Frame<'_>, area: Rect, title: &'static str, lines: Vec<Line<'_>>, theme: &Theme) {
+fn lines(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    title: &'static str,
+    lines: Vec<Line<'_>>,
+    theme: &Theme,
+) {
     let paragraph = Paragraph::new(lines).wrap(Wrap { trim: false });
     frame.render_widget(paragraph.block(pane(title, theme)), area);
 }

@@ -14,8 +14,7 @@ use crate::tui::theme::Theme;
 use crate::tui::view::View;
 
 pub(super) fn network(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let [top, bottom] =
-        Layout::vertical([Constraint::Length(8), Constraint::Min(6)]).areas(area);
+    let [top, bottom] = Layout::vertical([Constraint::Length(8), Constraint::Min(6)]).areas(area);
     let facts = match &view.swarm {
         Some(swarm) => inside(swarm, view, theme),
         None => outside(view, theme),
@@ -71,9 +70,7 @@ fn order(stage: &StageView) -> (u64, usize) {
 fn holds_back(swarm: &SwarmSnapshot) -> Option<&StageView> {
     let last = swarm.stages.iter().max_by_key(|stage| order(stage))?;
     let behind = swarm.stages.iter().filter(|stage| order(stage) < order(last));
-    behind.min_by(|a, b| {
-        order(a).cmp(&order(b)).then(a.progress.total_cmp(&b.progress))
-    })
+    behind.min_by(|a, b| order(a).cmp(&order(b)).then(a.progress.total_cmp(&b.progress)))
 }
 
 /// Whether a miner has not done yet what its stage is at.
@@ -127,14 +124,20 @@ mod tests {
         ]);
         assert_eq!(holds_back(&uneven).map(|s| s.stage), Some(2));
         // The next epoch's training is further than this one's merging.
-        let turned = of(vec![stage(0, 3, "training", 0.0, &[]), stage(1, 2, "merging_partitions", 0.9, &[])]);
+        let turned = of(vec![
+            stage(0, 3, "training", 0.0, &[]),
+            stage(1, 2, "merging_partitions", 0.9, &[]),
+        ]);
         assert_eq!(holds_back(&turned).map(|s| s.stage), Some(1));
         assert!(holds_back(&of(Vec::new())).is_none());
     }
 
     #[test]
     fn the_rank_counts_those_before_and_the_margin_those_behind() {
-        let swarm = of(vec![stage(0, 1, "training", 0.0, &[5.0, 9.0]), stage(1, 1, "training", 0.0, &[3.0, 5.0])]);
+        let swarm = of(vec![
+            stage(0, 1, "training", 0.0, &[5.0, 9.0]),
+            stage(1, 1, "training", 0.0, &[3.0, 5.0]),
+        ]);
         assert_eq!(rank(&swarm, "01"), Some((1, Some(4.0))));
         assert_eq!(rank(&swarm, "00"), Some((2, Some(0.0))));
         assert_eq!(rank(&swarm, "10"), Some((4, None)));

@@ -51,7 +51,8 @@ fn reach<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     match &view.miner.reach {
         None => vec![sentence(words::NO_REACH, theme)],
         Some(reach) => {
-            let advice = reach.advice.iter().map(|advice| Line::styled(format!(" {advice}"), theme.dim()));
+            let advice =
+                reach.advice.iter().map(|advice| Line::styled(format!(" {advice}"), theme.dim()));
             std::iter::once(sentence(reach.sentence.clone(), theme)).chain(advice).collect()
         }
     }

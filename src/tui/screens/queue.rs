@@ -53,9 +53,9 @@ impl Trend {
         };
         let whole = pace(first, &(last_at, last));
         let middle = recent.iter().find(|told| told.0 >= (first.0 + last_at) / 2.0);
-        let halves = middle.filter(|m| m.0 > first.0 && m.0 < last_at).map(|m| {
-            [pace(first, m), pace(m, &(last_at, last))]
-        });
+        let halves = middle
+            .filter(|m| m.0 > first.0 && m.0 < last_at)
+            .map(|m| [pace(first, m), pace(m, &(last_at, last))]);
         let paces = halves.into_iter().flatten().chain([whole]).filter(|pace| *pace > 0.0);
         let (slow, fast) = paces.fold((f64::INFINITY, 0.0_f64), |(l, h), p| (l.min(p), h.max(p)));
         let eta = (whole > 0.0).then(|| (last as f64 / fast * 60.0, last as f64 / slow * 60.0));
@@ -130,7 +130,11 @@ mod tests {
         assert_eq!(trend.losses, [(74, 1687)]);
         assert_eq!((trend.a_minute, trend.eta), (None, None), "half a minute is no trend");
         let trend = Trend::of(&told(&[(0.0, 74), (60.0, 1687), (120.0, 1687)]));
-        assert_eq!((trend.a_minute, trend.eta), (Some(0.0), None), "a queue that stands has no end");
+        assert_eq!(
+            (trend.a_minute, trend.eta),
+            (Some(0.0), None),
+            "a queue that stands has no end"
+        );
     }
 
     #[test]
@@ -142,7 +146,8 @@ mod tests {
 
     #[test]
     fn the_history_fits_its_room_and_shows_the_fall() {
-        let places: Vec<_> = (0..500_u64).map(|i| (i as f64, 1000 - i)).chain([(500.0, 2000)]).collect();
+        let places: Vec<_> =
+            (0..500_u64).map(|i| (i as f64, 1000 - i)).chain([(500.0, 2000)]).collect();
         let drawn = spark(&told(&places), 40);
         assert!(drawn.chars().count() <= 40, "{drawn}");
         assert!(drawn.ends_with('▁') && drawn.contains('█'), "{drawn}");

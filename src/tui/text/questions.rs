@@ -25,7 +25,9 @@ pub const BACKGROUND: &str = "A miner that is to train on without a window is st
 
 /// What leaving means where the miner is elsewhere.
 pub fn goes_on(pid: u32) -> String {
-    format!("Your miner is in process {pid} and goes on in the background. `hearth` shows it again.")
+    format!(
+        "Your miner is in process {pid} and goes on in the background. `hearth` shows it again."
+    )
 }
 
 /// An answer.
