@@ -137,7 +137,13 @@ impl<'a> Shell<'a> {
             Press::Char(_) | Press::Space => {}
             Press::Enter => self.look.search = found(std::mem::take(word)),
             Press::Esc => self.look.search = Search::Off,
-            _ => return None,
+            // Other keys wait until the word is there, except those that end all.
+            _ => {
+                return match keymap::action(key, &self.bindings) {
+                    Some(Action::Interrupt | Action::Suspend) => None,
+                    _ => Some(Turn::Stay),
+                };
+            }
         }
         self.look.above = 0;
         Some(Turn::Stay)
@@ -297,4 +303,178 @@ impl<'a> Shell<'a> {
 /// A word that was typed to its end.
 fn found(word: String) -> Search {
     if word.trim().is_empty() { Search::Off } else { Search::For(word) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use crossterm::event::{KeyCode, KeyModifiers};
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::control::Miners;
+    use crate::miner::snapshot::{Rule, Verdict};
+    use crate::tui::draw::samples::training;
+
+    /// A run of two miners that notes what it is told.
+    struct Run {
+        control: Control,
+        orders: Arc<Mutex<Vec<Order>>>,
+        /// Held: without them the screen sees nothing.
+        _senders: (Vec<watch::Sender<crate::miner::MinerSnapshot>>, watch::Sender<Progress>),
+        log: Ring,
+        clock: Clock,
+    }
+
+    impl Run {
+        fn new() -> Self {
+            let mut second = training();
+            second.name = "m1".into();
+            second.ruling.rule = Rule::UserPaused;
+            second.ruling.verdict = Verdict::Pause;
+            let (first, a) = watch::channel(training());
+            let (other, b) = watch::channel(second);
+            let (progress, watched) = watch::channel(Progress::Running);
+            let orders = Arc::new(Mutex::new(Vec::new()));
+            let told = Arc::clone(&orders);
+            let control = Control {
+                miners: Miners::new(a, vec![b]),
+                swarm: None,
+                names: Arc::new(BTreeMap::new()),
+                epochs: None,
+                progress: watched,
+                send: Arc::new(move |order| told.lock().unwrap().push(order)),
+            };
+            let (log, clock) = (Ring::default(), Clock::system());
+            Self { control, orders, _senders: (vec![first, other], progress), log, clock }
+        }
+
+        fn shell(&self, kind: Kind) -> Shell<'_> {
+            Shell::new(&self.control, (kind, None), &self.log, &self.clock, Keys::default())
+        }
+
+        fn told(&self) -> Vec<Order> {
+            std::mem::take(&mut *self.orders.lock().unwrap())
+        }
+    }
+
+    fn type_in(shell: &mut Shell<'_>, keys: &str) -> Turn {
+        let press = |c| match c {
+            '\u{1b}' => KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE),
+            '\r' => KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE),
+            '\t' => KeyEvent::new(KeyCode::Tab, KeyModifiers::NONE),
+            '\u{3}' => KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL),
+            c => KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE),
+        };
+        keys.chars().fold(Turn::Stay, |_, c| shell.press(press(c)))
+    }
+
+    fn to(name: &str, command: Command) -> Order {
+        Order { to: Addressee::One(name.into()), command }
+    }
+
+    #[test]
+    fn what_cannot_be_undone_is_asked_first() {
+        let run = Run::new();
+        let mut shell = run.shell(Kind::Own);
+        type_in(&mut shell, "p");
+        assert_eq!((shell.look.question, run.told()), (Some(Question::Pause), Vec::new()));
+        type_in(&mut shell, "\u{1b}");
+        assert_eq!((shell.look.question, run.told()), (None, Vec::new()));
+        for yes in ["pp", "py", "p\r"] {
+            type_in(&mut shell, yes);
+            assert_eq!(run.told(), [to("m0", Command::Pause { until: None })], "{yes:?}");
+        }
+        type_in(&mut shell, "fy");
+        assert_eq!(run.told(), [to("m0", Command::Finish)]);
+        type_in(&mut shell, "r");
+        assert_eq!(run.told(), [to("m0", Command::Resume)]);
+        // A digit answers, and does not change the screen meanwhile.
+        let before = run.clock.unix().as_secs();
+        type_in(&mut shell, "s2");
+        let told = run.told();
+        let [Order { command: Command::Pause { until: Some(until) }, .. }] = told[..] else {
+            panic!("{told:?}")
+        };
+        assert!((before + 3_600..before + 3_660).contains(&until));
+        assert_eq!(shell.look.screen, ScreenName::Now);
+        // Neither yes nor no: it stays open.
+        type_in(&mut shell, "p3");
+        assert_eq!(shell.look.question, Some(Question::Pause));
+        assert_eq!(shell.look.screen, ScreenName::Now);
+    }
+
+    #[test]
+    fn leaving_asks_where_something_would_end_and_nowhere_else() {
+        let run = Run::new();
+        let mut own = run.shell(Kind::Own);
+        assert_eq!(type_in(&mut own, "q"), Turn::Stay);
+        assert_eq!(type_in(&mut own, "q"), Turn::Leave(Left::Quit));
+        assert_eq!(type_in(&mut own, "qf"), Turn::Stay);
+        assert_eq!(run.told(), [to("m0", Command::Finish)]);
+
+        let mut other = run.shell(Kind::Other(7));
+        assert_eq!(type_in(&mut other, "q"), Turn::Stay);
+        assert_eq!(type_in(&mut other, "x"), Turn::Stay);
+        assert_eq!(run.told(), [Order { to: Addressee::All, command: Command::Stop }]);
+        assert_eq!(type_in(&mut other, "qq"), Turn::Leave(Left::Quit));
+        assert_eq!(type_in(&mut other, "\u{3}"), Turn::Leave(Left::Quit));
+        assert_eq!(run.told(), []);
+
+        let mut past = run.shell(Kind::Past);
+        assert_eq!(type_in(&mut past, "pfsrdx"), Turn::Stay);
+        assert_eq!(run.told(), []);
+        assert_eq!(type_in(&mut past, "q"), Turn::Leave(Left::Quit));
+    }
+
+    #[test]
+    fn ctrl_c_stops_in_order_and_twice_at_once() {
+        let run = Run::new();
+        let mut shell = run.shell(Kind::Own);
+        type_in(&mut shell, "p");
+        assert_eq!(type_in(&mut shell, "\u{3}"), Turn::Stay);
+        assert_eq!(run.told(), [Order { to: Addressee::All, command: Command::Stop }]);
+        assert_eq!(shell.look.question, None);
+        assert_eq!(type_in(&mut shell, "\u{3}"), Turn::Leave(Left::Interrupted));
+    }
+
+    #[test]
+    fn keys_act_on_the_miner_that_is_shown() {
+        let run = Run::new();
+        let mut shell = run.shell(Kind::Own);
+        type_in(&mut shell, "m");
+        assert_eq!(shell.view().miner.name, "m1");
+        // It is paused by the user already: there is nothing to ask.
+        type_in(&mut shell, "p");
+        assert_eq!(shell.look.question, None);
+        type_in(&mut shell, "d");
+        assert_eq!(run.told(), [to("m1", Command::Disable)]);
+        type_in(&mut shell, "M");
+        assert_eq!(shell.view().miner.name, "m0");
+    }
+
+    #[test]
+    fn a_word_that_is_typed_is_no_row_of_orders() {
+        let run = Run::new();
+        run.log.push(" WARN disk is full");
+        run.log.push(" INFO quiet");
+        let mut shell = run.shell(Kind::Own);
+        type_in(&mut shell, "/quit 1?");
+        assert_eq!(shell.look.search, Search::Typing("quit 1?".into()));
+        shell.rub_out();
+        shell.rub_out();
+        shell.rub_out();
+        type_in(&mut shell, "\r");
+        assert_eq!(shell.look.search, Search::For("quit".into()));
+        assert_eq!((shell.look.screen, run.told()), (ScreenName::Log, Vec::new()));
+        assert_eq!(shell.view().log_lines().count(), 0);
+        type_in(&mut shell, "\u{1b}w");
+        assert_eq!(shell.view().log_lines().collect::<Vec<_>>(), [" WARN disk is full"]);
+        type_in(&mut shell, &format!("/{}\t", "a".repeat(500)));
+        assert_eq!(shell.look.search.word().len(), LONGEST_WORD);
+        type_in(&mut shell, "1");
+        assert!(matches!(shell.look.search, Search::Typing(_)), "the word is still being typed");
+    }
 }

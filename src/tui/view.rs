@@ -65,6 +65,25 @@ pub struct View {
     pub own: Vec<OwnMiner>,
     /// Where the playback is; none where the run is a living one.
     pub playback: Option<Place>,
+    /// Which half hour of the week it is here.
+    pub half_hour: HalfHour,
+}
+
+/// A half hour of the week, in local time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HalfHour {
+    /// From 0 for Monday.
+    pub day: usize,
+    /// From 0 for midnight.
+    pub half_hour: usize,
+}
+
+impl HalfHour {
+    /// The one that a time lies in.
+    fn of(unix: u64) -> Self {
+        let (day, minute) = crate::clock::minute_of_week(unix);
+        Self { day, half_hour: minute / 30 }
+    }
 }
 
 impl View {
@@ -90,6 +109,7 @@ impl View {
             keys: Arc::default(),
             look: look.clone(),
             playback: None,
+            half_hour: HalfHour::of(clock.unix().as_secs()),
         }
     }
 
@@ -102,7 +122,8 @@ impl View {
     /// The same as a playback shows it, at that time.
     #[must_use]
     pub fn played(self, place: Place) -> Self {
-        Self { unix: place.unix, playback: Some(place), kind: Kind::Past, ..self }
+        let half_hour = HalfHour::of(place.unix);
+        Self { unix: place.unix, playback: Some(place), kind: Kind::Past, half_hour, ..self }
     }
 
     /// The keys that do something here.

@@ -69,6 +69,35 @@ pub(in crate::tui) fn cut(words: &str, most: usize) -> String {
     }
 }
 
+/// A line cut to so many cells, with a sign that there was more.
+pub(in crate::tui) fn fitted(line: Line<'_>, width: usize) -> Line<'_> {
+    if line.width() <= width {
+        return line;
+    }
+    let mut room = width.saturating_sub(1);
+    let mut spans = Vec::new();
+    for span in line.spans {
+        let words: String = span
+            .content
+            .chars()
+            .scan(room, |left, c| {
+                let cells = Span::raw(c.to_string()).width();
+                *left = left.checked_sub(cells)?;
+                Some(c)
+            })
+            .collect();
+        let cells = Span::raw(words.as_str()).width();
+        let is_cut = cells < span.width();
+        room -= cells.min(room);
+        spans.push(Span::styled(words, span.style));
+        if is_cut {
+            spans.push(Span::styled("…", span.style));
+            break;
+        }
+    }
+    Line::from(spans)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +108,22 @@ mod tests {
             let spans = bar(share, 10, &Theme::plain());
             let cells: usize = spans[..2].iter().map(|s| s.content.chars().count()).sum();
             assert_eq!(cells, 10, "{share}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_cut_by_cells_and_not_by_letters() {
+        let line = || Line::from(vec![Span::raw("abc"), Span::raw("漢字"), Span::raw("d")]);
+        let text = |width| {
+            fitted(line(), width).spans.iter().map(|s| s.content.to_string()).collect::<String>()
+        };
+        assert_eq!(text(8), "abc漢字d");
+        assert_eq!(text(7), "abc漢…");
+        assert_eq!(text(6), "abc漢…");
+        assert_eq!(text(5), "abc…");
+        assert_eq!(text(3), "ab…");
+        for width in 1..9 {
+            assert!(fitted(line(), width).width() <= width, "{width}");
         }
     }
 

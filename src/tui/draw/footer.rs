@@ -50,8 +50,9 @@ fn keys<'a>(view: &View, width: usize, theme: &Theme) -> Line<'a> {
     let mut spans = vec![Span::raw(" ")];
     let mut used = 1;
     // What one needs most comes last in the list of bindings, and must not be what is left out.
-    let last = always.iter().rev().take(4).rev();
-    let rest = always.iter().take(always.len().saturating_sub(4));
+    let needed = if view.own.is_empty() { 3 } else { 5 };
+    let last = always.iter().rev().take(needed).rev();
+    let rest = always.iter().take(always.len().saturating_sub(needed));
     let mut room = width.saturating_sub(last.clone().map(|k| length(*k)).sum::<usize>() + 1);
     for key in here.chain(rest.copied()) {
         let wide = length(key);

@@ -6,6 +6,11 @@ use std::time::Duration;
 
 use crate::config::rules::Percent;
 use crate::control::{Place, Progress};
+use crate::miner::snapshot::measured::{
+    Deadline, DeviceReadings, Failures, LinkView, LinkWay, LoadLimit, MachineView, MergeView,
+    Reading, TimeView, TransferView, Utilisation, Waterfall, WeekGrid, Window,
+};
+use crate::miner::snapshot::time::Activity;
 use crate::miner::snapshot::{Measured, QueueView, ReachView, Rule, Ruling, Unknown, Verdict};
 use crate::miner::{
     DeviceView, Eta, MinerSnapshot, NeighbourView, Reason, State, Status, Who, Work,
@@ -14,7 +19,7 @@ use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot};
 use crate::tui::look::Look;
 use crate::tui::question::Question;
 use crate::tui::seat::Kind;
-use crate::tui::view::{OwnMiner, View};
+use crate::tui::view::{HalfHour, OwnMiner, View};
 
 pub(in crate::tui) fn miner(
     state: State,
@@ -125,6 +130,7 @@ pub(in crate::tui) fn view(miner: MinerSnapshot, swarm: Option<SwarmSnapshot>) -
         look: Look::default(),
         own: Vec::new(),
         playback: None,
+        half_hour: HalfHour { day: 6, half_hour: 41 },
     }
 }
 
@@ -326,6 +332,154 @@ pub(in crate::tui) fn queued() -> MinerSnapshot {
     miner
 }
 
+fn is<T>(value: T) -> Reading<T> {
+    Reading::Is { value }
+}
+
+/// Everything measured, and as it should be.
+fn measured() -> Measured {
+    use Activity::{Backward, CacheFull, Forward, NoActivation, Receive, Send, Step};
+    let window = |seconds, parts: &[(Activity, u16)]| Window {
+        seconds,
+        parts: parts.iter().copied().collect(),
+    };
+    let minute = [(Forward, 3_100), (Backward, 4_400), (Step, 500), (NoActivation, 1_200)];
+    let minute: Vec<_> =
+        minute.into_iter().chain([(Receive, 300), (Send, 400), (CacheFull, 100)]).collect();
+    Measured {
+        time: TimeView {
+            minute: window(60, &minute),
+            quarter: window(900, &[(Forward, 3_000), (Backward, 4_000), (NoActivation, 3_000)]),
+            epoch: window(42, &minute),
+            waterfall: Waterfall {
+                receive: Some(4.2),
+                queue: Some(31.0),
+                forward: Some(120.0),
+                send: Some(9.0),
+                wait: Some(840.0),
+                backward: Some(260.0),
+                send_back: None,
+            },
+        },
+        utilisation: Utilisation {
+            flops_per_activation: Some(3.2e12),
+            peak: Some(4.1e13),
+            share: Some([0.42, 0.4, 0.36]),
+        },
+        links: vec![
+            link("5Miner10", 1, LinkWay::Direct, Failures::default()),
+            link(
+                "5Miner11",
+                1,
+                LinkWay::Relayed,
+                Failures { silent: 3, own_line: 1, ..Failures::default() },
+            ),
+        ],
+        machine: MachineView {
+            device: DeviceReadings {
+                temperature: is(67.25),
+                temperature_limit: Some((80.0, 70.0)),
+                watts: is(210.4),
+                watts_limit: Some(250.0),
+                memory: is(9_000_000_000),
+                memory_total: is(24_000_000_000),
+            },
+            load: LoadLimit { others: is(3.0), limit: Some(40) },
+            memory: Reading::Is { value: (11_000_000_000, 32_000_000_000) },
+            disk_free: is(80_000_000_000),
+            disk_reserve: 5_000_000_000,
+            week: WeekGrid(
+                (0..7)
+                    .map(|day| {
+                        if day < 5 {
+                            "#".repeat(14) + &".".repeat(30) + "####"
+                        } else {
+                            "#".repeat(48)
+                        }
+                    })
+                    .collect(),
+            ),
+            duty: 100,
+        },
+        transfers: Vec::new(),
+        merges: vec![MergeView { epoch: 1, done: 2, of: 2, began: 900.0, ended: Some(912.0) }],
+    }
+}
+
+fn link(hotkey: &str, stage: usize, way: LinkWay, failures: Failures) -> LinkView {
+    LinkView {
+        node: format!("node-of-{hotkey}"),
+        hotkey: Some(hotkey.into()),
+        stage: Some(stage),
+        way: Some(way),
+        round_trip: Some(23.4),
+        sent: 123_456_789,
+        received: 987_654,
+        push_speed: Some(5_400_000.0),
+        answered: 1_204,
+        failures,
+        last_failure: (failures.silent > 0).then(|| "no answer within 15 s".into()),
+        rests_until: (failures.silent > 0).then_some(1_100.0),
+        heard: Some(1_040.0),
+    }
+}
+
+fn no<T>(why: &str) -> Reading<T> {
+    Reading::No { why: why.into() }
+}
+
+/// Everything measured, and nothing as it should be.
+fn measured_in_trouble() -> Measured {
+    let normal = measured();
+    let upload = |file: &str, ended, verdict| TransferView {
+        file: file.into(),
+        began: 1_000.0,
+        ended,
+        sent: 300_000_000,
+        total: 1_010_000_000,
+        parts_done: 29,
+        parts: 97,
+        bytes_per_second: 4_300_000.0,
+        deadline_at: Some(1_100.0),
+        verdict,
+        held_back: None,
+    };
+    Measured {
+        transfers: vec![
+            upload("optimizer_state", Some(1_020.0), Deadline::Unknown),
+            upload("weights", None, Deadline::Misses { by: 105.0 }),
+        ],
+        merges: vec![MergeView { epoch: 2, done: 1, of: 4, began: 1_030.0, ended: None }],
+        utilisation: Utilisation::default(),
+        links: vec![LinkView {
+            way: None,
+            round_trip: None,
+            push_speed: None,
+            ..link(
+                "5Miner10",
+                1,
+                LinkWay::Relayed,
+                Failures { own_line: 40, silent: 300, refused: 2, relay: 7 },
+            )
+        }],
+        machine: MachineView {
+            device: DeviceReadings {
+                temperature: no("no temperature sensor is readable"),
+                temperature_limit: Some((80.0, 70.0)),
+                watts: Reading::NotAsked,
+                watts_limit: None,
+                memory: no("the driver does not tell"),
+                memory_total: Reading::NotAsked,
+            },
+            disk_free: Reading::Is { value: 900_000_000 },
+            memory: Reading::NotAsked,
+            week: WeekGrid::default(),
+            ..normal.machine
+        },
+        ..normal
+    }
+}
+
 /// What every screen is drawn in: (name, view). Without the practice swarm's inside view where `swarm`
 /// is none.
 pub(in crate::tui) fn conditions(inside: Option<()>) -> Vec<(&'static str, View)> {
@@ -337,6 +491,7 @@ pub(in crate::tui) fn conditions(inside: Option<()>) -> Vec<(&'static str, View)
     normal.miner.device.planned_bytes = 52_000_000;
     normal.miner.device.memory = "weights 12 MiB, gradients 6 MiB, optimizer 24 MiB".into();
     normal.miner.losses = (0..60).map(|i| 3.0 + 5.3 * (-f64::from(i) / 20.0).exp()).collect();
+    normal.miner.measured = measured();
     normal.log = vec![" INFO m0 has stage 0".into(), " INFO epoch 1 begins".into()];
     let phases = ["merging_partitions", "weights_uploading", "merging_partitions"];
     let mut trouble = view(troubled(), around(phases, 160));
@@ -359,6 +514,7 @@ fn troubled() -> MinerSnapshot {
         advice: Some("Let UDP port 4567 through your router.".into()),
     });
     miner.losses = vec![f64::NAN, 9.0, f64::INFINITY];
+    miner.measured = measured_in_trouble();
     miner.ruling = Ruling {
         verdict: Verdict::Run(Percent::nearest(60.0)),
         rule: Rule::PowerLimit,

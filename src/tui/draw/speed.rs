@@ -8,14 +8,15 @@ use ratatui::widgets::Paragraph;
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
-use super::facts::bar;
+use super::facts::{bar, fitted};
 use super::pane;
 
 pub(in crate::tui) fn speed(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let block = pane(text::SPEED, theme);
     let width = usize::from(block.inner(area).width);
     let lines =
-        vec![rates(view, theme), epoch(view, width, theme), work(view, theme), device(view, theme)];
+        [rates(view, theme), epoch(view, width, theme), work(view, theme), device(view, theme)];
+    let lines: Vec<_> = lines.into_iter().map(|line| fitted(line, width)).collect();
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 
@@ -75,6 +76,13 @@ fn device<'a>(view: &View, theme: &Theme) -> Line<'a> {
     let mut line = format!(" device: {} ({})", device.name, device.backend);
     if device.stage_bytes > 0 {
         line.push_str(&format!(", stage {}", text::bytes(device.stage_bytes)));
+    }
+    let readings = &view.miner.measured.machine.device;
+    if let Some(degrees) = readings.temperature.get() {
+        line.push_str(&format!(", {degrees:.0} °C"));
+    }
+    if let Some(watts) = readings.watts.get() {
+        line.push_str(&format!(", {watts:.0} W"));
     }
     line.push_str(&format!(", in flight {} of {}", view.miner.cache, view.miner.cache_capacity));
     Line::styled(line, theme.quiet())

@@ -9,6 +9,7 @@ use ratatui::widgets::Paragraph;
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::{OwnMiner, View};
+use super::facts::fitted;
 
 pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let right = match view.miner.stage {
@@ -80,5 +81,7 @@ pub(super) fn status(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &The
         Span::styled(text::eta(status.eta), theme.quiet()),
         Span::styled(text::rules(&view.miner.ruling), theme.quiet()),
     ]);
-    frame.render_widget(Paragraph::new(vec![first, second, third]), area);
+    let width = usize::from(area.width);
+    let lines = [first, second, third].map(|line| fitted(line, width));
+    frame.render_widget(Paragraph::new(lines.to_vec()), area);
 }

@@ -1,34 +1,111 @@
-//! This machine: its device, and the rule that decides now how hard it works.
+//! This machine: its device with readings and limits, the rule that decides now how hard it works, and
+//! the hours of the week.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 
 use super::lines;
-use crate::tui::draw::facts::{fact, maybe, said, sentence};
-use crate::tui::text::{self, screens as words};
+use crate::miner::snapshot::machine::{Reading, WeekGrid};
+use crate::tui::draw::facts::{fact, said, sentence};
+use crate::tui::text::{self, measured, screens as words};
 use crate::tui::theme::Theme;
-use crate::tui::view::View;
+use crate::tui::view::{HalfHour, View};
 
 pub(super) fn machine(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let [top, bottom] = Layout::vertical([Constraint::Length(8), Constraint::Min(6)]).areas(area);
+    let [top, bottom] = Layout::vertical([Constraint::Length(8), Constraint::Min(10)]).areas(area);
+    // Half hours where there is room for them, else hours.
+    let each = if area.width >= 116 { Cell::HalfHour } else { Cell::Hour };
+    let week = 7 + u16::try_from(WeekGrid::CELLS / each.half_hours()).unwrap_or(48);
+    let [left, right] =
+        Layout::horizontal([Constraint::Min(30), Constraint::Length(week)]).areas(bottom);
     lines(frame, top, words::DEVICE, device(view, theme), theme);
-    lines(frame, bottom, words::RULES, rules(view, theme), theme);
+    lines(frame, left, words::RULES, rules(view, theme), theme);
+    lines(frame, right, measured::WEEK, grid(view, each, theme), theme);
+}
+
+/// What one cell of the week stands for.
+#[derive(Clone, Copy)]
+enum Cell {
+    HalfHour,
+    Hour,
+}
+
+impl Cell {
+    fn half_hours(self) -> usize {
+        match self {
+            Self::HalfHour => 1,
+            Self::Hour => 2,
+        }
+    }
+}
+
+/// A reading with what the rules allow; why, where there is none.
+fn reading<'a, T>(
+    label: &str,
+    reading: &Reading<T>,
+    words_of: impl Fn(&T) -> String,
+    limit: &str,
+    theme: &Theme,
+) -> Line<'a> {
+    match reading {
+        Reading::Is { value } => {
+            let mut line = fact(label, words_of(value), theme);
+            line.push_span(Span::styled(limit.to_owned(), theme.quiet()));
+            line
+        }
+        Reading::No { why } => said(label, format!("{}: {why}{limit}", words::UNKNOWN), theme),
+        Reading::NotAsked => said(label, format!("{}{limit}", measured::NOT_READ), theme),
+    }
 }
 
 fn device<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
-    let device = &view.miner.device;
-    let some = |bytes: u64| (bytes > 0).then(|| text::bytes(bytes));
-    let mut facts = vec![
-        fact("name", device.name.clone(), theme),
-        fact("computes by", device.backend.clone(), theme),
-        maybe("stage", some(device.stage_bytes), theme),
-        maybe("miner, at most", some(device.planned_bytes), theme),
-    ];
-    if !device.memory.is_empty() {
-        facts.push(sentence(device.memory.clone(), theme));
-    }
-    facts
+    let (device, all) = (&view.miner.device, &view.miner.measured.machine);
+    let own = &all.device;
+    let name = format!("{} ({})", device.name, device.backend);
+    let pauses = own.temperature_limit.map_or(String::new(), |(stop, start)| {
+        format!(", pauses at {stop:.0} °C, goes on at {start:.0} °C")
+    });
+    let at_most = own.watts_limit.map_or(String::new(), |watts| format!(", at most {watts:.0} W"));
+    let others = all.load.limit.map_or(String::new(), |limit| format!(", pauses above {limit} %"));
+    let of =
+        own.memory_total.get().map_or(String::new(), |all| format!(" of {}", text::bytes(*all)));
+    let planned = match device.planned_bytes {
+        0 => String::new(),
+        bytes => format!(", this miner at most {}", text::bytes(bytes)),
+    };
+    let free = format!(", {} must stay free", text::bytes(all.disk_reserve));
+    let mut name = fact("device", name, theme);
+    name.push_span(Span::styled(planned, theme.quiet()));
+    vec![
+        name,
+        reading("temperature", &own.temperature, |t| format!("{t:>5.1} °C"), &pauses, theme),
+        reading("power", &own.watts, |w| format!("{w:>5.1} W"), &at_most, theme),
+        reading(
+            "device memory",
+            &own.memory,
+            |m| format!("{} in use", text::bytes(*m)),
+            &of,
+            theme,
+        ),
+        reading(
+            "other programs",
+            &all.load.others,
+            |o| format!("{o:>3.0} % of the processor"),
+            &others,
+            theme,
+        ),
+        match all.memory.get() {
+            Some((used, of)) => {
+                let words =
+                    format!("{} of {} in use; disk: ", text::bytes(*used), text::bytes(*of));
+                let disk =
+                    all.disk_free.get().map_or(words::UNKNOWN.to_owned(), |b| text::bytes(*b));
+                fact("memory", format!("{words}{disk} free{free}"), theme)
+            }
+            None => reading("disk free", &all.disk_free, |b| text::bytes(*b), &free, theme),
+        },
+    ]
 }
 
 #[allow(clippy::cast_precision_loss)]
@@ -54,4 +131,53 @@ fn rules<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
         facts.push(said("cannot be kept to", format!("{rule}: {}", unknown.why), theme));
     }
     facts
+}
+
+/// The week: a full cell where it may work, a dot where not; now stands out.
+fn grid<'a>(view: &View, each: Cell, theme: &Theme) -> Vec<Line<'a>> {
+    let machine = &view.miner.measured.machine;
+    let week = &machine.week;
+    let step = each.half_hours();
+    let cells = WeekGrid::CELLS / step;
+    let mut lines = vec![axis(cells, theme)];
+    for (day, name) in measured::DAYS.into_iter().enumerate() {
+        let mut spans = vec![Span::styled(format!(" {name} "), theme.dim())];
+        for cell in 0..cells {
+            let allowed = (0..step).any(|half| week.allows(day, cell * step + half));
+            let (sign, style) = if allowed { ("█", theme.bar()) } else { ("·", theme.dim()) };
+            let HalfHour { day: today, half_hour } = view.half_hour;
+            let is_now = day == today && cell == half_hour / step;
+            spans.push(match is_now {
+                true => Span::styled(if allowed { "O" } else { "o" }, theme.found()),
+                false => Span::styled(sign, style),
+            });
+        }
+        lines.push(Line::from(spans));
+    }
+    lines
+}
+
+/// The hours above the days.
+fn axis<'a>(cells: usize, theme: &Theme) -> Line<'a> {
+    let every = cells / 4;
+    let hours: String = (0..4).map(|part| format!("{:<every$}", part * 6)).collect();
+    Line::styled(format!("     {hours}"), theme.dim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_says_why_there_is_none() {
+        let text =
+            |line: Line<'_>| line.spans.iter().map(|s| s.content.to_string()).collect::<String>();
+        let theme = Theme::plain();
+        let words_of = |value: &u64| value.to_string();
+        let is = reading("x", &Reading::Is { value: 7 }, words_of, ", at most 9", &theme);
+        assert!(text(is).trim_end().ends_with("7, at most 9"));
+        let no = reading("x", &Reading::No { why: "no sensor".into() }, words_of, "", &theme);
+        assert!(text(no).ends_with("unknown: no sensor"));
+        assert!(text(reading("x", &Reading::NotAsked, words_of, "", &theme)).ends_with("not read"));
+    }
 }

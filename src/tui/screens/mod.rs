@@ -10,6 +10,7 @@ mod peers;
 mod queue;
 mod swarm;
 mod training;
+mod transfers;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

@@ -20,7 +20,10 @@ pub(super) fn network(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Th
         None => outside(view, theme),
     };
     lines(frame, top, words::RUN, facts, theme);
-    stages(frame, bottom, view, theme);
+    let [left, right] =
+        Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(bottom);
+    stages(frame, left, view, theme);
+    super::transfers::transfers(frame, right, view, theme);
 }
 
 fn inside<'a>(swarm: &SwarmSnapshot, view: &View, theme: &Theme) -> Vec<Line<'a>> {

@@ -4,7 +4,7 @@
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 
-use super::{lines, queue};
+use super::{lines, queue, transfers};
 use crate::tui::draw::facts::said;
 use crate::tui::draw::{log, loss, speed, stages};
 use crate::tui::text::screens as words;
@@ -22,13 +22,16 @@ pub(super) fn now(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme)
     .areas(area);
     speed::speed(frame, speeds, view, theme);
     earned_today(frame, today, view, theme);
-    match view.miner.queue.is_some() {
-        true => queue::queue(frame, main, view, theme),
-        false => {
+    match (view.miner.queue.is_some(), transfers::under_way(view)) {
+        (true, _) => queue::queue(frame, main, view, theme),
+        (false, moving) => {
             let wide = if area.width >= 110 { 46 } else { 38 };
             let [left, right] =
                 Layout::horizontal([Constraint::Min(40), Constraint::Length(wide)]).areas(main);
-            loss(frame, left, view, theme);
+            match moving {
+                true => transfers::transfers(frame, left, view, theme),
+                false => loss(frame, left, view, theme),
+            }
             stages(frame, right, view, theme);
         }
     }

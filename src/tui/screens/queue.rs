@@ -150,6 +150,6 @@ mod tests {
             (0..500_u64).map(|i| (i as f64, 1000 - i)).chain([(500.0, 2000)]).collect();
         let drawn = spark(&told(&places), 40);
         assert!(drawn.chars().count() <= 40, "{drawn}");
-        assert!(drawn.ends_with('▁') && drawn.contains('█'), "{drawn}");
+        assert!(drawn.ends_with('▁') && drawn.contains('▇'), "{drawn}");
     }
 }

@@ -1,6 +1,7 @@
 //! Every word on the screens that is not in the engine's own snapshots.
 
 pub mod keys;
+pub mod measured;
 pub mod questions;
 pub mod queue;
 pub mod screens;

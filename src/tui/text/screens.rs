@@ -143,3 +143,6 @@ pub fn of(shown: usize, all: usize) -> String {
 /// The columns of the practice swarm's books.
 pub const BOOK_COLUMNS: [&str; 8] =
     ["stage", "phase", "miner", "status", " forwards", "backwards", "merged", "   score"];
+
+/// A peer that is left alone for a while after failures.
+pub const RESTS: &str = "rests";

@@ -12,7 +12,7 @@ use crate::miner::{DeviceView, Eta, MinerSnapshot, Reason, Ruling, State, Status
 use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot};
 use crate::tui::look::Look;
 use crate::tui::seat::Kind;
-use crate::tui::view::View;
+use crate::tui::view::{HalfHour, View};
 
 pub(super) const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
 pub(super) const WORDS: &str =
@@ -71,6 +71,7 @@ pub(super) fn view(losses: u64) -> View {
         look: Look::default(),
         own: Vec::new(),
         playback: None,
+        half_hour: HalfHour::default(),
     }
 }
 
