@@ -38,11 +38,6 @@ pub(in crate::tui) fn sentence<'a>(words: impl Into<String>, theme: &Theme) -> L
     Line::styled(format!(" {}", words.into()), theme.quiet())
 }
 
-/// A heading inside a pane.
-pub(in crate::tui) fn heading<'a>(words: &str, theme: &Theme) -> Line<'a> {
-    Line::styled(format!(" {words}"), theme.title())
-}
-
 /// A bar of so many cells, filled to a share from 0 to 1, and the share in percent.
 pub(in crate::tui) fn bar<'a>(share: f64, cells: usize, theme: &Theme) -> Vec<Span<'a>> {
     let percent = percent(share);
@@ -67,6 +62,36 @@ pub(in crate::tui) fn cut(words: &str, most: usize) -> String {
         false => words.to_owned(),
         true => words.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
     }
+}
+
+/// A line broken at its words into lines of so many cells; those after the first begin where figures do,
+/// if there is room for that, so that labels stay a column of their own.
+pub(in crate::tui) fn hung(line: Line<'_>, width: usize) -> Vec<Line<'_>> {
+    if line.width() <= width {
+        return vec![line];
+    }
+    let has_label = line.spans.first().is_some_and(|span| span.width() == LABEL + 2);
+    let indent = match (has_label, width >= 3 * LABEL) {
+        (true, true) => LABEL + 2,
+        (true, false) => 3,
+        (false, _) => 1,
+    };
+    let mut lines = Vec::new();
+    let (mut spans, mut used) = (Vec::new(), 0);
+    for span in line.spans {
+        for word in span.content.split_inclusive(' ') {
+            let cells = Span::raw(word.trim_end()).width();
+            if used + cells > width && used > indent {
+                lines.push(Line::from(std::mem::take(&mut spans)));
+                spans.push(Span::raw(" ".repeat(indent)));
+                used = indent;
+            }
+            used += Span::raw(word).width();
+            spans.push(Span::styled(word.to_owned(), span.style));
+        }
+    }
+    lines.push(Line::from(spans));
+    lines.into_iter().map(|line| fitted(line, width)).collect()
 }
 
 /// A line cut to so many cells, with a sign that there was more.
@@ -124,6 +149,29 @@ mod tests {
         assert_eq!(text(3), "ab…");
         for width in 1..9 {
             assert!(fitted(line(), width).width() <= width, "{width}");
+        }
+    }
+
+    #[test]
+    fn a_long_sentence_goes_on_below_its_own_beginning() {
+        let theme = Theme::plain();
+        let text =
+            |line: &Line<'_>| line.spans.iter().map(|s| s.content.as_ref()).collect::<String>();
+        let all = |line, width| hung(line, width).iter().map(text).collect::<Vec<_>>();
+        let wide = all(said("why", "one two three four five six seven eight nine", &theme), 60);
+        assert_eq!(wide.len(), 2, "{wide:?}");
+        assert!(
+            wide[1].starts_with(&" ".repeat(LABEL + 2)) && wide[1].ends_with("nine"),
+            "{wide:?}"
+        );
+        let narrow = all(said("why", "one two three four five six seven eight nine", &theme), 30);
+        assert!(narrow[1].starts_with("   ") && !narrow[1].starts_with("    "), "{narrow:?}");
+        // A word that is longer than the line is cut, and there is an end to it.
+        let long = all(sentence("x".repeat(200), &theme), 20);
+        assert!(long.iter().all(|line| line.chars().count() <= 20), "{long:?}");
+        for width in 0..70 {
+            let lines = hung(said("why", "a bb ccc dddd eeeee ffffff", &theme), width);
+            assert!(lines.iter().all(|line| line.width() <= width.max(1)), "{width}");
         }
     }
 

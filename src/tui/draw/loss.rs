@@ -20,7 +20,9 @@ const LOWEST: f64 = 1e-3;
 
 pub(in crate::tui) fn loss(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let block = pane(text::LOSS, theme);
-    let curve = smoothed(&points(view));
+    let mut points = points(view);
+    points.retain(|(_, loss)| loss.is_finite());
+    let curve = smoothed(&points);
     let Some(&(last_x, last)) = curve.last() else {
         let empty = Paragraph::new(Line::styled(text::NO_LOSS_YET, theme.dim()))
             .wrap(Wrap { trim: true })
@@ -122,5 +124,5 @@ fn range(curve: &[(f64, f64)], baselines: Option<(f64, f64)>) -> (f64, f64) {
         all.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), y| (l.min(y), h.max(y)));
     let (low, high) = if low.is_finite() { (low, high) } else { (0.0, 1.0) };
     let room = ((high - low) * 0.06).max(0.05);
-    (low - room, high + room)
+    (if low >= 0.0 { (low - room).max(0.0) } else { low - room }, high + room)
 }

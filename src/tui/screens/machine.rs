@@ -6,7 +6,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
 use super::lines;
-use crate::miner::snapshot::machine::{Reading, WeekGrid};
+use crate::miner::snapshot::machine::{MachineView, Reading, WeekGrid};
 use crate::tui::draw::facts::{fact, said, sentence};
 use crate::tui::text::{self, measured, screens as words};
 use crate::tui::theme::Theme;
@@ -74,7 +74,6 @@ fn device<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
         0 => String::new(),
         bytes => format!(", this miner at most {}", text::bytes(bytes)),
     };
-    let free = format!(", {} must stay free", text::bytes(all.disk_reserve));
     let mut name = fact("device", name, theme);
     name.push_span(Span::styled(planned, theme.quiet()));
     vec![
@@ -95,17 +94,26 @@ fn device<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
             &others,
             theme,
         ),
-        match all.memory.get() {
-            Some((used, of)) => {
-                let words =
-                    format!("{} of {} in use; disk: ", text::bytes(*used), text::bytes(*of));
-                let disk =
-                    all.disk_free.get().map_or(words::UNKNOWN.to_owned(), |b| text::bytes(*b));
-                fact("memory", format!("{words}{disk} free{free}"), theme)
-            }
-            None => reading("disk free", &all.disk_free, |b| text::bytes(*b), &free, theme),
-        },
+        memory_and_disk(all, theme),
     ]
+}
+
+/// What is left of this machine's memory and disk, in one line.
+fn memory_and_disk<'a>(all: &MachineView, theme: &Theme) -> Line<'a> {
+    let memory = all.memory.get().map_or(words::UNKNOWN.to_owned(), |(used, of)| {
+        format!("{} of {} in use", text::bytes(*used), text::bytes(*of))
+    });
+    let free = all.disk_free.get();
+    let disk = free.map_or(words::UNKNOWN.to_owned(), |b| format!("{} free", text::bytes(*b)));
+    let style = match free {
+        Some(free) if *free < all.disk_reserve => theme.bad(),
+        _ => theme.number(),
+    };
+    let mut line = fact("memory", memory, theme);
+    line.push_span(Span::styled("   disk ", theme.dim()));
+    line.push_span(Span::styled(disk, style));
+    line.push_span(Span::styled(words::kept(&text::bytes(all.disk_reserve)), theme.quiet()));
+    line
 }
 
 #[allow(clippy::cast_precision_loss)]

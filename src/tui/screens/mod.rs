@@ -15,10 +15,12 @@ mod transfers;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
-use ratatui::widgets::{Paragraph, Wrap};
+use ratatui::widgets::Paragraph;
 
+use super::draw::facts::hung;
 use super::draw::pane;
 use super::look::ScreenName;
+use super::text::screens as words;
 use super::theme::Theme;
 use super::view::View;
 
@@ -45,6 +47,15 @@ fn lines(
     lines: Vec<Line<'_>>,
     theme: &Theme,
 ) {
-    let paragraph = Paragraph::new(lines).wrap(Wrap { trim: false });
-    frame.render_widget(paragraph.block(pane(title, theme)), area);
+    let block = pane(title, theme);
+    let inside = block.inner(area);
+    let (width, height) = (usize::from(inside.width), usize::from(inside.height));
+    let mut shown: Vec<Line<'_>> = lines.into_iter().flat_map(|line| hung(line, width)).collect();
+    let hidden = shown.len().saturating_sub(height);
+    let block = match hidden {
+        0 => block,
+        _ => block.title_bottom(Line::styled(words::more_lines(hidden), theme.dim())),
+    };
+    shown.truncate(height);
+    frame.render_widget(Paragraph::new(shown).block(block), area);
 }

@@ -12,6 +12,9 @@ use crate::tui::theme::Theme;
 use crate::tui::view::View;
 
 pub(super) fn now(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    if view.miner.queue.is_some() {
+        return waiting(frame, area, view, theme);
+    }
     let log_height = if area.height >= 30 { 8 } else { 0 };
     let [speeds, today, main, below] = Layout::vertical([
         Constraint::Length(6),
@@ -22,22 +25,27 @@ pub(super) fn now(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme)
     .areas(area);
     speed::speed(frame, speeds, view, theme);
     earned_today(frame, today, view, theme);
-    match (view.miner.queue.is_some(), transfers::under_way(view)) {
-        (true, _) => queue::queue(frame, main, view, theme),
-        (false, moving) => {
-            let wide = if area.width >= 110 { 46 } else { 38 };
-            let [left, right] =
-                Layout::horizontal([Constraint::Min(40), Constraint::Length(wide)]).areas(main);
-            match moving {
-                true => transfers::transfers(frame, left, view, theme),
-                false => loss(frame, left, view, theme),
-            }
-            stages(frame, right, view, theme);
-        }
+    let wide = if area.width >= 110 { 46 } else { 38 };
+    let [left, right] =
+        Layout::horizontal([Constraint::Min(40), Constraint::Length(wide)]).areas(main);
+    match transfers::under_way(view) {
+        true => transfers::transfers(frame, left, view, theme),
+        false => loss(frame, left, view, theme),
     }
+    stages(frame, right, view, theme);
     if log_height > 0 {
         log(frame, below, view, theme);
     }
+}
+
+/// While it waits to be let in, that is what happens now.
+fn waiting(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    let [place, today, below] =
+        Layout::vertical([Constraint::Length(10), Constraint::Length(4), Constraint::Min(4)])
+            .areas(area);
+    queue::queue(frame, place, view, theme);
+    earned_today(frame, today, view, theme);
+    log(frame, below, view, theme);
 }
 
 fn earned_today(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {

@@ -37,13 +37,13 @@ fn books(frame: &mut Frame<'_>, area: Rect, swarm: &SwarmSnapshot, view: &View, 
             format!("{}{you}", cut(&view.name_of(&miner.hotkey), 10)),
             cut(&miner.status, 10),
             right(text::thousands(miner.forwards), 9),
-            right(text::thousands(miner.backwards), 9),
-            right(text::thousands(miner.partitions), 6),
-            right(text::thousands(whole(miner.score)), 8),
+            right(text::thousands(miner.backwards), 10),
+            right(text::thousands(miner.partitions), 8),
+            right(text::thousands(whole(miner.score)), 7),
         ]);
         row.style(if own { theme.number() } else { theme.quiet() })
     });
-    let widths = [6, 11, 17, 11, 9, 10, 7, 8].map(Constraint::Length);
+    let widths = [6, 11, 16, 11, 9, 10, 8, 7].map(Constraint::Length);
     let head = Row::new(words::BOOK_COLUMNS.map(str::to_owned)).style(theme.dim());
     let mut block = pane(words::BOOKS, theme);
     if hidden > 0 {

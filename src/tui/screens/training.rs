@@ -71,7 +71,7 @@ fn shares<'a>(measured: &Measured, width: usize, rows: usize, theme: &Theme) -> 
     if time.minute.parts.is_empty() {
         return vec![sentence(words::NO_TIME_YET, theme)];
     }
-    let cells = width.saturating_sub(18 + 13 + 6).clamp(4, 40);
+    let cells = width.saturating_sub(31).clamp(4, 60);
     let head = format!(" {:<18}{:>w$}{:>7}", "", words::MINUTE, words::QUARTER, w = cells + 5);
     let mut lines = vec![Line::styled(head, theme.dim())];
     let mut all: Vec<Activity> = Activity::ALL.into_iter().collect();
@@ -96,12 +96,12 @@ fn shares<'a>(measured: &Measured, width: usize, rows: usize, theme: &Theme) -> 
 fn facts<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let miner = &view.miner;
     let held = miner.stage.map(|stage| match miner.stages {
-        0 => format!("stage {stage}"),
-        stages => format!("stage {stage} of 0 to {}", stages - 1),
+        0 => stage.to_string(),
+        stages => format!("{stage}, of 0 to {}", stages - 1),
     });
     let planned = (miner.device.planned_bytes > 0).then(|| text::bytes(miner.device.planned_bytes));
     let mut facts = vec![
-        maybe("holds", held, theme),
+        maybe("stage", held, theme),
         fact("forwards", waiting(miner.work.forwards, miner.forward_queue), theme),
         fact("backwards", waiting(miner.work.backwards, miner.backward_queue), theme),
         fact("in flight", format!("{} of {}", miner.cache, miner.cache_capacity), theme),
@@ -109,9 +109,9 @@ fn facts<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     ];
     let used = &miner.measured.utilisation;
     facts.push(match (used.share, used.peak) {
-        (Some(share), _) => fact("of the device", words::utilisation(share), theme),
-        (None, Some(_)) => said("of the device", screens::UNKNOWN, theme),
-        (None, None) => said("of the device", words::NO_PEAK, theme),
+        (Some(share), _) => fact("of its FLOP/s", words::utilisation(share), theme),
+        (None, Some(_)) => said("of its FLOP/s", screens::UNKNOWN, theme),
+        (None, None) => said("of its FLOP/s", words::NO_PEAK, theme),
     });
     if !miner.device.memory.is_empty() {
         facts.push(sentence(miner.device.memory.clone(), theme));

@@ -63,33 +63,34 @@ fn transfer_lines<'a>(
     let share =
         if transfer.total == 0 { 0.0 } else { transfer.sent as f64 / transfer.total as f64 };
     let cells = width.saturating_sub(36).clamp(4, 40);
-    let mut first = vec![Span::styled(
-        format!(" {:<11}", cut(&words::file(&transfer.file), 10)),
-        theme.number(),
-    )];
+    let name = cut(&words::file(&transfer.file), 10);
+    let mut first = vec![Span::styled(format!(" {name:<11}"), theme.number())];
     first.extend(bar(share, cells, theme));
-    first.push(Span::styled(
-        format!("  {} of {} parts", transfer.parts_done, transfer.parts),
-        theme.quiet(),
-    ));
-    let sizes =
-        format!(" {:<11}{} of {}", "", text::bytes(transfer.sent), text::bytes(transfer.total));
-    let mut second = vec![Span::styled(sizes, theme.quiet())];
-    second.push(match transfer.ended {
+    let parts = format!("  {} of {} parts", transfer.parts_done, transfer.parts);
+    first.push(Span::styled(parts, theme.quiet()));
+    let mut second = vec![Span::raw(" ".repeat(12))];
+    match transfer.ended {
         Some(_) => {
-            Span::styled(format!(", {}", took(transfer.began, transfer.ended, now)), theme.quiet())
+            let took = took(transfer.began, transfer.ended, now);
+            second.push(Span::styled(took, theme.quiet()));
         }
         None => {
-            Span::styled(format!(", {}", words::speed(transfer.bytes_per_second)), theme.quiet())
+            let style = match transfer.verdict {
+                Deadline::Misses { .. } => theme.bad(),
+                Deadline::Fits { .. } => theme.good(),
+                Deadline::Unknown => theme.quiet(),
+            };
+            second.push(Span::styled(words::verdict(transfer.verdict), style));
+            let speed = format!(", {}", words::speed(transfer.bytes_per_second));
+            second.push(Span::styled(speed, theme.quiet()));
         }
-    });
-    if transfer.ended.is_none() {
-        let style = match transfer.verdict {
-            Deadline::Misses { .. } => theme.bad(),
-            Deadline::Fits { .. } => theme.good(),
-            Deadline::Unknown => theme.quiet(),
-        };
-        second.push(Span::styled(format!(", {}", words::verdict(transfer.verdict)), style));
+    }
+    if width >= 60 {
+        let sizes = format!(", {} of {}", text::bytes(transfer.sent), text::bytes(transfer.total));
+        second.push(Span::styled(sizes, theme.quiet()));
+    }
+    if let Some(limit) = transfer.held_back.filter(|_| transfer.ended.is_none()) {
+        second.push(Span::styled(words::held_back(limit), theme.warning()));
     }
     [Line::from(first), Line::from(second)]
 }

@@ -71,7 +71,7 @@ pub fn milliseconds(ms: f64) -> String {
 /// Own model-FLOP utilisation in three windows.
 pub fn utilisation([ten, minute, quarter]: [f64; 3]) -> String {
     let percent = |share: f64| format!("{:.0} %", share.clamp(0.0, 9.99) * 100.0);
-    format!("{} now, {}, {}", percent(ten), percent(minute), percent(quarter))
+    format!("{} ({}, {})", percent(ten), percent(minute), percent(quarter))
 }
 
 /// Which way packets take.
@@ -117,10 +117,16 @@ pub fn verdict(deadline: Deadline) -> String {
     }
 }
 
+/// The user's own limit alone makes it late.
+pub fn held_back(bytes_per_second: f64) -> String {
+    format!(", your upload limit leaves it {}", speed(bytes_per_second))
+}
+
 /// What is sent.
 pub fn file(name: &str) -> String {
     match name {
         "weights" => "gradients".to_owned(),
+        "optimizer_state" => "optimizer".to_owned(),
         other => other.replace('_', " "),
     }
 }

@@ -103,6 +103,7 @@ pub fn behind(stage: usize, phase: &str, percent: usize, miners: &[String]) -> S
 /// Own rank.
 pub fn rank(rank: usize, of: usize, margin: Option<f64>) -> String {
     match margin {
+        Some(margin) if margin < 0.5 => format!("{rank} of {of}, level with the next"),
         Some(margin) => format!("{rank} of {of}, {margin:.0} ahead of the next"),
         None => format!("{rank} of {of}"),
     }
@@ -111,6 +112,14 @@ pub fn rank(rank: usize, of: usize, margin: Option<f64>) -> String {
 /// How long ago.
 pub fn ago(seconds: f64) -> String {
     format!("{} ago", super::duration(seconds))
+}
+
+/// Below a text that is longer than the room.
+pub fn more_lines(hidden: usize) -> String {
+    match hidden {
+        1 => " 1 more line in a larger window ".to_owned(),
+        some => format!(" {some} more lines in a larger window "),
+    }
 }
 
 /// Below a list that is longer than the room.
@@ -142,7 +151,12 @@ pub fn of(shown: usize, all: usize) -> String {
 
 /// The columns of the practice swarm's books.
 pub const BOOK_COLUMNS: [&str; 8] =
-    ["stage", "phase", "miner", "status", " forwards", "backwards", "merged", "   score"];
+    ["stage", "phase", "miner", "status", " forwards", " backwards", "  merged", "  score"];
 
 /// A peer that is left alone for a while after failures.
 pub const RESTS: &str = "rests";
+
+/// What of the disk is kept free.
+pub fn kept(bytes: &str) -> String {
+    format!(" ({bytes} kept)")
+}
