@@ -9,6 +9,7 @@ pub mod question;
 mod screens;
 pub mod seat;
 mod shell;
+mod stderr;
 pub mod svg;
 mod terminal;
 pub mod text;
@@ -114,13 +115,18 @@ fn show(
     let Furniture { log, clock, keys, stop } = furniture;
     let mut shell = Shell::new(control, seat, log, clock, keys.clone());
     let mut drawn: Option<View> = None;
+    // Whether somebody else has written on the terminal.
+    let mut torn = false;
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
         }
         let view = shell.view();
         if drawn.as_ref() != Some(&view) {
-            screen.terminal.draw(|frame| draw(frame, &view, &theme))?;
+            match std::mem::take(&mut torn) {
+                true => screen.repaint(|frame| draw(frame, &view, &theme))?,
+                false => screen.draw(|frame| draw(frame, &view, &theme))?,
+            }
             drawn = Some(view);
         }
         if !event::poll(tick(control))? {
@@ -141,7 +147,7 @@ fn show(
                     }
                     Turn::Suspend => {
                         screen.suspend(clock)?;
-                        drawn = None;
+                        (drawn, torn) = (None, true);
                     }
                 }
             }
@@ -154,5 +160,5 @@ fn show(
 /// The picture that is on the screen, as a buffer.
 fn draw_again(screen: &mut Screen, view: Option<&View>, theme: &Theme) -> Result<Buffer, TuiError> {
     let Some(view) = view else { return Ok(Buffer::default()) };
-    Ok(screen.terminal.draw(|frame| draw(frame, view, theme))?.buffer.clone())
+    Ok(screen.picture(|frame| draw(frame, view, theme))?)
 }
