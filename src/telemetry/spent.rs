@@ -145,6 +145,8 @@ struct Page {
     duty: Activity,
     /// What the training phase does, while there is one.
     training: Option<Activity>,
+    /// Whether the network lets this miner only look on.
+    benched: bool,
     receiving: usize,
     sending: usize,
 }
@@ -155,6 +157,7 @@ impl Page {
         let Some(training) = self.training else { return self.duty };
         match training {
             busy if busy.computes() => busy,
+            Activity::NoActivation | Activity::CacheFull if self.benched => Activity::Benched,
             Activity::NoActivation | Activity::CacheFull | Activity::AwaitGradient => {
                 match (self.receiving, self.sending) {
                     (1.., _) => Activity::Receive,
@@ -171,7 +174,14 @@ impl TimeSheet {
     /// A sheet that begins now.
     pub fn new(clock: Clock) -> Self {
         let ledger = Ledger::new(clock.now(), Activity::Start);
-        let page = Page { ledger, duty: Activity::Start, training: None, receiving: 0, sending: 0 };
+        let page = Page {
+            ledger,
+            duty: Activity::Start,
+            training: None,
+            benched: false,
+            receiving: 0,
+            sending: 0,
+        };
         Self { clock, page: Arc::new(Mutex::new(page)) }
     }
 
@@ -180,9 +190,20 @@ impl TimeSheet {
         self.write(|page| page.duty = activity);
     }
 
-    /// What the training phase does now; none when there is none.
-    pub fn training(&self, activity: Option<Activity>) {
-        self.write(|page| page.training = activity);
+    /// A training phase begins, and lasts until the guard is dropped.
+    pub fn begin_training(&self) -> InTraining {
+        self.training(Activity::NoActivation);
+        InTraining(self.clone())
+    }
+
+    /// What the training phase does now.
+    pub fn training(&self, activity: Activity) {
+        self.write(|page| page.training = Some(activity));
+    }
+
+    /// Whether the network lets this miner only look on.
+    pub fn benched(&self, benched: bool) {
+        self.write(|page| page.benched = benched);
     }
 
     /// Something comes in, until the guard is dropped.
@@ -226,6 +247,19 @@ impl TimeSheet {
     }
 }
 
+/// A training phase, until this is dropped.
+#[derive(Debug)]
+pub struct InTraining(TimeSheet);
+
+impl Drop for InTraining {
+    fn drop(&mut self) {
+        self.0.write(|page| {
+            page.training = None;
+            page.benched = false;
+        });
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Way {
     In,
@@ -262,23 +296,23 @@ mod tests {
         let wait = async |seconds| clock.sleep(Duration::from_secs(seconds)).await;
         sheet.duty(Activity::Load);
         wait(2).await;
-        sheet.training(Some(Activity::NoActivation));
+        let phase = sheet.begin_training();
         wait(1).await;
         let coming = sheet.receiving();
         wait(3).await;
         let going = sheet.sending();
-        sheet.training(Some(Activity::Forward));
+        sheet.training(Activity::Forward);
         wait(4).await;
         drop(coming);
-        sheet.training(Some(Activity::CacheFull));
+        sheet.training(Activity::CacheFull);
         wait(5).await;
         drop(going);
         wait(1).await;
-        sheet.training(Some(Activity::OtherStage));
+        sheet.training(Activity::OtherStage);
         let late = sheet.receiving();
         wait(2).await;
         drop(late);
-        sheet.training(None);
+        drop(phase);
         wait(2).await;
         let [(seconds, parts), ..] = sheet.read();
         assert_eq!(seconds, 20.0);

@@ -29,6 +29,7 @@ use crate::protocol::messages::{
 };
 use crate::protocol::torch::{self, TorchError};
 use crate::protocol::{ActivationHash, ActivationId, Epoch, Phase, StageIndex};
+use crate::telemetry::spent::Activity;
 
 /// So long nothing happens before the miner is called idle: between two activations is no state.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
@@ -85,6 +86,7 @@ pub async fn train(pipeline: Pipeline<'_>, stage: &mut LocalStage) -> TrainingEn
         heard: pipeline.heard,
         wish: pipeline.wish,
     });
+    let _time = services.time.begin_training();
     let floor = &floor;
     let fetching = async {
         if floor.terms.is_first() {
@@ -139,6 +141,7 @@ async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule)
         let began = floor.services.clock.now();
         pace.keep_to(floor.percent(), began);
         if let Some(rest) = pace.rest(began) {
+            floor.services.time.training(Activity::Rest);
             rest_a_while(floor, rest).await;
             continue;
         }
@@ -148,15 +151,20 @@ async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule)
         let done = match next {
             Some(Work::Forward(work)) => {
                 floor.observer.tell(News::Busy);
+                floor.services.time.training(Activity::Forward);
                 forward(floor, stage, work).await
             }
             Some(Work::Backward(work)) => {
                 floor.observer.tell(News::Busy);
+                floor.services.time.training(Activity::Backward);
                 backward(floor, stage, work).await
             }
             None => {
                 match forwards {
-                    Some(rest) => rest_a_while(floor, rest).await,
+                    Some(rest) => {
+                        floor.services.time.training(Activity::Rest);
+                        rest_a_while(floor, rest).await;
+                    }
                     None => wait_for_work(floor).await,
                 }
                 Ok(())
@@ -187,21 +195,39 @@ async fn rest_a_while(floor: &Floor<'_>, rest: Duration) {
 async fn wait_for_work(floor: &Floor<'_>) {
     let works = floor.wish.borrow().works();
     let patience = if works { IDLE_AFTER } else { PAUSED_LOOK };
+    note_cause(floor, works);
     let changed = floor.services.clock.timeout(patience, floor.desk.changed()).await;
     if changed.is_err() {
-        let load = floor.desk.load();
-        let reach = floor.services.orchestrator.reach().borrow().clone();
-        let why = if let Reach::Silent { why } = reach {
-            Idle::Network(why)
-        } else if !floor.is_open() {
-            Idle::OtherStage
-        } else if load.cached >= load.capacity {
-            Idle::CacheFull
-        } else {
-            Idle::NoActivation
-        };
-        floor.observer.tell(News::Idle(why));
+        floor.observer.tell(News::Idle(cause(floor)));
     }
+}
+
+/// Why there is nothing to do.
+fn cause(floor: &Floor<'_>) -> Idle {
+    let load = floor.desk.load();
+    let reach = floor.services.orchestrator.reach().borrow().clone();
+    if let Reach::Silent { why } = reach {
+        Idle::Network(why)
+    } else if !floor.is_open() {
+        Idle::OtherStage
+    } else if load.cached >= load.capacity {
+        Idle::CacheFull
+    } else {
+        Idle::NoActivation
+    }
+}
+
+/// Notes on the time sheet what the time goes into from here on.
+fn note_cause(floor: &Floor<'_>, works: bool) {
+    let activity = match cause(floor) {
+        _ if !works => Activity::Pause,
+        Idle::Network(_) => Activity::Network,
+        Idle::OtherStage => Activity::OtherStage,
+        Idle::CacheFull => Activity::CacheFull,
+        Idle::NoActivation if floor.desk.load().cached > 0 => Activity::AwaitGradient,
+        Idle::NoActivation => Activity::NoActivation,
+    };
+    floor.services.time.training(activity);
 }
 
 /// Takes over flags and hyper-parameters that were fetched meanwhile (spec 1.8). Sizes of the stage
@@ -269,6 +295,8 @@ async fn last_stage(
 ) -> Result<(), LocalError> {
     let id = work.id.clone();
     let sender = work.source.as_ref().map(|source| source.hotkey.clone());
+    // Forward, loss and backward are one pass here.
+    floor.services.time.training(Activity::Backward);
     let done = stage.backward(&id, work.input, Gradient::Targets(targets), sender.as_ref()).await?;
     floor.observer.tell(News::Forward);
     if let Some(loss) = done.loss {
@@ -327,6 +355,7 @@ fn send_back(
 }
 
 async fn step(floor: &Floor<'_>, stage: &mut LocalStage) -> Result<(), LocalError> {
+    floor.services.time.training(Activity::Step);
     if let Some(report) = stage.step_if_due().await? {
         floor.observer.tell(News::Step(report));
         if !stage.terms().flags.is_on(Flag::KeepCacheOnLocalStep) {
@@ -432,6 +461,7 @@ async fn beat_once(floor: &Floor<'_>) {
         }
         Ok(answer) => {
             let benched = answer.status.as_ref().is_some_and(MinerStatus::is_benched);
+            floor.services.time.benched(benched);
             floor.observer.tell(News::Benched(benched));
         }
         Err(error) => floor.heed(&error),

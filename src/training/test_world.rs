@@ -240,7 +240,8 @@ pub(super) async fn world() -> (Server, Services, LocalStage, Recorder) {
     let storage = Storage::new(http, constants.storage.clone(), clock.clone());
     let attestor = Attestor::new(Provider::Nobody, Duration::from_secs(1), clock.clone());
     let constants = Arc::new(constants);
-    let services = Services { orchestrator, storage, attestor, clock, constants };
+    let time = crate::telemetry::spent::TimeSheet::new(clock.clone());
+    let services = Services { orchestrator, storage, attestor, clock, constants, time };
     let terms = Terms::read(&answer(), LearningRateRule::FromRun).unwrap();
     let worker = Worker::start("test").unwrap();
     let device = Arc::new(CpuDevice::new(Some(1)));

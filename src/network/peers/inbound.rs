@@ -129,6 +129,7 @@ async fn take_uni(shared: Arc<Shared>, mut receive: RecvStream, node: NodeId) {
         return;
     };
     shared.breakers.heard_somebody();
+    shared.breakers.came(&node, shared.clock.now(), message.len());
     status.last_status_received = shared.clock.unix_seconds();
     shared.directory.hear(hotkey, status);
     count(&shared.counters.statuses);
@@ -137,7 +138,16 @@ async fn take_uni(shared: Arc<Shared>, mut receive: RecvStream, node: NodeId) {
 async fn take_bi(shared: Arc<Shared>, mut send: SendStream, mut receive: RecvStream, node: NodeId) {
     let sender = Sender { claims: shared.directory.claimants(&node), node };
     let limit = message_limit(&shared, &sender);
-    let Some((message, held)) = read_message(&shared, &mut receive, limit).await else {
+    // Whoever may only ask for something sends nothing that is waited for.
+    let time = (limit > MAX_REQUEST).then(|| shared.time.receiving());
+    let message = read_message(&shared, &mut receive, limit).await;
+    drop(time);
+    if let Some((message, _)) = &message
+        && !sender.claims.is_empty()
+    {
+        shared.breakers.came(&sender.node, shared.clock.now(), message.len());
+    }
+    let Some((message, held)) = message else {
         answer(&shared, &mut send, StatusCode::Error, &[]).await;
         return;
     };
