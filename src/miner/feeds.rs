@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::board::Board;
 use super::snapshot::State;
 use super::snapshot::compute::Utilisation;
-use super::snapshot::time::{TimeView, Window};
+use super::snapshot::time::{TimeView, Waterfall, Window};
 use crate::network::peers::Peers;
+use crate::telemetry::spent::{Leg, TimeSheet};
 
 mod links;
 pub(super) mod machine;
@@ -16,8 +17,6 @@ pub(super) mod machine;
 const AT_WORK: Duration = Duration::from_secs(2);
 /// Between two looks while it is not.
 const AT_REST: Duration = Duration::from_secs(15);
-/// Times of an activation on its way count for the mean of about so many.
-pub(super) const LATELY: f64 = 16.0;
 
 /// Looks for as long as the life on the network lasts.
 pub(super) async fn keep(board: &Board, peers: &Peers) {
@@ -38,14 +37,28 @@ impl Board {
             let seconds = seconds as u64;
             Window { seconds, parts }
         });
+        let waterfall = waterfall(self.time());
         self.refresh_rates();
         self.update(|snapshot| {
             let tokens = snapshot.tokens_per_second;
             let measured = &mut snapshot.measured;
-            let waterfall = measured.time.waterfall;
             measured.time = TimeView { minute, quarter, epoch, waterfall };
             measured.utilisation.refresh(tokens);
         });
+    }
+}
+
+fn waterfall(time: &TimeSheet) -> Waterfall {
+    // Tenths of a millisecond: finer ones would only make figures flicker.
+    let leg = |leg| time.leg(leg).map(|millis| (millis * 10.0).round() / 10.0);
+    Waterfall {
+        receive: leg(Leg::Receive),
+        queue: leg(Leg::Queue),
+        forward: leg(Leg::Forward),
+        send: leg(Leg::Send),
+        wait: leg(Leg::Wait),
+        backward: leg(Leg::Backward),
+        send_back: leg(Leg::SendBack),
     }
 }
 

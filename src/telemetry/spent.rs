@@ -3,13 +3,18 @@
 //! window make the whole of it.
 
 mod ledger;
+mod legs;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use ledger::Ledger;
+pub use legs::Leg;
+
+use legs::Legs;
 
 use crate::clock::{Clock, Moment};
 
@@ -136,6 +141,7 @@ pub const WHOLE: u16 = 10_000;
 pub struct TimeSheet {
     clock: Clock,
     page: Arc<Mutex<Page>>,
+    legs: Arc<Mutex<Legs>>,
 }
 
 #[derive(Debug)]
@@ -182,7 +188,7 @@ impl TimeSheet {
             receiving: 0,
             sending: 0,
         };
-        Self { clock, page: Arc::new(Mutex::new(page)) }
+        Self { clock, page: Arc::new(Mutex::new(page)), legs: Arc::default() }
     }
 
     /// What the miner's state is, outside of the training phase.
@@ -230,6 +236,32 @@ impl TimeSheet {
         self.lock().ledger.read(now)
     }
 
+    /// An activation begins a leg of its way.
+    pub fn leg_begins(&self, leg: Leg, id: &str) {
+        let now = self.clock.now();
+        self.legs().begin(leg, id, now);
+    }
+
+    /// It has come to the end of that leg.
+    pub fn leg_ends(&self, leg: Leg, id: &str) {
+        let now = self.clock.now();
+        self.legs().end(leg, id, now);
+    }
+
+    /// A leg took so long.
+    pub fn leg_took(&self, leg: Leg, time: Duration) {
+        self.legs().took(leg, time);
+    }
+
+    /// Milliseconds that a leg took of late; none where none was ever ended.
+    pub fn leg(&self, leg: Leg) -> Option<f64> {
+        self.legs().mean(leg)
+    }
+
+    fn legs(&self) -> MutexGuard<'_, Legs> {
+        self.legs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn write(&self, change: impl FnOnce(&mut Page)) {
         let mut page = self.lock();
         let before = page.now();
@@ -257,6 +289,7 @@ impl Drop for InTraining {
             page.training = None;
             page.benched = false;
         });
+        self.0.legs().give_up();
     }
 }
 
@@ -285,8 +318,6 @@ impl Drop for Moving {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -29,7 +29,7 @@ use crate::protocol::messages::{
 };
 use crate::protocol::torch::{self, TorchError};
 use crate::protocol::{ActivationHash, ActivationId, Epoch, Phase, StageIndex};
-use crate::telemetry::spent::Activity;
+use crate::telemetry::spent::{Activity, Leg};
 
 /// So long nothing happens before the miner is called idle: between two activations is no state.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
@@ -151,6 +151,7 @@ async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule)
         let done = match next {
             Some(Work::Forward(work)) => {
                 floor.observer.tell(News::Busy);
+                floor.services.time.leg_ends(Leg::Queue, work.id.as_str());
                 floor.services.time.training(Activity::Forward);
                 forward(floor, stage, work).await
             }
@@ -275,6 +276,9 @@ async fn forward(
         floor.desk.take(&id);
         return Ok(());
     };
+    let time = &floor.services.time;
+    time.leg_took(Leg::Forward, floor.services.clock.now().since(since));
+    time.leg_begins(Leg::Wait, id.as_str());
     floor.observer.tell(News::Forward);
     let mut submit = SubmitActivationRequest::new(id.clone(), Direction::Forward);
     submit.input_activation_hash = work.input_hash.map(|hash| hash.to_string());
@@ -297,7 +301,9 @@ async fn last_stage(
     let sender = work.source.as_ref().map(|source| source.hotkey.clone());
     // Forward, loss and backward are one pass here.
     floor.services.time.training(Activity::Backward);
+    let began = floor.services.clock.now();
     let done = stage.backward(&id, work.input, Gradient::Targets(targets), sender.as_ref()).await?;
+    floor.services.time.leg_took(Leg::Backward, floor.services.clock.now().since(began));
     floor.observer.tell(News::Forward);
     if let Some(loss) = done.loss {
         floor.observer.tell(News::Loss(id.clone(), loss));
@@ -312,9 +318,12 @@ async fn backward(
     work: BackwardWork,
 ) -> Result<(), LocalError> {
     let Some(entry) = floor.desk.take(&work.id) else { return Ok(()) };
+    let (time, began) = (&floor.services.time, floor.services.clock.now());
+    time.leg_ends(Leg::Wait, work.id.as_str());
     let sender = entry.source.as_ref().map(|source| source.hotkey.clone());
     let gradient = Gradient::Activation(work.gradient);
     let done = stage.backward(&work.id, entry.input, gradient, sender.as_ref()).await?;
+    time.leg_took(Leg::Backward, floor.services.clock.now().since(began));
     floor.desk.note_backward();
     send_back(floor, &work.id, done, entry.source, Some(work.input_hash));
     step(floor, stage).await
@@ -404,6 +413,13 @@ async fn send_reports(
                     floor.desk.take(&push.activation);
                     let what = format!("Activation {} found no way on: {why}.", push.activation);
                     floor.observer.tell(News::WorkLost(what));
+                }
+                if let Outcome::Delivered { took, .. } = push.outcome {
+                    let leg = match push.direction {
+                        Direction::Forward => Leg::Send,
+                        Direction::Backward => Leg::SendBack,
+                    };
+                    floor.services.time.leg_took(leg, took);
                 }
                 if let Some(report) = floor.pushed(&push.activation, push.direction) {
                     running.push(send_report(floor, report));
