@@ -101,7 +101,8 @@ fn nonsense_is_refused_with_a_code_and_what_there_is_is_answered() {
     let past = Ask::get("/v1/history").to(&miner).json()["m0"].clone();
     let past = past.as_array().unwrap();
     assert!(past.iter().all(|point| point["seconds"] == 2), "{past:?}");
-    let trained = past.iter().filter(|point| point["tokens_per_second"]["max"].as_f64() > Some(0.0));
+    let trained =
+        past.iter().filter(|point| point["tokens_per_second"]["max"].as_f64() > Some(0.0));
     assert!(trained.count() > 0, "{past:?}");
 
     let config = Ask::get("/v1/config").to(&miner).json();
