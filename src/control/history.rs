@@ -215,6 +215,11 @@ impl Histories {
             .unwrap_or_default()
     }
 
+    /// Looks at the history of one miner without a copy of it; none where nothing was noted.
+    pub fn read<T>(&self, name: &str, look: impl FnOnce(&History) -> T) -> Option<T> {
+        self.change(|all| all.get(name).map(look))
+    }
+
     /// All of it.
     pub fn tell(&self) -> Told {
         self.change(|all| {

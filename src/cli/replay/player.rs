@@ -301,3 +301,54 @@ fn nothing_in_it() -> Failure {
     let line = "the record ends before anything was written into it: there is nothing to play";
     Failure::new(Exit::Failed, line).coded("record-empty")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::miner::DeviceView;
+    use crate::miner::board::Board;
+    use crate::telemetry::Events;
+    use crate::telemetry::record::{Change, End, Recording, Shelf, Told};
+
+    #[test]
+    fn the_history_of_a_record_is_there_wherever_one_begins_and_goes_back_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+        let _guard = runtime.enter();
+        let clock = Clock::system();
+        let board = Board::new("m0", "5x", DeviceView::default(), clock.clone(), Events::new());
+        let state = json!({
+            "miners": [board.read(Clone::clone)],
+            "names": {},
+            "progress": {"progress": "running"},
+        });
+        let mut recording = Recording::start(Shelf::of(folder.path()), 1 << 20, &clock).unwrap();
+        let start = clock.unix();
+        assert!(recording.tell(Told::State(start, state)));
+        for (second, speed) in [(25, 500.0), (50, 0.0), (75, 0.0), (100, 700.0), (125, 0.0)] {
+            let place = "/miners/0/tokens_per_second/0".to_owned();
+            let step = vec![Change::Set(place, json!(speed))];
+            assert!(recording.tell(Told::Changes(start + Duration::from_secs(second), step)));
+        }
+        runtime.block_on(tokio::time::advance(Duration::from_secs(130)));
+        recording.finish(End::Stopped);
+        let record = Shelf::of(folder.path()).list().pop().unwrap();
+        let reader = Reader::open(&record.path).unwrap();
+        let from = Duration::from_secs(90);
+        let (mut player, control, _playback) =
+            Player::open(reader, from, Speed(1.0), &Ring::default()).unwrap();
+        let most = || {
+            let points = control.histories.of("m0");
+            points.iter().filter_map(|point| point.tokens_per_second).map(|s| s.max).collect()
+        };
+        let seen: Vec<f32> = most();
+        assert!(seen.contains(&500.0) && !seen.contains(&700.0), "{seen:?}");
+        player.skip(40).unwrap();
+        assert!(most().contains(&700.0), "{:?}", most());
+        player.skip(-90).unwrap();
+        assert!(!most().contains(&700.0) && !most().contains(&500.0), "{:?}", most());
+    }
+}
