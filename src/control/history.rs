@@ -151,8 +151,8 @@ impl History {
 
     /// Hands what has become too old for its tier to the next one.
     fn age(&mut self, unix: u64) {
-        for tier in 0..TIERS.len() {
-            let oldest = unix.saturating_sub(TIERS[tier].keeps);
+        for (tier, Tier { keeps, .. }) in TIERS.iter().enumerate() {
+            let oldest = unix.saturating_sub(*keeps);
             while let Some(point) = self.tiers[tier].front().copied() {
                 if point.at + point.seconds > oldest {
                     break;

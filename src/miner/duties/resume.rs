@@ -9,6 +9,7 @@ use crate::telemetry::Severity;
 use crate::training::keep::KeepPlace;
 use crate::training::load::{Synced, identity};
 use crate::training::local::{LocalError, LocalStage};
+use crate::training::memory::ladder::Rung;
 use crate::training::recover::{Taken, recover};
 use crate::training::snapshot::SnapshotStore;
 use crate::training::terms::Terms;
@@ -77,10 +78,10 @@ impl Life {
             store: SnapshotStore::new(&self.settings.data, hotkey, &terms.run, terms.stage),
             hotkey: hotkey.clone(),
             ground: format!(
-                "{} {}, {} sequences at once, Hearth {}",
+                "{} {}, {}, Hearth {}",
                 info.backend,
                 info.name,
-                terms.spec.local_batch,
+                Rung::of(terms),
                 env!("CARGO_PKG_VERSION")
             ),
             clock: self.clock.clone(),
