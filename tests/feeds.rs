@@ -190,6 +190,8 @@ async fn a_running_miner_measures_its_time_its_links_its_uploads_and_its_merges(
         assert_eq!(past.iter().any(|point| point.loss.is_some()), !first);
         assert_eq!(seen.measured.machine.device.temperature, Reading::NotAsked);
     }
+    let (_, told) = world.finish(PLAN.epochs).await;
+    assert!(world::warnings(&told).is_empty(), "{:?}", world::warnings(&told));
 }
 
 fn hearth(home: &std::path::Path, arguments: &[&str]) -> Output {
