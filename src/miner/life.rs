@@ -22,6 +22,7 @@ use super::snapshot::{Command, Eta, MinerSnapshot, Reason, State, Who};
 use super::switch::{DeviceSource, Switched};
 use super::text_source::TokenizerSource;
 use super::warden::{RuleSource, Warden};
+use super::workshop::Workshop;
 use crate::clock::{Clock, Entropy};
 use crate::config::Constants;
 use crate::model::tokenizer::Tokenizer;
@@ -41,7 +42,6 @@ use crate::training::door::Door;
 use crate::training::floor::Wish;
 use crate::training::load::Synced;
 use crate::training::local::LocalStage;
-use crate::training::memory::share::HostPlan;
 use crate::training::merge::MergeMemory;
 use crate::training::pseudo_gradient::HandInMemory;
 use crate::training::record::Recorder;
@@ -232,8 +232,8 @@ pub(super) enum Held {
 
 /// Everything a miner has.
 pub(super) struct Life {
-    pub(super) settings: MinerSettings,
-    pub(super) device: DeviceWorker,
+    pub(super) settings: Arc<MinerSettings>,
+    pub(super) workshop: Workshop,
     pub(super) clock: Clock,
     pub(super) entropy: Entropy,
     pub(super) board: Arc<Board>,
@@ -252,8 +252,6 @@ pub(super) struct Life {
     /// What the last registration said.
     pub(super) terms: Option<Terms>,
     pub(super) stage: Option<LocalStage>,
-    /// What it was said to take of the machine's memory.
-    pub(super) planned: Option<HostPlan>,
     /// Of the run, where the stage reads text.
     pub(super) tokenizer: Option<Arc<Tokenizer>>,
     pub(super) desk: Option<Arc<Desk>>,
@@ -269,20 +267,10 @@ pub(super) struct Life {
     pub(super) heard: Epoch,
     /// Whether the registration put this miner on the bench.
     pub(super) benched: bool,
-    /// Whether a snapshot was ever written.
-    pub(super) saved: bool,
     /// Whether the stage holds the work of an epoch that may still last.
     pub(super) held: Held,
-    /// Recoveries in a row that the device did not survive.
-    pub(super) lost_in_recovery: u32,
     /// Resets since the last training phase that ended as it should.
     resets: u32,
-    /// Stages lost since then.
-    rebuilds: u32,
-    /// Sequences computed at once by the stage that was planned last.
-    pub(super) at_once: usize,
-    /// Most of them, where memory ran out for more.
-    pub(super) most_at_once: Option<usize>,
     /// Whether the duty is tried again after trouble.
     pub(super) in_trouble: bool,
     /// Why it cannot go on.
@@ -353,9 +341,17 @@ impl Life {
         let attestor = Attestor::new(settings.attestation.clone(), limit, clock.clone());
         let services =
             Services { orchestrator, storage, attestor, clock: clock.clone(), constants };
+        let settings = Arc::new(settings);
+        let workshop = Workshop::new(
+            Arc::clone(&settings),
+            device,
+            clock.clone(),
+            Arc::clone(&board),
+            wish.clone(),
+        );
         Ok(Self {
             settings,
-            device,
+            workshop,
             clock,
             entropy,
             board,
@@ -373,7 +369,6 @@ impl Life {
             wish,
             terms: None,
             stage: None,
-            planned: None,
             tokenizer: None,
             desk: None,
             handed_in: HandInMemory::default(),
@@ -382,13 +377,8 @@ impl Life {
             new_here: true,
             heard: Epoch(0),
             benched: false,
-            saved: false,
             held: Held::Nothing,
-            lost_in_recovery: 0,
             resets: 0,
-            rebuilds: 0,
-            at_once: 1,
-            most_at_once: None,
             in_trouble: false,
             failure: None,
         })
@@ -409,7 +399,8 @@ impl Life {
             troubles = if matches!(outcome, Outcome::Trouble(_)) { troubles + 1 } else { 0 };
             let next = machine::next(duty, &outcome, troubles);
             if duty == Duty::Train && matches!(outcome, Outcome::PhaseIs(_)) {
-                (self.resets, self.rebuilds) = (0, 0);
+                self.resets = 0;
+                self.workshop.all_is_well();
             }
             if let Outcome::Benched(bench) = outcome {
                 self.announcer.say(Phase::Training, bench.status());
@@ -451,8 +442,7 @@ impl Life {
     /// How long to wait; counts resets and rebuilds.
     fn length_of(&mut self, pause: Pause) -> Duration {
         if pause == Pause::Rebuild {
-            self.rebuilds += 1;
-            return rebuild_pause(self.rebuilds);
+            return self.workshop.pause();
         }
         if pause != Pause::Reset {
             return pause.length(&self.services.constants);
@@ -566,16 +556,6 @@ impl Life {
             stage.put_down().await;
         }
         self.stage = None;
-    }
-}
-
-/// How long to wait before a stage is built again, the so-manieth time since a training phase ended as
-/// it should: the first time not at all.
-fn rebuild_pause(times: u32) -> Duration {
-    match times {
-        0 | 1 => Duration::ZERO,
-        2..8 => Duration::from_secs(1 << (times - 2)),
-        _ => Duration::from_secs(60),
     }
 }
 

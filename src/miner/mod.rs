@@ -20,6 +20,7 @@ mod ticket;
 mod uploads;
 mod view;
 mod warden;
+mod workshop;
 
 pub use device::DeviceWorker;
 pub use error::MinerError;

@@ -106,6 +106,10 @@ impl Observer for TrainingView<'_> {
                 let fix = "Nothing: the network hands lost work out again.";
                 board.finding(Severity::Warning, "work-lost", what, fix);
             }
+            News::Mended => {
+                let next = "an activation must come";
+                self.status(Reason::NoActivation, Who::Peer, next);
+            }
             News::Keeping(KeepNews::NotDurable(what)) => not_durable(board, what),
             News::Keeping(KeepNews::DurableAgain) => durable_again(board),
             News::Benched(benched) => {

@@ -1,6 +1,7 @@
 //! Training one stage: the device's thread, what waits for it and what is in flight, local steps,
 //! pseudo-gradients, merging, and the snapshots on disk.
 
+mod beside;
 pub mod cache;
 pub mod desk;
 pub mod door;
@@ -13,6 +14,7 @@ pub mod load;
 pub mod local;
 pub mod memory;
 pub mod merge;
+pub mod mend;
 mod pace;
 pub mod phase;
 pub mod pseudo_gradient;

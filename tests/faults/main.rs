@@ -6,6 +6,7 @@
 
 mod device;
 mod gate;
+mod mend;
 mod network;
 mod restart;
 

@@ -1,11 +1,10 @@
 //! What each duty does. Every duty ends with an [`Outcome`]; none of them decides what comes next.
 //! Here: carrying one out within what the user wants, showing it, and waiting for phases. Getting a
-//! stage is in `join`, building it on a device in `stage`, an epoch's work in `epoch`.
+//! stage is in `join`, an epoch's work in `epoch`.
 
 mod epoch;
 mod join;
 mod resume;
-mod stage;
 
 pub(super) use epoch::{durable_again, not_durable};
 
