@@ -11,6 +11,7 @@ use url::Url;
 
 use super::announce::Announcer;
 use super::board::Board;
+use super::company::Seat;
 use super::device::DeviceWorker;
 use super::error::MinerError;
 use super::fleet;
@@ -145,13 +146,27 @@ impl Miner {
         entropy: Entropy,
         events: Events,
     ) -> MinerHandle {
-        Self::start_on(settings, device.into(), clock, entropy, events)
+        Self::start_on(settings, device.into(), Seat::alone(), clock, entropy, events)
+    }
+
+    /// The same for one of several miners of a process: after a fault it waits to be enabled again, as
+    /// long as another one goes on.
+    pub fn start_among(
+        settings: MinerSettings,
+        device: DeviceSource,
+        seat: Seat,
+        clock: Clock,
+        entropy: Entropy,
+        events: Events,
+    ) -> MinerHandle {
+        Self::start_on(settings, device, seat, clock, entropy, events)
     }
 
     /// Not generic, so that the whole miner is compiled once and not once more for every caller.
     fn start_on(
         settings: MinerSettings,
         device: DeviceSource,
+        seat: Seat,
         clock: Clock,
         entropy: Entropy,
         events: Events,
@@ -166,7 +181,7 @@ impl Miner {
         let switched = Switched { settings, device, clock, entropy, board, in_use };
         let join = tokio::spawn(async move {
             tokio::select! {
-                ended = switched.run(orders) => ended,
+                ended = switched.run(seat, orders) => ended,
                 () = heart => Ok(()),
             }
         });

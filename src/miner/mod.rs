@@ -2,6 +2,7 @@
 
 mod announce;
 pub mod board;
+mod company;
 mod device;
 mod duties;
 mod error;
@@ -22,6 +23,7 @@ mod view;
 mod warden;
 mod workshop;
 
+pub use company::Seat;
 pub use device::DeviceWorker;
 pub use error::MinerError;
 pub use joining::{Disclosure, Joining, PayoutAddress};

@@ -16,6 +16,7 @@ use super::life::MinerSettings;
 use super::snapshot::{Reason, State, Who};
 use crate::clock::Clock;
 use crate::compute::{BuildError, Device, DeviceFault, ReopenError};
+use crate::protocol::Epoch;
 use crate::telemetry::Severity;
 use crate::training::floor::Wish;
 use crate::training::keep::{KeepError, KeepPlace};
@@ -23,7 +24,7 @@ use crate::training::local::{LocalError, LocalStage, PrepareError};
 use crate::training::memory::share::HostPlan;
 use crate::training::memory::{self, FitError};
 use crate::training::mend::{LostStage, Mender};
-use crate::training::recover::{Taken, recover};
+use crate::training::recover::{Taken, awaits_hand_in, recover};
 use crate::training::snapshot::SnapshotStore;
 use crate::training::terms::Terms;
 
@@ -133,6 +134,13 @@ impl Workshop {
         self.board.update(|snapshot| snapshot.device.stage_bytes = bytes);
         let progress = self.recover(&mut stage).await.map_err(|error| lost(&error))?;
         Ok((stage, progress))
+    }
+
+    /// Whether the disk has work of this epoch that was not handed in.
+    pub(super) async fn holds_work_of(&self, terms: &Terms, epoch: Epoch) -> bool {
+        let (place, terms) = (self.place(terms), terms.clone());
+        let looked = tokio::task::spawn_blocking(move || awaits_hand_in(&place, &terms, epoch));
+        looked.await.unwrap_or(false)
     }
 
     /// A training phase has ended as it should: whatever was lost before it is past.

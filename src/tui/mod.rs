@@ -134,7 +134,7 @@ fn send(control: &Control, shown: usize, command: Command) {
 /// What switches it to the other side.
 fn switched(control: &Control, shown: usize) -> Command {
     match own(control, shown).borrow().status.state {
-        State::Disabled => Command::Enable,
+        State::Disabled | State::Fault => Command::Enable,
         _ => Command::Disable,
     }
 }

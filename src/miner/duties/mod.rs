@@ -69,7 +69,7 @@ impl Life {
                 }
             }
         };
-        let held = until_held(self.wish.clone(), duty);
+        let held = until_held(self.wish.clone(), duty, self.held);
         tokio::select! {
             outcome = self.carry_out(duty) => outcome,
             () = held => Outcome::Held,
