@@ -19,10 +19,33 @@ const AGAIN: [Duration; 4] = [
     Duration::from_secs(600),
 ];
 
-/// All channels with their carriers.
+/// All channels with their carriers. Dropped, what was not carried yet is lost.
 #[derive(Debug)]
 pub struct Post {
-    carriers: Vec<(Channel, mpsc::Sender<Alert>, JoinHandle<()>)>,
+    carriers: Vec<Carrier>,
+}
+
+/// Who carries alerts to one channel.
+#[derive(Debug)]
+struct Carrier {
+    channel: Channel,
+    /// None once there is nothing more to carry.
+    queue: Option<mpsc::Sender<Alert>>,
+    task: JoinHandle<()>,
+}
+
+impl Carrier {
+    fn start(channel: &Channel, clock: &Clock) -> Self {
+        let (queue, alerts) = mpsc::channel(QUEUE);
+        let task = tokio::spawn(carry(channel.clone(), alerts, clock.clone()));
+        Self { channel: channel.clone(), queue: Some(queue), task }
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// A channel that does not take anything, and why.
@@ -37,30 +60,37 @@ pub struct Failing {
 impl Post {
     /// A carrier for each channel, on the current tokio runtime.
     pub fn start(channels: &[Channel], clock: &Clock) -> Self {
-        let carriers =
-            channels.iter().filter(|channel| !matches!(channel, Channel::Kuma(_))).map(|channel| {
-                let (sender, alerts) = mpsc::channel(QUEUE);
-                let carrier = tokio::spawn(carry(channel.clone(), alerts, clock.clone()));
-                (channel.clone(), sender, carrier)
-            });
-        Self { carriers: carriers.collect() }
+        let mut post = Self { carriers: Vec::new() };
+        post.set_channels(channels, clock);
+        post
+    }
+
+    /// Carries to these channels from now on. One that was there before keeps what waits for it;
+    /// one that is gone is sent nothing more.
+    pub fn set_channels(&mut self, channels: &[Channel], clock: &Clock) {
+        self.carriers.retain(|carrier| channels.contains(&carrier.channel));
+        // A push monitor has a heartbeat instead.
+        for channel in channels.iter().filter(|channel| !matches!(channel, Channel::Kuma(_))) {
+            if !self.carriers.iter().any(|carrier| carrier.channel == *channel) {
+                self.carriers.push(Carrier::start(channel, clock));
+            }
+        }
     }
 
     /// Hands an alert to every channel. Never waits; a queue that is full loses it.
     pub fn send(&self, alert: &Alert) {
-        for (channel, sender, _) in &self.carriers {
-            if sender.try_send(alert.clone()).is_err() {
+        for Carrier { channel, queue, .. } in &self.carriers {
+            if queue.as_ref().is_some_and(|queue| queue.try_send(alert.clone()).is_err()) {
                 tracing::debug!("an alert for {} was dropped: too many wait", channel.name());
             }
         }
     }
 
     /// Lets the carriers finish what they have, within `limit`.
-    pub async fn finish(self, limit: Duration, clock: &Clock) {
-        let (senders, carriers): (Vec<_>, Vec<_>) =
-            self.carriers.into_iter().map(|(_, sender, carrier)| (sender, carrier)).unzip();
-        drop(senders);
-        let _ = clock.timeout(limit, futures::future::join_all(carriers)).await;
+    pub async fn finish(mut self, limit: Duration, clock: &Clock) {
+        self.carriers.iter_mut().for_each(|carrier| drop(carrier.queue.take()));
+        let tasks = self.carriers.iter_mut().map(|carrier| &mut carrier.task);
+        let _ = clock.timeout(limit, futures::future::join_all(tasks)).await;
     }
 
     /// Sends one alert through every channel, once, and says what came of each.

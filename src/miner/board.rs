@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::snapshot::{
-    DeviceView, Eta, MinerSnapshot, Reason, Rule, Ruling, State, Status, Who, Work,
+    DeviceView, Eta, Measured, MinerSnapshot, Reason, Rule, Ruling, State, Status, Who, Work,
 };
 use crate::clock::{Clock, Moment};
 use crate::telemetry::{Event, Events, RateMeter, Severity};
@@ -329,6 +329,7 @@ fn blank() -> MinerSnapshot {
         reach: None,
         neighbours: Vec::new(),
         losses: Vec::new(),
+        measured: Measured::default(),
     }
 }
 

@@ -1,8 +1,16 @@
 //! What a face may know of a miner, and what it may ask of it. No face computes, signs or talks to
 //! the network; it draws a [`MinerSnapshot`] and sends a [`Command`].
 
+pub mod compute;
+pub mod links;
+pub mod machine;
+pub mod measured;
+pub mod time;
+pub mod transfers;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::measured::Measured;
 pub use crate::host::rules::{Rule, Ruling, Unknown, Verdict};
 
 /// What the miner does now.
@@ -387,6 +395,9 @@ pub struct MinerSnapshot {
     /// Losses this miner computed (last stage only), newest last, at most 512.
     #[serde(deserialize_with = "crate::telemetry::json::numbers")]
     pub losses: Vec<f64>,
+    /// What it measures of itself, its machine and its line.
+    #[serde(default)]
+    pub measured: Measured,
 }
 
 /// What a pause costs now, and what leaving would.

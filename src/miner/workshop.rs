@@ -21,8 +21,9 @@ use crate::telemetry::Severity;
 use crate::training::floor::Wish;
 use crate::training::keep::{KeepError, KeepPlace};
 use crate::training::local::{LocalError, LocalStage, PrepareError};
+use crate::training::memory;
+use crate::training::memory::ladder::{self, FitError, Rung};
 use crate::training::memory::share::HostPlan;
-use crate::training::memory::{self, FitError};
 use crate::training::mend::{LostStage, Mender};
 use crate::training::recover::{Taken, awaits_hand_in, recover};
 use crate::training::snapshot::SnapshotStore;
@@ -58,10 +59,12 @@ pub(super) struct Workshop {
     wish: watch::Receiver<Wish>,
     /// What the stage was said to take of the machine's memory.
     planned: Option<HostPlan>,
-    /// Sequences computed at once by the stage that was planned last.
-    at_once: usize,
-    /// Most of them, where memory ran out for more.
-    most_at_once: Option<usize>,
+    /// How the stage that was planned last is built.
+    rung: Option<Rung>,
+    /// The highest rung that may be taken, where memory ran out above it.
+    highest: Option<Rung>,
+    /// The rung as the stage was read from the run.
+    read: Option<Rung>,
     /// Recoveries in a row that the device did not survive.
     lost_in_recovery: u32,
     /// Stages lost since the last training phase that ended as it should.
@@ -88,8 +91,9 @@ impl Workshop {
             board,
             wish,
             planned: None,
-            at_once: 1,
-            most_at_once: None,
+            rung: None,
+            highest: None,
+            read: None,
             lost_in_recovery: 0,
             rebuilds: 0,
             saved: false,
@@ -97,18 +101,17 @@ impl Workshop {
         }
     }
 
-    /// Builds the stage and takes over what is kept of it.
-    pub(super) async fn build(
-        &mut self,
-        terms: &mut Terms,
-    ) -> Result<(LocalStage, Progress), Unbuilt> {
+    /// Builds the stage and takes over what is kept of it. The terms are those of the run; the stage's
+    /// own are on the rung that this machine has room for.
+    pub(super) async fn build(&mut self, asked: &Terms) -> Result<(LocalStage, Progress), Unbuilt> {
+        self.read = Some(Rung::of(asked));
         let mut stage = loop {
-            let device = self.sound_device(terms).await?;
-            self.plan_memory(terms)?;
+            let device = self.sound_device(asked).await?;
+            let terms = self.plan_memory(asked)?.applied_to(asked);
             let stage = LocalStage::build(
                 &self.device.worker,
                 Arc::clone(&device),
-                terms.clone(),
+                terms,
                 self.settings.weights_seed,
                 self.settings.hotkey.address().clone(),
                 self.settings.recorder.clone(),
@@ -122,7 +125,7 @@ impl Workshop {
                         "the device has no room for the {} of it",
                         memory::Size(needed as u64)
                     );
-                    self.step_down(terms.spec.batch, &why)?;
+                    self.step_down(asked, &why)?;
                 }
                 Err(error @ (PrepareError::Plan(_) | PrepareError::Build(_))) => {
                     return Err(Unbuilt::Hopeless(MinerError::Device(error.to_string())));
@@ -205,7 +208,7 @@ impl Workshop {
     fn tell_renewal(&mut self, renewal: &Renewal, terms: &Terms) -> Result<(), Unbuilt> {
         let Renewal { fault, in_flight, changed } = renewal;
         if let DeviceFault::OutOfMemory { .. } = fault {
-            return self.step_down(terms.spec.batch, &fault.to_string());
+            return self.step_down(terms, &fault.to_string());
         }
         let busy = if in_flight.is_empty() { "nothing" } else { in_flight };
         let what = format!("{fault}; it was busy with {busy}.");
@@ -219,48 +222,50 @@ impl Workshop {
         Ok(())
     }
 
-    /// Fewer sequences at once from now on, after memory ran out.
-    fn step_down(&mut self, batch: usize, why: &str) -> Result<(), Unbuilt> {
-        let Some(fewer) = memory::step_down(batch, self.at_once) else {
+    /// The next rung of the ladder from now on, after memory ran out.
+    fn step_down(&mut self, terms: &Terms, why: &str) -> Result<(), Unbuilt> {
+        // Another miner's device, before this one has built anything.
+        let Some(rung) = self.rung else { return Ok(()) };
+        let Ok(Some(lower)) = ladder::below(terms, rung) else {
             let what = format!(
-                "{why}, and the stage is as small as it gets (one sequence at a time); close other \
-                 programs that use the device, or use one with more memory"
+                "{why}, and the stage is as small as it gets ({rung}); close other programs that use \
+                 the device, or use one with more memory"
             );
             return Err(Unbuilt::Hopeless(MinerError::Device(what)));
         };
         let what = format!(
-            "Memory ran out: {why}. The stage is built again from its last good state, with {fewer} \
-             instead of {} sequences at a time.",
-            self.at_once
+            "Memory ran out: {why}. The stage is built again from its last good state: {lower} instead \
+             of {rung}."
         );
-        let fix = "Nothing: it learns the same, a little slower. Close other programs that use the device.";
+        let fix = "Nothing: it goes on learning. Close other programs that use the device.";
         self.board.finding(Severity::Warning, "memory-stepped-down", what, fix);
-        self.most_at_once = Some(fewer);
+        self.highest = Some(lower);
         Ok(())
     }
 
     /// Says what the stage will take of this machine, if it has that.
-    fn plan_memory(&mut self, terms: &mut Terms) -> Result<(), Unbuilt> {
+    fn plan_memory(&mut self, terms: &Terms) -> Result<Rung, Unbuilt> {
         // Its own earlier plan is over, and its stage gone.
         self.planned = None;
         let (device, rules) = (self.device.device(), &self.settings.constants.storage);
-        let (room, most) = (self.device.room(), self.most_at_once);
+        let (room, highest) = (self.device.room(), self.highest);
         let mut others = 0;
         let planned = self.device.plans.plan(|theirs| {
             others = theirs;
-            let plan = memory::fit(terms, device.info(), rules, room.without(theirs), most)?;
-            Ok::<_, FitError>((plan.host(), plan))
+            let room = room.without(theirs);
+            let (rung, plan) = ladder::fit(terms, device.info(), rules, room, highest)?;
+            Ok::<_, FitError>((plan.host(), (rung, plan)))
         });
         match planned {
-            Ok((planned, plan)) => {
+            Ok((planned, (rung, plan))) => {
                 self.planned = Some(planned);
                 tracing::info!(miner = self.settings.name, "{plan}");
-                self.at_once = terms.spec.local_batch;
+                self.rung = Some(rung);
                 self.board.update(|snapshot| {
                     snapshot.device.planned_bytes = plan.total();
                     snapshot.device.memory = plan.to_string();
                 });
-                Ok(())
+                Ok(rung)
             }
             Err(error) => Err(does_not_fit(&error, others)),
         }
@@ -337,7 +342,8 @@ impl Workshop {
     }
     /// One try to have the lost stage as it was; none where it cannot go on with its epoch.
     async fn mended(&mut self, lost: &LostStage) -> Result<Option<LocalStage>, Unbuilt> {
-        let (mut stage, progress) = self.build(&mut lost.terms.clone()).await?;
+        let read = self.read.unwrap_or_else(|| Rung::of(&lost.terms));
+        let (mut stage, progress) = self.build(&read.applied_to(&lost.terms)).await?;
         let same = progress == Progress::GoesOn
             && stage.previous().is_some()
             && stage.epoch() == lost.epoch

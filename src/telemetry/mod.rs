@@ -8,6 +8,7 @@ pub mod pulse;
 pub mod rate;
 pub mod record;
 pub mod scrub;
+pub mod spent;
 
 pub use event::{Event, Events, SampleWhen, Severity, Summary, UploadVerdict};
 pub use rate::RateMeter;

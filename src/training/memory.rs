@@ -2,6 +2,7 @@
 //! of the device to the byte, and every buffer of the host that grows with the stage. A stage that
 //! does not fit is refused in words, before it fails halfway.
 
+pub mod ladder;
 pub mod share;
 
 use std::fmt;
@@ -11,7 +12,6 @@ use super::terms::Terms;
 use crate::compute::{DeviceInfo, DeviceKind, Role};
 use crate::config::constants::StorageConstants;
 use crate::model::PlanError;
-use crate::protocol::messages::Flag;
 use crate::protocol::multipart::UploadPlan;
 
 /// Bytes of a weight on this machine.
@@ -209,54 +209,6 @@ pub struct NoRoom {
     /// Bytes there are.
     pub there: u64,
     memory: &'static str,
-}
-
-/// A stage cannot be built here.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum FitError {
-    /// It is impossible.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// It is too large.
-    #[error(transparent)]
-    NoRoom(#[from] NoRoom),
-}
-
-/// Plans a stage for the memory there is: as many sequences are computed at once as have room, but no
-/// more than `most` (where more of them have run out of memory before). Only where the run leaves it to
-/// the miner (flag `auto_local_batch_size`, spec 8.8) may that be more than the stage was read with.
-///
-/// # Errors
-/// [`FitError`] if no number of them has.
-pub fn fit(
-    terms: &mut Terms,
-    device: &DeviceInfo,
-    rules: &StorageConstants,
-    room: Room,
-    most: Option<usize>,
-) -> Result<MemoryPlan, FitError> {
-    let (batch, first) = (terms.spec.batch, terms.spec.local_batch);
-    let first = if terms.flags.is_on(Flag::AutoLocalBatchSize) { batch } else { first };
-    let first = most.map_or(first, |most| most.min(first));
-    let mut smallest = None;
-    for local_batch in (1..=first).rev().filter(|n| batch.is_multiple_of(*n)) {
-        terms.spec.local_batch = local_batch;
-        let plan = MemoryPlan::of(terms, device, rules)?;
-        match plan.check(room) {
-            Ok(()) => return Ok(plan),
-            Err(error) => smallest = Some(error),
-        }
-    }
-    match smallest {
-        Some(error) => Err(error.into()),
-        // A batch of none, which the plan refuses.
-        None => Ok(MemoryPlan::of(terms, device, rules)?),
-    }
-}
-
-/// The next smaller number of sequences to compute at once, if there is one.
-pub fn step_down(batch: usize, local_batch: usize) -> Option<usize> {
-    (1..local_batch).rev().find(|n| batch.is_multiple_of(*n))
 }
 
 #[cfg(test)]

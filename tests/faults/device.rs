@@ -80,7 +80,10 @@ fn memory_that_runs_out_makes_the_stage_smaller_and_the_demo_goes_on() {
     let (events, code) =
         demo(home.path(), "cpu", &["--epochs", "8", "--faults", "out-of-memory=1500ms@m0"]);
     let (after, finding) = time_to_work(&events, "memory-stepped-down");
-    assert!(finding["what"].as_str().unwrap().contains("1 instead of 2"), "{finding}");
+    assert!(
+        finding["what"].as_str().unwrap().contains("one sequence at a time instead of 2 sequences"),
+        "{finding}"
+    );
     recovered("out of memory in a pass", after, Duration::from_secs(8));
     ended_well(&events, code, 8);
 }

@@ -3,11 +3,13 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::listeners::{Desktop, Server};
+use crate::listeners::{Desktop, Server, Silent};
 use crate::runs::{Run, done, hearth};
 
 const SECRET: &str = "t0ps3cretPart";
@@ -126,6 +128,32 @@ fn a_run_that_a_rule_pauses_tells_so_and_its_heart_beats() {
         .collect();
     assert_eq!(logs.matches("alerts do not go through ntfy").count(), 1, "{logs}");
     assert!(!logs.contains(SECRET));
+}
+
+#[test]
+fn a_monitor_that_hangs_delays_no_other_channel() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let (silent, server) = (Silent::start(), Server::start(200));
+    let mut run = Run::practice(
+        home,
+        &[
+            ("HEARTH_ALERT_ON", "[\"paused-by-rule\"]"),
+            ("HEARTH_ALERT_WEBHOOK", &format!("{}/hook", server.address)),
+            ("HEARTH_ALERT_KUMA", &format!("{}/push", silent.address)),
+        ],
+    );
+    let held = silent.waiting();
+    fs::create_dir_all(home.join("config")).unwrap();
+    fs::write(home.join("config/config.toml"), format!("hours = {:?}\n", never_now())).unwrap();
+    let id = run.child.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    server.until("alert", |got| got.line.contains("/hook") && got.body.contains("outside-hours"));
+    // The monitor's request still waits for its answer: nothing but a time limit ends it.
+    held.set_nonblocking(true).unwrap();
+    let still = (&held).read(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(still, Err(ErrorKind::WouldBlock));
+    assert_eq!(run.stop(), 0);
 }
 
 /// Hours of the week in which it is not now, in any time zone: one minute, three days away.

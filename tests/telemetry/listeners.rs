@@ -1,5 +1,6 @@
 //! Real ones to be told: an HTTP server that keeps what it gets, and a desktop on a bus of its own.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -19,6 +20,8 @@ pub struct Got {
 pub struct Server {
     pub address: String,
     got: mpsc::Receiver<Got>,
+    /// What came while something else was waited for.
+    aside: RefCell<Vec<Got>>,
 }
 
 impl Server {
@@ -32,20 +35,59 @@ impl Server {
                 std::thread::spawn(move || serve(stream, status, &sender));
             }
         });
-        Self { address, got }
+        Self { address, got, aside: RefCell::default() }
     }
 
-    /// Waits for a request of which `wanted` is true.
+    /// The first request of which `wanted` is true, that was not taken yet: several senders come in
+    /// any order.
     #[track_caller]
     pub fn until(&self, what: &str, wanted: impl Fn(&Got) -> bool) -> Got {
         let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        let mut aside = self.aside.borrow_mut();
+        if let Some(place) = aside.iter().position(&wanted) {
+            return aside.remove(place);
+        }
         loop {
             let left = deadline.saturating_duration_since(std::time::Instant::now());
-            let got = self.got.recv_timeout(left).unwrap_or_else(|_| panic!("no {what}"));
+            let Ok(got) = self.got.recv_timeout(left) else { panic!("no {what}, but {aside:?}") };
             if wanted(&got) {
                 return got;
             }
+            aside.push(got);
         }
+    }
+}
+
+/// A server that takes connections and never answers.
+pub struct Silent {
+    pub address: String,
+    taken: mpsc::Receiver<TcpStream>,
+}
+
+impl Silent {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let (sender, taken) = mpsc::channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if sender.send(stream).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { address, taken }
+    }
+
+    /// The next who waits for an answer, with all of its request read.
+    pub fn waiting(&self) -> TcpStream {
+        let stream = self.taken.recv_timeout(Duration::from_secs(60)).expect("nobody came");
+        let mut reader = BufReader::new(&stream);
+        let mut line = String::new();
+        while reader.read_line(&mut line).unwrap() > 2 {
+            line.clear();
+        }
+        stream
     }
 }
 

@@ -58,11 +58,11 @@ async fn hear(
                     teller.tell(alerts);
                 }
                 teller.tell_held();
-                if let Some(heartbeat) = &mut teller.heartbeat {
-                    heartbeat.beat(&miners, clock).await;
+                if let Some(heartbeat) = &teller.heartbeat {
+                    heartbeat.tell(&miners);
                 }
             }
-            Ok(()) = changed.changed() => teller = teller.again(&running),
+            Ok(()) = changed.changed() => teller.heed(&running),
             () = super::until_true(&mut ending) => break,
         }
     }
@@ -92,20 +92,24 @@ impl Teller {
         Self {
             limit: Limit::new(channels.every),
             post: Post::start(&channels.all, &running.clock),
-            heartbeat: Heartbeat::of(&channels.all),
+            heartbeat: Heartbeat::of(&channels.all, &running.clock),
             channels,
             clock: running.clock.clone(),
         }
     }
 
-    /// By the settings as they are now; what was told stays told.
-    fn again(mut self, running: &Running) -> Self {
+    /// Follows the settings as they are now; what was told stays told.
+    fn heed(&mut self, running: &Running) {
         let channels = channels(running);
         if channels == self.channels {
-            return self;
+            return;
         }
         self.limit.set_every(channels.every);
-        Self { limit: self.limit, ..Self::new(running) }
+        self.post.set_channels(&channels.all, &self.clock);
+        if !self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.is_for(&channels.all)) {
+            self.heartbeat = Heartbeat::of(&channels.all, &self.clock);
+        }
+        self.channels = channels;
     }
 
     fn tell(&mut self, alerts: impl IntoIterator<Item = Alert>) {

@@ -16,6 +16,7 @@ use crate::protocol::Phase;
 use crate::protocol::messages::{ChipInfo, Flag, MinerStatus, RegisterMinerRequest, SystemData};
 use crate::training::cache::{Capacity, lifetime};
 use crate::training::desk::Desk;
+use crate::training::memory::ladder::Rung;
 use crate::training::terms::Terms;
 
 /// Backwards that are watched to find the cache's size (flag `auto_max_cache`).
@@ -89,7 +90,7 @@ impl Life {
         match &mut self.stage {
             // Weights and optimizer in memory are the best there is (spec 9.7).
             Some(stage) if terms.same_stage(stage.terms()) => {
-                terms.spec.local_batch = stage.terms().spec.local_batch;
+                terms = Rung::of(stage.terms()).applied_to(&terms);
                 let joined = stage.terms().epoch;
                 let kept = stage.previous().is_some();
                 *stage.terms_mut() = terms.clone();
@@ -103,7 +104,7 @@ impl Life {
                 self.stage = None;
                 self.held = Held::Nothing;
                 self.new_here = true;
-                match self.workshop.build(&mut terms).await {
+                match self.workshop.build(&terms).await {
                     Ok((stage, progress)) => {
                         self.stage = Some(stage);
                         if progress == Progress::GoesOn {

@@ -1,8 +1,10 @@
 //! The plan adds up, and a stage that does not fit is refused or made smaller.
 
+use super::ladder::{Rung, below, fit};
 use super::*;
 use crate::compute::Device;
 use crate::compute::cpu::CpuDevice;
+use crate::protocol::messages::Flag;
 use crate::training::terms::LearningRateRule;
 use crate::training::terms::tests::answer;
 
@@ -68,18 +70,18 @@ fn a_real_stage_is_stated_in_one_line() {
 
 #[test]
 fn a_stage_that_does_not_fit_is_refused_with_both_numbers() {
-    let mut terms = terms();
+    let terms = terms();
     let rules = StorageConstants::default();
     let room = Room { host: Some(1000), device: None };
-    let error = fit(&mut terms, &cpu(), &rules, room, None).unwrap_err();
+    let error = fit(&terms, &cpu(), &rules, room, None).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("1.0 kB left") && text.contains("this stage takes"), "{text}");
     let gpu = DeviceInfo { kind: DeviceKind::Gpu, ..cpu() };
     let room = Room { host: None, device: Some(1000) };
-    let text = fit(&mut terms, &gpu, &rules, room, None).unwrap_err().to_string();
+    let text = fit(&terms, &gpu, &rules, room, None).unwrap_err().to_string();
     assert!(text.starts_with("the device's memory"), "{text}");
     // Nobody can say: it is tried.
-    assert!(fit(&mut terms, &gpu, &rules, Room::default(), None).is_ok());
+    assert!(fit(&terms, &gpu, &rules, Room::default(), None).is_ok());
 }
 
 #[test]
@@ -94,7 +96,7 @@ fn as_many_sequences_are_computed_at_once_as_have_room() {
         let mut terms = billion(1);
         change(&mut terms);
         let room = Room { host: Some(room), device: None };
-        fit(&mut terms, &cpu(), &rules, room, None).map(|_| terms.spec.local_batch).ok()
+        fit(&terms, &cpu(), &rules, room, None).map(|(rung, _)| rung.local_batch).ok()
     };
     let as_it_is = |_: &mut Terms| {};
     assert_eq!(fitted(need(4), as_it_is), Some(4));
@@ -110,10 +112,17 @@ fn as_many_sequences_are_computed_at_once_as_have_room() {
 
 #[test]
 fn a_plan_that_ran_out_of_memory_steps_down_until_nothing_is_left() {
-    let mut terms = billion(1);
-    let most = Some(2);
-    fit(&mut terms, &cpu(), &StorageConstants::default(), Room::default(), most).unwrap();
-    assert_eq!(terms.spec.local_batch, 2);
-    assert_eq!([step_down(12, 6), step_down(12, 4), step_down(7, 7)], [Some(4), Some(3), Some(1)]);
-    assert_eq!([step_down(12, 1), step_down(12, 0)], [None, None]);
+    let terms = billion(1);
+    let rules = StorageConstants::default();
+    let from = |rung| fit(&terms, &cpu(), &rules, Room::default(), Some(rung)).unwrap();
+    let mut rung = fit(&terms, &cpu(), &rules, Room::default(), None).unwrap().0;
+    let mut seen = vec![rung.local_batch];
+    while let Some(lower) = below(&terms, rung).unwrap() {
+        let bytes = |rung: Rung| plan(&rung.applied_to(&terms)).total();
+        assert!(bytes(lower) < bytes(rung), "{lower:?} below {rung:?}");
+        assert_eq!(from(lower).0, lower);
+        seen.push(lower.local_batch);
+        rung = lower;
+    }
+    assert_eq!(seen, [4, 2, 1]);
 }

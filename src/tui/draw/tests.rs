@@ -44,6 +44,7 @@ fn miner(state: State, reason: Reason, next: &str, who: Who, eta: Eta) -> MinerS
         reach: None,
         neighbours: Vec::new(),
         losses: Vec::new(),
+        measured: crate::miner::snapshot::Measured::default(),
     }
 }
 

@@ -52,6 +52,7 @@ pub(super) fn view(losses: u64) -> View {
         reach: None,
         neighbours: Vec::new(),
         losses: Vec::new(),
+        measured: crate::miner::snapshot::Measured::default(),
     };
     let names = [("m0", ALICE), ("m1", "5b"), ("m2", "5c"), ("m3", "5d")];
     View {
