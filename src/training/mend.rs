@@ -71,7 +71,8 @@ impl Suspects {
             return;
         }
         floor.desk.take(&id);
-        let what = format!("Activation {id} was in hand when the stage was lost, twice; it is dropped.");
+        let what =
+            format!("Activation {id} was in hand when the stage was lost, twice; it is dropped.");
         floor.observer.tell(News::WorkLost(what));
     }
 }

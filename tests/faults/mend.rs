@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hearth::compute::cpu::CpuDevice;
 use hearth::compute::injected::{FaultPlan, FaultyDevice};
@@ -14,6 +14,7 @@ use hearth::swarm::Rules;
 use hearth::telemetry::Event;
 use hearth::training::record::{Deed, Recorder};
 
+use crate::recovered;
 use crate::world::{Plan, nano, start_on};
 
 const PLAN: Plan = Plan { stages: 3, miners_per_stage: 1, epochs: 2, in_flight: 1, seed: 7 };
@@ -46,19 +47,31 @@ fn course(recorder: &Recorder) -> Course {
     Course { order, weights }
 }
 
-/// Loses the device once so many backwards are done, each time in the middle of a pass.
-async fn lose_at(backwards: [usize; 3], recorder: Recorder, plan: FaultPlan) {
-    for at in backwards {
-        loop {
-            let done = |deed: &Deed| matches!(deed, Deed::Backward { .. });
-            let count = recorder.entries().iter().filter(|entry| done(&entry.deed)).count();
-            if count >= at {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        plan.lose_in_a_pass();
+fn backwards(recorder: &Recorder) -> usize {
+    let done = |deed: &Deed| matches!(deed, Deed::Backward { .. });
+    recorder.entries().iter().filter(|entry| done(&entry.deed)).count()
+}
+
+/// Until so many backwards are done, by all miners.
+async fn until(recorder: &Recorder, count: usize) {
+    while backwards(recorder) < count {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Loses the device once so many backwards are done, each time in the middle of a pass. Gives how long
+/// it took at most until there were more.
+async fn lose_at(losses: [usize; 3], recorder: Recorder, plan: FaultPlan) -> Duration {
+    let mut longest = Duration::ZERO;
+    for at in losses {
+        until(&recorder, at).await;
+        let (done, lost) = (backwards(&recorder), Instant::now());
+        plan.lose_in_a_pass();
+        // One may have been done in between.
+        until(&recorder, done + 2).await;
+        longest = longest.max(lost.elapsed());
+    }
+    longest
 }
 
 async fn run(losses: Option<[usize; 3]>) -> (Course, Vec<Event>) {
@@ -74,6 +87,8 @@ async fn run(losses: Option<[usize; 3]>) -> (Course, Vec<Event>) {
     let (recorder, events) = world.finish(PLAN.epochs).await;
     if let Some(faults) = faults {
         assert!(faults.is_finished(), "the run was over before all faults had come");
+        let longest = faults.await.unwrap();
+        recovered("device lost in a pass, three stages", longest, Duration::from_secs(8));
     }
     (course(&recorder), events)
 }

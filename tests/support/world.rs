@@ -94,6 +94,15 @@ pub async fn swarm(plan: &Plan, folder: &Path) -> (Practice, Events) {
     swarm_at(plan, folder, 0).await
 }
 
+/// The same, of this model.
+#[allow(dead_code)] // Likewise.
+pub async fn swarm_of(plan: &Plan, folder: &Path, preset: Preset) -> (Practice, Events) {
+    let events = Events::new();
+    let config = config(plan, folder, Rules::lenient(), preset);
+    let practice = Practice::start(config, Clock::system(), events.clone()).await.unwrap();
+    (practice, events)
+}
+
 /// The same, on this port.
 #[allow(dead_code)] // Likewise.
 pub async fn swarm_at(plan: &Plan, folder: &Path, port: u16) -> (Practice, Events) {

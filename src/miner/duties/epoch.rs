@@ -73,7 +73,8 @@ impl Life {
     /// everything it learns would be lost with the next power cut. Later ones only warn, and a large one
     /// is written beside the work that follows.
     pub(super) async fn save(&mut self) -> Outcome {
-        let Some(place) = self.stage.as_ref().map(|stage| self.workshop.place(stage.terms())) else {
+        let Some(place) = self.stage.as_ref().map(|stage| self.workshop.place(stage.terms()))
+        else {
             return out_of_order("a stage");
         };
         let Some(stage) = &mut self.stage else { return out_of_order("a stage") };
@@ -86,7 +87,9 @@ impl Life {
         }
         match kept {
             Ok(()) => self.workshop.saved = true,
-            Err(KeepError::Save(error)) if self.workshop.saved => self.not_durable(error.to_string()),
+            Err(KeepError::Save(error)) if self.workshop.saved => {
+                self.not_durable(error.to_string())
+            }
             Err(KeepError::Save(error)) => {
                 let what = error.to_string();
                 self.failure = Some(MinerError::Disk(error));
