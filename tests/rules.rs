@@ -147,7 +147,7 @@ mod binary {
         let folder = tempfile::tempdir().unwrap();
         // An epoch that does not end before the second miner comes.
         let plan = world::Plan { stages: 1, miners_per_stage: 1, ..PLAN };
-        let preset = hearth::model::presets::Preset { backwards_per_epoch: 150, ..world::nano() };
+        let preset = hearth::model::presets::Preset { backwards_per_epoch: 400, ..world::nano() };
         let (practice, _events) = world::swarm_of(&plan, folder.path(), preset).await;
         let network = practice.orchestrator_url();
         tokio::task::spawn_blocking(move || {
@@ -172,7 +172,7 @@ mod binary {
             });
             let resumed = seen.iter().find(|e| e["code"] == "epoch-resumed");
             let what = resumed.unwrap_or_else(|| panic!("{seen:#?}"))["what"].to_string();
-            assert!(what.contains("Going on with epoch 1") && !what.contains(" 0 steps"), "{what}");
+            assert!(what.contains("Going on with epoch") && !what.contains(" 0 steps"), "{what}");
             assert!(!seen.iter().any(|e| e["event"] == "step"), "it works in its pause");
         })
         .await
