@@ -16,7 +16,7 @@ use hearth::compute::wgpu::{AdapterChoice, WgpuDevice, adapters};
 use hearth::compute::{Device, DeviceKind};
 use hearth::config::folders::Folders;
 use hearth::model::presets::live_1b;
-use hearth::model::{OptimizerKind, StageSpec};
+use hearth::model::{MomentPrecision, OptimizerKind, StageSpec};
 use hearth::protocol::splits::Split;
 use serde_json::Value;
 
@@ -162,10 +162,13 @@ fn the_self_test_covers_every_kernel_that_a_stage_uses() {
         local_batch: 4,
         seq: 800,
         optimizer: OptimizerKind::NAdam,
+        moments: MomentPrecision::F32,
         grad_clip_norm: 1.0,
         total_global_params: 1_500_055_552,
     }));
-    assert_eq!(specs.len(), 9);
+    let narrow = |spec: &StageSpec| StageSpec { moments: MomentPrecision::Bf16, ..spec.clone() };
+    specs.extend(specs.iter().map(narrow).collect::<Vec<_>>());
+    assert_eq!(specs.len(), 18);
     for spec in specs {
         let plan = spec.plan().unwrap();
         let used = device.variants(plan.layout(), plan.programs()).unwrap();

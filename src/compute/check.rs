@@ -104,14 +104,12 @@ pub fn operands(op: &Op) -> Vec<Operand> {
         Op::ClipFactor { squares, dst, .. } => {
             vec![read("squares", squares, (1, squares.cols)), write("dst", dst, (1, 2))]
         }
-        Op::Adam { param, grad, m, v, clip, scalars } => vec![
-            update("param", param, shape(param)),
-            update("grad", grad, shape(param)),
-            update("m", m, shape(param)),
-            update("v", v, shape(param)),
-            read("clip", clip, (1, 2)),
-            read("scalars", scalars, (1, 7)),
-        ],
+        Op::Adam { param, grad, m, v, clip, scalars } => {
+            step([param, grad, m, v], [clip, scalars], Element::Real)
+        }
+        Op::AdamBf16 { param, grad, m, v, clip, scalars } => {
+            step([param, grad, m, v], [clip, scalars], Element::Bf16)
+        }
         Op::Pack { src, dst } => {
             vec![read("src", src, shape(dst)), write("dst", dst, shape(dst)).of(Element::Bf16)]
         }
@@ -119,6 +117,17 @@ pub fn operands(op: &Op) -> Vec<Operand> {
             vec![read("src", src, shape(dst)).of(Element::Bf16), write("dst", dst, shape(dst))]
         }
     }
+}
+
+fn step([param, grad, m, v]: [View; 4], [clip, scalars]: [View; 2], kept: Element) -> Vec<Operand> {
+    vec![
+        update("param", param, shape(param)),
+        update("grad", grad, shape(param)),
+        update("m", m, shape(param)).of(kept),
+        update("v", v, shape(param)).of(kept),
+        read("clip", clip, (1, 2)),
+        read("scalars", scalars, (1, 7)),
+    ]
 }
 
 fn embedding(op: &Op) -> Vec<Operand> {
@@ -321,6 +330,11 @@ fn sizes(op: &Op) -> Result<(), String> {
         {
             let AttentionShape { heads, groups, .. } = shape;
             return Err(format!("{heads} heads are not a multiple of {groups} groups"));
+        }
+        Op::AdamBf16 { m, v, .. }
+            if m.slot == v.slot || m.stride != v.stride || m.offset % 2 != v.offset % 2 =>
+        {
+            return Err("the moments do not lie alike, each in a slot of its own".to_owned());
         }
         _ => {}
     }

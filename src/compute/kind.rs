@@ -36,6 +36,8 @@ pub enum OpKind {
     EmbedBackward,
     /// The optimizer's step.
     Adam,
+    /// The same with moments in bfloat16.
+    AdamBf16,
     /// Sum of all elements.
     Sum,
     /// Sum of their squares.
@@ -122,7 +124,7 @@ impl FromIterator<OpKind> for KindSet {
 
 impl OpKind {
     /// How many there are.
-    pub const COUNT: usize = 26;
+    pub const COUNT: usize = 27;
 
     /// All of them, in their order.
     pub const ALL: [Self; Self::COUNT] = [
@@ -140,6 +142,7 @@ impl OpKind {
         Self::Embed,
         Self::EmbedBackward,
         Self::Adam,
+        Self::AdamBf16,
         Self::Sum,
         Self::SumSquares,
         Self::ClipFactor,
@@ -171,6 +174,7 @@ impl OpKind {
             Op::Embed { .. } => Self::Embed,
             Op::EmbedBackward { .. } => Self::EmbedBackward,
             Op::Adam { .. } => Self::Adam,
+            Op::AdamBf16 { .. } => Self::AdamBf16,
             Op::Sum { .. } => Self::Sum,
             Op::SumSquares { .. } => Self::SumSquares,
             Op::ClipFactor { .. } => Self::ClipFactor,
@@ -203,6 +207,7 @@ impl OpKind {
             Self::Embed => "embed",
             Self::EmbedBackward => "embed-backward",
             Self::Adam => "adam",
+            Self::AdamBf16 => "adam-bf16",
             Self::Sum => "sum",
             Self::SumSquares => "sum-squares",
             Self::ClipFactor => "clip-factor",

@@ -379,6 +379,30 @@ pub enum Op {
         /// 1 x 7, written by the host before the step.
         scalars: View,
     },
+    /// `Adam` with both moments in bfloat16. They are widened, the step is that of `Adam`, the weight
+    /// moves by the moments before they are rounded, and then they are rounded as `Pack` does. m and v
+    /// are in two slots, with one stride and offsets that are both even or both odd, so that one
+    /// invocation may have a word of each to itself.
+    ///
+    /// A change below half a unit in the last place (1/512 to 1/256 of the number) is lost. The second
+    /// moment moves by (1 - beta2)(g^2 / v - 1) of itself: with beta2 = 0.95 it stands still once g^2 is
+    /// within 4 to 8 % of it, which is 2 to 4 % of a step's size, and a gradient of zero (5 % less each
+    /// step) always takes it down. With beta2 = 0.999 it would stand still for good; such an optimizer
+    /// needs another rounding.
+    AdamBf16 {
+        /// In place.
+        param: View,
+        /// In place, zero afterwards.
+        grad: View,
+        /// In place, [`Element::Bf16`](super::Element::Bf16): first moment.
+        m: View,
+        /// In place, [`Element::Bf16`](super::Element::Bf16): second moment.
+        v: View,
+        /// 1 x 2 from `ClipFactor`.
+        clip: View,
+        /// 1 x 7, written by the host before the step.
+        scalars: View,
+    },
     /// dst = src rounded to bfloat16, to nearest, ties to even. NaN stays NaN.
     Pack {
         /// Real.

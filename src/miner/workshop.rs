@@ -331,10 +331,10 @@ impl Workshop {
             store: SnapshotStore::new(&self.settings.data, hotkey, &terms.run, terms.stage),
             hotkey: hotkey.clone(),
             ground: format!(
-                "{} {}, {} sequences at once, Hearth {}",
+                "{} {}, {}, Hearth {}",
                 info.backend,
                 info.name,
-                terms.spec.local_batch,
+                Rung::of(terms),
                 env!("CARGO_PKG_VERSION")
             ),
             clock: self.clock.clone(),

@@ -19,7 +19,7 @@ pub mod tokenizer;
 mod tests;
 
 pub use config::{ConfigError, LlamaConfig, RopeScaling};
-pub use optimizer::OptimizerKind;
+pub use optimizer::{MomentPrecision, OptimizerKind};
 pub use parameters::{Parameter, ParameterKind, StageKind};
 pub use plan::{Boundary, PlanError, Purpose, StagePlan, StageSpec};
 pub use stage::{

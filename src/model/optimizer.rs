@@ -1,6 +1,12 @@
 //! The inner optimizer's scalars (spec 8.8), computed on the host in f64. The element-wise part is
 //! [`Op::Adam`](crate::compute::Op::Adam).
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::compute::Element;
+
 /// Which optimizer the run asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OptimizerKind {
@@ -8,6 +14,44 @@ pub enum OptimizerKind {
     NAdam,
     /// AdamW, when the run's flag `use_AdamW` is on.
     AdamW,
+}
+
+/// How a stage keeps the optimizer's moments. The choice of this machine alone: on the wire they are in
+/// bf16 in any case.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum MomentPrecision {
+    /// Four bytes each.
+    #[default]
+    F32,
+    /// Two bytes each, rounded to nearest after every step.
+    Bf16,
+}
+
+impl MomentPrecision {
+    /// What a moment is kept as.
+    pub fn element(self) -> Element {
+        match self {
+            Self::F32 => Element::Real,
+            Self::Bf16 => Element::Bf16,
+        }
+    }
+
+    /// Whether it is the one that is meant where nothing is said.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for MomentPrecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        })
+    }
 }
 
 /// Decay of weights per unit of learning rate.

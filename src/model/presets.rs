@@ -1,7 +1,7 @@
 //! The practice swarm's models, in one table.
 
 use super::config::{LlamaConfig, RopeScaling};
-use super::optimizer::OptimizerKind;
+use super::optimizer::{MomentPrecision, OptimizerKind};
 use super::parameters;
 use super::plan::StageSpec;
 use crate::protocol::splits::{Split, SplitError, balanced_splits};
@@ -143,6 +143,7 @@ impl Preset {
             local_batch: self.local_batch,
             seq: self.seq,
             optimizer: OptimizerKind::NAdam,
+            moments: MomentPrecision::F32,
             grad_clip_norm: self.grad_clip_norm,
             total_global_params,
         };

@@ -31,8 +31,8 @@ pub fn first_partitions(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::OptimizerKind;
     use crate::model::presets::PRESETS;
+    use crate::model::{MomentPrecision, OptimizerKind};
     use crate::protocol::blob::{parse_partition_trailer, split_object, values_at};
     use crate::protocol::splits::balanced_splits;
 
@@ -49,6 +49,7 @@ mod tests {
             local_batch: preset.local_batch,
             seq: preset.seq,
             optimizer: OptimizerKind::NAdam,
+            moments: MomentPrecision::F32,
             grad_clip_norm: 1.0,
             total_global_params: 1,
         };

@@ -82,6 +82,9 @@ pub enum Change {
     RollBack,
     /// A process went on from here.
     Resumed,
+    /// The same, on another device or with the stage built otherwise: what follows need not come out
+    /// to the same bits where the journal began.
+    ResumedElsewhere,
 }
 
 /// Where the bytes of a computation came out: what its replay is compared with.

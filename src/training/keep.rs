@@ -15,7 +15,7 @@ use super::journal::{Change, Head, Journal, Read};
 use super::local::{BackwardDone, LocalError, StageAccess, pieces};
 use super::snapshot::{Mark, Permit, Progress, SaveError, SnapshotMeta, SnapshotStore};
 use crate::clock::{Clock, Moment};
-use crate::model::MomentKind;
+use crate::model::{MomentKind, MomentPrecision};
 use crate::protocol::{Epoch, Hotkey, RunId, StageIndex};
 
 /// Pieces that wait between the device and the disk.
@@ -83,6 +83,7 @@ pub(super) struct Caught {
     pub(super) identity: Identity,
     pub(super) step: u64,
     pub(super) mu_product: f64,
+    pub(super) moments: MomentPrecision,
     pub(super) backwards: u64,
     pub(super) steps: u64,
     /// The weights of the epoch's start.
@@ -142,13 +143,14 @@ impl Keeping {
     /// Goes on with the journal that a stage was recovered from.
     pub(super) async fn go_on(&mut self, read: Read) {
         let (path, clock) = (self.place.store.journal(&read.head.mark), self.place.clock.clone());
+        let same = read.head.ground == self.place.ground;
         let opened = tokio::task::spawn_blocking(move || Journal::go_on(&path, &read, &clock));
         match opened.await {
             Ok(Ok(journal)) => self.journal = Some(journal),
             Ok(Err(error)) => self.lost_track(&error.to_string()),
             Err(error) => self.lost_track(&error.to_string()),
         }
-        self.change(Change::Resumed).await;
+        self.change(if same { Change::Resumed } else { Change::ResumedElsewhere }).await;
     }
 
     /// Ends the journal: what follows starts from a snapshot of its own.
@@ -373,6 +375,7 @@ fn meta(hotkey: &Hotkey, mark: &Mark, caught: &Caught) -> SnapshotMeta {
         optimizer: MOMENTS.len() * count,
         step: caught.step,
         mu_product_bits: caught.mu_product.to_bits(),
+        moments: caught.moments,
         progress: Some(Progress {
             mark: mark.clone(),
             joined,

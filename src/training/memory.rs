@@ -11,7 +11,7 @@ use super::local::PIECE;
 use super::terms::Terms;
 use crate::compute::{DeviceInfo, DeviceKind, Role};
 use crate::config::constants::StorageConstants;
-use crate::model::PlanError;
+use crate::model::{MomentPrecision, PlanError};
 use crate::protocol::multipart::UploadPlan;
 
 /// Bytes of a weight on this machine.
@@ -40,6 +40,8 @@ pub struct MemoryPlan {
     pub place: Place,
     /// Weights, gradients and the optimizer's moments, on the device.
     pub state: u64,
+    /// How the moments are kept.
+    pub moments: MomentPrecision,
     /// Everything else on the device: activations of a pass, scratch, constants.
     pub work: u64,
     /// The weights of the epoch's start, on the host.
@@ -72,6 +74,7 @@ impl MemoryPlan {
         Ok(Self {
             place: place(device),
             state,
+            moments: terms.spec.moments,
             work: plan.bytes() as u64 - state,
             epoch_start: WEIGHT * numbers,
             exchange: (WIRE * numbers).max(merging(numbers, terms.partitions as u64)),
@@ -144,9 +147,13 @@ impl fmt::Display for MemoryPlan {
             Place::Host => "",
             Place::Device => " on the device",
         };
+        let moments = match self.moments {
+            MomentPrecision::F32 => "",
+            MomentPrecision::Bf16 => " (its moments in bf16)",
+        };
         write!(
             f,
-            "this stage takes {}: {} weights, gradients and optimizer and {} working memory{place}; \
+            "this stage takes {}: {} weights, gradients and optimizer{moments} and {} working memory{place}; \
              {} weights of the epoch's start, {} for merging and loading, {} for transfers, {} \
              activations under way",
             Size(self.total()),

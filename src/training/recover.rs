@@ -143,6 +143,10 @@ async fn take(
         Ok(Err(damage)) => return Ok(Take::Damaged(damage)),
     };
     let meta = Box::new(snapshot.meta.clone());
+    let (there, here) = (meta.moments, stage.terms().spec.moments);
+    if there != here {
+        tracing::info!("the snapshot's moments were kept in {there} and are kept in {here} now");
+    }
     if meta.weights != stage.param_count().await? {
         return Ok(Take::Taken(Taken::Nothing, meta, Arc::default()));
     }
@@ -312,6 +316,7 @@ async fn redo(
                 }
             };
             let backward = matches!(record, Record::Backward { .. });
+            same_ground &= !matches!(record, Record::Change(Change::ResumedElsewhere));
             match stage.redo(record).await {
                 Ok(Again::Different) if same_ground => {
                     let what = "work that was done again came out otherwise: this device does not \

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::model::MomentPrecision;
 use crate::protocol::{Epoch, Hotkey, RunId, StageIndex};
 
 pub use read::Opened;
@@ -32,6 +33,9 @@ const HASH_BYTES: usize = 32;
 const MAX_META: u64 = 64 * 1024;
 /// Bytes moved at once.
 const BLOCK: usize = 1 << 20;
+/// Bytes of a generation for each weight, at most: the weight, two moments and, within an epoch, the
+/// weight of its start.
+pub const BYTES_A_WEIGHT: u64 = 4 * 4;
 /// What the names of journals end with.
 const JOURNAL: &str = ".journal";
 
@@ -54,6 +58,10 @@ pub struct SnapshotMeta {
     pub step: u64,
     /// NAdam's product of mu, as the bits of an f64, since decimal text would not be exact.
     pub mu_product_bits: u64,
+    /// How the stage kept its moments. In the file they are f32 in any case, so that every stage, and
+    /// every version of Hearth, can take them over.
+    #[serde(default, skip_serializing_if = "MomentPrecision::is_usual")]
+    pub moments: MomentPrecision,
     /// How far the epoch was; not in the snapshots of the first versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,

@@ -1,7 +1,8 @@
 //! What a registration means for this miner: the run, the stage to build, and the hyper-parameters,
 //! checked before anything is allocated from them (spec 1.7, 8.1, 8.8).
 
-use crate::model::{ConfigError, LlamaConfig, OptimizerKind, StageSpec};
+use super::memory::ladder::Rung;
+use crate::model::{ConfigError, LlamaConfig, MomentPrecision, OptimizerKind, StageSpec};
 use crate::protocol::messages::{
     Flag, MinerRegistrationResponse, ModelConfig, ModelMetadata, RunFlags,
 };
@@ -149,6 +150,7 @@ impl Terms {
             local_batch: local_batch(hyper.batch),
             seq: hyper.sequence,
             optimizer: optimizer_kind(&answer.run_flags),
+            moments: MomentPrecision::F32,
             grad_clip_norm: hyper.grad_clip_norm,
             total_global_params: model
                 .total_global_params
@@ -187,10 +189,10 @@ impl Terms {
         [self.spec.batch, self.spec.seq, self.spec.config.boundary_dim()]
     }
 
-    /// Whether a stage that was built for `other` can be used for these terms. How many sequences it
-    /// computes at once is this machine's own choice.
+    /// Whether a stage that was built for `other` can be used for these terms. Its rung of the ladder
+    /// is this machine's own choice.
     pub fn same_stage(&self, other: &Terms) -> bool {
-        let spec = StageSpec { local_batch: other.spec.local_batch, ..self.spec.clone() };
+        let spec = Rung::of(other).applied_to(self).spec;
         self.run == other.run && self.stage == other.stage && spec == other.spec
     }
 }

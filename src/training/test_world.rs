@@ -22,11 +22,12 @@ use super::worker::Worker;
 use crate::clock::{Clock, Entropy};
 use crate::compute::cpu::CpuDevice;
 use crate::config::Constants;
+use crate::model::MomentPrecision;
 use crate::network::attestation::{Attestor, Provider};
 use crate::network::http::{HttpClient, Route};
 use crate::network::storage::Storage;
 use crate::network::{Orchestrator, Traffic};
-use crate::protocol::Epoch;
+use crate::protocol::{Epoch, Hotkey};
 use crate::wallet::HotkeyPair;
 
 /// How one request for an object goes wrong.
@@ -241,15 +242,25 @@ pub(super) async fn world() -> (Server, Services, LocalStage, Recorder) {
     let attestor = Attestor::new(Provider::Nobody, Duration::from_secs(1), clock.clone());
     let constants = Arc::new(constants);
     let services = Services { orchestrator, storage, attestor, clock, constants };
-    let terms = Terms::read(&answer(), LearningRateRule::FromRun).unwrap();
-    let worker = Worker::start("test").unwrap();
-    let device = Arc::new(CpuDevice::new(Some(1)));
     let recorder = Recorder::in_memory();
     let name = hotkey.address().clone();
-    let mut stage =
-        LocalStage::build(&worker, device, terms, 7, name, recorder.clone()).await.unwrap();
-    stage.begin_epoch(Epoch(3), Vec::new()).await.unwrap();
+    let stage = stage_of(name, recorder.clone(), MomentPrecision::F32).await;
     (server, services, stage, recorder)
+}
+
+async fn stage_of(name: Hotkey, recorder: Recorder, moments: MomentPrecision) -> LocalStage {
+    let mut terms = Terms::read(&answer(), LearningRateRule::FromRun).unwrap();
+    terms.spec.moments = moments;
+    let worker = Worker::start("test").unwrap();
+    let device = Arc::new(CpuDevice::new(Some(1)));
+    let mut stage = LocalStage::build(&worker, device, terms, 7, name, recorder).await.unwrap();
+    stage.begin_epoch(Epoch(3), Vec::new()).await.unwrap();
+    stage
+}
+
+/// The stage alone, with its moments kept like this.
+pub(super) async fn built(moments: MomentPrecision) -> LocalStage {
+    stage_of(Hotkey::from_public_key(&[7; 32]), Recorder::in_memory(), moments).await
 }
 
 /// Numbers of an activation that is not quite any other.

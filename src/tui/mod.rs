@@ -3,6 +3,7 @@
 
 mod draw;
 pub mod keymap;
+mod stderr;
 pub mod svg;
 mod terminal;
 pub mod text;
@@ -172,7 +173,7 @@ fn show(
             Seat::Past(playback) => view.played(playback.place.borrow().clone()),
         };
         if drawn.as_ref() != Some(&view) {
-            screen.terminal.draw(|frame| draw(frame, &view, &theme))?;
+            screen.draw(|frame| draw(frame, &view, &theme))?;
             drawn = Some(view);
         }
         if !event::poll(tick(control))? {

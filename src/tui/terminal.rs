@@ -7,17 +7,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::cursor::{MoveTo, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
-use crossterm::execute;
 use crossterm::terminal::{
-    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
-use ratatui::Terminal;
+use crossterm::{execute, queue};
 use ratatui::backend::CrosstermBackend;
+use ratatui::{Frame, Terminal};
+
+use super::stderr;
 
 /// The terminal while the screen is shown. Dropping it gives the terminal back.
 #[derive(Debug)]
 pub(super) struct Screen {
-    pub(super) terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<CrosstermBackend<Stdout>>,
 }
 
 impl Screen {
@@ -29,6 +32,7 @@ impl Screen {
             restore();
             return Err(error);
         }
+        stderr::divert();
         // Old consoles cannot; there a paste arrives as keys.
         let _ = execute!(io::stdout(), EnableBracketedPaste);
         let terminal =
@@ -38,12 +42,25 @@ impl Screen {
 }
 
 impl Screen {
-    /// Lets the next draw paint every cell: somebody else may have written over the picture. The
-    /// toolkit's own way asks the terminal where its cursor is, which not every terminal answers.
-    pub(super) fn repaint(&mut self) -> io::Result<()> {
-        execute!(io::stdout(), Clear(ClearType::All))?;
+    /// Shows a frame, whole: a terminal that knows how to wait for the end of it never shows half of
+    /// one. The others take no notice of the marks.
+    pub(super) fn draw(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        queue!(io::stdout(), BeginSynchronizedUpdate)?;
+        self.finish(frame)
+    }
+
+    /// The same, painting every cell: somebody else may have written over the picture. The toolkit's
+    /// own way asks the terminal where its cursor is, which not every terminal answers.
+    pub(super) fn repaint(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        queue!(io::stdout(), BeginSynchronizedUpdate, Clear(ClearType::All))?;
         self.terminal.swap_buffers();
-        Ok(())
+        self.finish(frame)
+    }
+
+    fn finish(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        let drawn = self.terminal.draw(frame).map(|_| ());
+        execute!(io::stdout(), EndSynchronizedUpdate)?;
+        drawn
     }
 }
 
@@ -64,10 +81,12 @@ pub(crate) fn take() {
 /// Gives the terminal back, with nothing of ours left on its second screen. Where that was never
 /// taken nothing is written: standard output may be somebody's file.
 pub(crate) fn restore() {
+    stderr::give_back();
     // Nothing can be done about a terminal that is gone.
     let _ = disable_raw_mode();
     if TAKEN.swap(false, Ordering::SeqCst) {
-        let _ = execute!(io::stdout(), DisableBracketedPaste);
+        // A panic may have come in the middle of a frame.
+        let _ = execute!(io::stdout(), EndSynchronizedUpdate, DisableBracketedPaste);
         let _ = execute!(io::stdout(), Clear(ClearType::All), MoveTo(0, 0));
         let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
     }

@@ -4,8 +4,8 @@
 use hearth::compute::Device;
 use hearth::model::parameters::{Training, count, parameters};
 use hearth::model::{
-    Boundary, LlamaConfig, OptimizerKind, Parameter, ParameterKind, Purpose, RopeScaling, Stage,
-    StageGradient, StageInput, StageSpec, rope,
+    Boundary, LlamaConfig, MomentPrecision, OptimizerKind, Parameter, ParameterKind, Purpose,
+    RopeScaling, Stage, StageGradient, StageInput, StageSpec, rope,
 };
 use hearth::protocol::messages::ModelConfig;
 use hearth::protocol::splits::Split;
@@ -362,6 +362,7 @@ fn spec(config: &LlamaConfig, splits: &[Split], stage: usize) -> StageSpec {
         local_batch: 2,
         seq: 8,
         optimizer: OptimizerKind::NAdam,
+        moments: MomentPrecision::F32,
         grad_clip_norm: 1.0,
         total_global_params: 3432,
     }

@@ -14,7 +14,8 @@ use crate::compute::conformance::{BF16_LIMIT, REAL_LIMIT};
 use crate::compute::cpu::CpuDevice;
 use crate::model::presets::{LIVE_1B_PARAMS, PRESETS, Preset, live_1b};
 use crate::model::{
-    OptimizerKind, Stage, StageError, StageGradient, StageInput, StageKind, StageSpec,
+    MomentPrecision, OptimizerKind, Stage, StageError, StageGradient, StageInput, StageKind,
+    StageSpec,
 };
 use crate::protocol::splits::Split;
 
@@ -79,6 +80,7 @@ pub fn live_layer(peak_gflops: f64, seconds: f64) -> Option<StageItem> {
             local_batch: batch,
             seq,
             optimizer: OptimizerKind::NAdam,
+            moments: MomentPrecision::F32,
             grad_clip_norm: 1.0,
             total_global_params: LIVE_1B_PARAMS,
         },

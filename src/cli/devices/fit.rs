@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::compute::DeviceInfo;
 use crate::config::constants::StorageConstants;
 use crate::model::presets::live_1b;
-use crate::model::{OptimizerKind, StageSpec};
+use crate::model::{MomentPrecision, OptimizerKind, StageSpec};
 use crate::protocol::messages::RunFlags;
 use crate::protocol::splits::Split;
 use crate::protocol::{Epoch, RunId, StageIndex};
@@ -104,6 +104,7 @@ fn terms(split: Split) -> Terms {
         local_batch: hyper.batch,
         seq: hyper.sequence,
         optimizer: OptimizerKind::NAdam,
+        moments: MomentPrecision::F32,
         grad_clip_norm: hyper.grad_clip_norm,
         total_global_params: crate::model::presets::LIVE_1B_PARAMS,
     };

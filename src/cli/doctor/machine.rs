@@ -7,14 +7,14 @@ use crate::host::power::Power;
 use crate::host::sleep::Sleep;
 use crate::host::{awake, disk, memory, power, processes, sleep};
 use crate::training::memory::Size;
+use crate::training::snapshot::BYTES_A_WEIGHT;
 
 /// Less than this leaves no room for a stage of any real run beside the system.
 const LITTLE_MEMORY: u64 = 2_000_000_000;
 /// With less than this on the disk even the practice swarm may fail.
 const NO_DISK: u64 = 500_000_000;
-/// A stage of a quarter of a billion weights keeps two snapshots of 12 bytes a weight and writes a
-/// third beside them.
-const LITTLE_DISK: u64 = 10_000_000_000;
+/// A stage of a quarter of a billion weights keeps two snapshots and writes a third beside them.
+const LITTLE_DISK: u64 = 250_000_000 * BYTES_A_WEIGHT * 3;
 
 /// Whether there is memory for a stage.
 pub(super) fn memory(_scope: &Scope) -> Judgement {
@@ -54,7 +54,8 @@ pub(super) fn disk(scope: &Scope) -> Judgement {
             "The system does not say how much room is left for {}.",
             folders.data.display()
         );
-        return Judgement::warning("disk-unknown", what, "See to it that 10 GB are free.");
+        let fix = format!("See to it that {} are free.", Size(LITTLE_DISK));
+        return Judgement::warning("disk-unknown", what, fix);
     };
     judge_disk(space, &folders.data.display().to_string())
 }

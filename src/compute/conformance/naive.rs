@@ -93,7 +93,7 @@ impl Slots {
                 self.cross_entropy(logits, targets, losses, f64::from(scale));
             }
             Op::Sum { .. } | Op::SumSquares { .. } | Op::ClipFactor { .. } => self.sums(op),
-            Op::Adam { .. } => self.adam(op),
+            Op::Adam { .. } | Op::AdamBf16 { .. } => self.adam(op),
             Op::Pack { src, dst } => {
                 for (r, c) in cells(src.rows, src.cols) {
                     let x = bf16::from_f64(self.get(src, r, c));
@@ -312,18 +312,36 @@ impl Slots {
     }
 
     fn adam(&mut self, op: &Op) {
-        let Op::Adam { param, grad, m, v, clip, scalars } = *op else { return };
+        let (param, grad, m, v, clip, scalars) = match *op {
+            Op::Adam { param, grad, m, v, clip, scalars }
+            | Op::AdamBf16 { param, grad, m, v, clip, scalars } => {
+                (param, grad, m, v, clip, scalars)
+            }
+            _ => unreachable!("`apply` sends only these here"),
+        };
+        let rounds = matches!(op, Op::AdamBf16 { .. });
         let [decay, beta1, beta2, bias2, eps, step_g, step_m] =
             std::array::from_fn(|i| self.get(scalars, 0, i));
         let clip = self.get(clip, 0, 1);
         for (r, c) in cells(param.rows, param.cols) {
+            let at = |view: View| (view.slot.0 as usize, view.offset + r * view.stride + c);
+            let before = |slots: &Self, view| match at(view) {
+                (slot, place) if rounds => slots.wire[slot][place].to_f64(),
+                (slot, place) => slots.real[slot][place],
+            };
             let g = if clip == 0.0 { 0.0 } else { self.get(grad, r, c) * clip };
-            self.add(m, r, c, (g - self.get(m, r, c)) * (1.0 - beta1));
-            self.set(v, r, c, beta2 * self.get(v, r, c) + (1.0 - beta2) * g * g);
-            let d = (self.get(v, r, c) / bias2).sqrt() + eps;
-            let p = self.get(param, r, c) * decay - step_g * g / d - step_m * self.get(m, r, c) / d;
+            let first = before(self, m) + (g - before(self, m)) * (1.0 - beta1);
+            let second = beta2 * before(self, v) + (1.0 - beta2) * g * g;
+            let d = (second / bias2).sqrt() + eps;
+            let p = self.get(param, r, c) * decay - step_g * g / d - step_m * first / d;
             self.set(param, r, c, p);
             self.set(grad, r, c, 0.0);
+            for (view, moment) in [(m, first), (v, second)] {
+                match at(view) {
+                    (slot, place) if rounds => self.wire[slot][place] = bf16::from_f64(moment),
+                    (slot, place) => self.real[slot][place] = moment,
+                }
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ fn names_are_unique_and_every_op_has_cases() {
     };
     let ops: BTreeSet<String> =
         all.iter().flat_map(|c| c.program.ops.iter().map(variant)).collect();
-    assert_eq!(ops.len(), 24, "{ops:?}");
+    assert_eq!(ops.len(), 25, "{ops:?}");
 }
 
 /// The f32 device with a fault put into what is read from it.
@@ -133,4 +133,65 @@ fn a_change_of_an_input_is_found() {
 fn numbers_that_change_from_run_to_run_are_found() {
     let failed = verdict_on(|c| Fault::Unsteady(c.slot, c.offset));
     assert!(matches!(failed, Err(Failure::NotRepeatable { output: "c" })), "{failed:?}");
+}
+
+/// What rounding adds up to over many steps, against moments that are never rounded. Each step rounds a
+/// moment by at most 2^-8 of itself and keeps beta of what was off before: at most 2^-8 / (1 - beta) of
+/// the largest that it was. Roundings go both ways, so that in the whole it is far less.
+#[test]
+fn rounded_moments_stay_near_the_unrounded_ones() {
+    const COUNT: usize = 4099;
+    let beta: [f32; 2] = [0.96, 0.95];
+    let build = |device: &CpuDevice, kept: Element| {
+        let mut layout = Layout::default();
+        let mut add = |element, len| {
+            let slot = layout.add("x", element, len, crate::compute::Role::Scratch);
+            View::vector(slot, len)
+        };
+        let real = Element::Real;
+        let [param, grad] = [add(real, COUNT), add(real, COUNT)];
+        let [m, v] = [add(kept, COUNT), add(kept, COUNT)];
+        let (clip, scalars) = (add(real, 2), add(real, 7));
+        let op = match kept {
+            Element::Bf16 => Op::AdamBf16 { param, grad, m, v, clip, scalars },
+            _ => Op::Adam { param, grad, m, v, clip, scalars },
+        };
+        let program = Program { name: "step".into(), ops: vec![op] };
+        let mut executor = device.build(&layout, &[program]).unwrap();
+        executor.write(clip.slot, 0, Data::Real(&[1.0, 1.0])).unwrap();
+        let step = [0.999, beta[0], beta[1], 0.9, 1e-8, 1e-4, 1e-3];
+        executor.write(scalars.slot, 0, Data::Real(&step)).unwrap();
+        executor
+    };
+    let mut exact = build(&CpuDevice::oracle(), Element::Real);
+    let mut rounded = build(&CpuDevice::new(Some(2)), Element::Bf16);
+    let mut numbers = setup::Numbers::of("rounded moments");
+    let (mut largest, mut off, mut size) = ([0.0_f64; 2], [0.0_f64; 2], [0.0_f64; 2]);
+    for _ in 0..200 {
+        // Gradients of one size around a mean that is a tenth of it.
+        let grad: Vec<f32> = (0..COUNT).map(|_| numbers.between(-0.9, 1.1)).collect();
+        for executor in [&mut exact, &mut rounded] {
+            executor.write(SlotId(1), 0, Data::Real(&grad)).unwrap();
+            executor.run(0).unwrap();
+        }
+        for (i, slot) in [SlotId(2), SlotId(3)].into_iter().enumerate() {
+            let mut want = vec![0.0; COUNT];
+            exact.read(slot, 0, DataMut::Wide(&mut want)).unwrap();
+            let mut got = vec![bf16::ZERO; COUNT];
+            rounded.read(slot, 0, DataMut::Bf16(&mut got)).unwrap();
+            largest[i] = want.iter().fold(largest[i], |most, x| most.max(x.abs()));
+            let bound = largest[i] / 256.0 / (1.0 - f64::from(beta[i]));
+            (off[i], size[i]) = (0.0, 0.0);
+            for (want, got) in want.iter().zip(&got) {
+                let gap = (want - f64::from(*got)).abs();
+                assert!(gap <= bound, "{want} became {got}: {gap} is above {bound}");
+                off[i] += gap * gap;
+                size[i] += want * want;
+            }
+        }
+    }
+    for i in 0..2 {
+        let error = (off[i] / size[i]).sqrt();
+        assert!(error > 0.0 && error < 0.02, "moment {i} is off by {error}");
+    }
 }

@@ -82,6 +82,12 @@ impl<T: Real> Memory<T> {
         self.mat(view).row(0)
     }
 
+    /// The optimizer's numbers of one step.
+    fn scalars(&self, view: View) -> [T; 7] {
+        let scalars = self.vector(view);
+        std::array::from_fn(|i| scalars[i])
+    }
+
     /// Takes the outputs out of memory for the time of a kernel, so that it may read the rest.
     fn with<const N: usize>(
         &mut self,
@@ -90,20 +96,7 @@ impl<T: Real> Memory<T> {
     ) {
         let slots = views.map(|v| v.slot.0 as usize);
         let mut taken = slots.map(|slot| std::mem::take(&mut self.real[slot]));
-        let mut outputs = [const { None }; N];
-        for (data, view) in taken.iter_mut().zip(&views) {
-            // A slot's second view finds its memory taken by the first, which carves for both.
-            if !data.is_empty() {
-                carve(data, view.slot, &views, &mut outputs);
-            }
-        }
-        kernel(
-            self,
-            outputs.map(|output| match output {
-                Some(output) => output,
-                None => unreachable!("views are checked when a program is built"),
-            }),
-        );
+        kernel(self, carved(&mut taken, &views));
         for (data, slot) in taken.into_iter().zip(slots) {
             if !data.is_empty() {
                 self.real[slot] = data;
@@ -123,9 +116,11 @@ impl<T: Real> Memory<T> {
             | Op::RmsNormBackward { .. }
             | Op::Rope { .. }
             | Op::CrossEntropy { .. } => self.rows(op),
-            Op::Sum { .. } | Op::SumSquares { .. } | Op::ClipFactor { .. } | Op::Adam { .. } => {
-                self.optimizer(op);
-            }
+            Op::Sum { .. }
+            | Op::SumSquares { .. }
+            | Op::ClipFactor { .. }
+            | Op::Adam { .. }
+            | Op::AdamBf16 { .. } => self.optimizer(op),
             Op::Pack { src, dst } => {
                 let [src, dst] = flat([src, dst]);
                 let mut data = std::mem::take(&mut self.wire[dst.slot.0 as usize]);
@@ -262,11 +257,23 @@ impl<T: Real> Memory<T> {
                 });
             }
             Op::Adam { param, grad, m, v, clip, scalars } => {
-                self.with(flat([param, grad, m, v]), |memory, state| {
-                    let scalars = memory.vector(scalars);
-                    let scalars = std::array::from_fn(|i| scalars[i]);
-                    pointwise::adam(state, memory.vector(clip)[1], scalars);
+                self.with(flat([param, grad, m, v]), |memory, [param, grad, m, v]| {
+                    let (coef, scalars) = (memory.vector(clip)[1], memory.scalars(scalars));
+                    pointwise::adam([param, grad], [m, v], coef, scalars);
                 });
+            }
+            Op::AdamBf16 { param, grad, m, v, clip, scalars } => {
+                let [param, grad, m, v] = flat([param, grad, m, v]);
+                let moments = [m, v];
+                let slots = moments.map(|view| view.slot.0 as usize);
+                let mut taken = slots.map(|slot| std::mem::take(&mut self.wire[slot]));
+                self.with([param, grad], |memory, weights| {
+                    let (coef, scalars) = (memory.vector(clip)[1], memory.scalars(scalars));
+                    pointwise::adam(weights, carved(&mut taken, &moments), coef, scalars);
+                });
+                for (data, slot) in taken.into_iter().zip(slots) {
+                    self.wire[slot] = data;
+                }
             }
             _ => unreachable!("`run` sends only these here"),
         }
@@ -276,6 +283,24 @@ impl<T: Real> Memory<T> {
         let name = self.names.get(slot.0 as usize);
         DeviceFault::BadAccess { slot: name.cloned().unwrap_or_default(), why }
     }
+}
+
+/// The views of slots that were taken out of memory, one for each view.
+fn carved<'a, E: Send, const N: usize>(
+    taken: &'a mut [Vec<E>; N],
+    views: &[View; N],
+) -> [MatMut<'a, E>; N] {
+    let mut outputs = [const { None }; N];
+    for (data, view) in taken.iter_mut().zip(views) {
+        // A slot's second view finds its memory taken by the first, which carves for both.
+        if !data.is_empty() {
+            carve(data, view.slot, views, &mut outputs);
+        }
+    }
+    outputs.map(|output| match output {
+        Some(output) => output,
+        None => unreachable!("views are checked when a program is built"),
+    })
 }
 
 /// The part of a slot that the host reads or writes.

@@ -121,19 +121,51 @@ pub fn pack<T: Real>(src: Mat<'_, T>, dst: MatMut<'_, bf16>) {
 
 /// dst = src widened.
 pub fn unpack<T: Real>(src: Mat<'_, bf16>, dst: MatMut<'_, T>) {
-    each2(dst, src, |d, s: bf16| *d = T::from_f32(f32::from_bits(u32::from(s.to_bits()) << 16)));
+    each2(dst, src, |d, s: bf16| *d = s.load());
 }
 
-/// One optimizer step; the scalars are those of `Op::Adam`.
-pub fn adam<T: Real>(
-    [param, grad, m, v]: [MatMut<'_, T>; 4],
+/// A moment of the optimizer as it is kept.
+pub trait Kept<T>: Copy + Send {
+    /// The number.
+    fn load(self) -> T;
+    /// The number, rounded.
+    fn keep(value: T) -> Self;
+}
+
+impl<T: Real> Kept<T> for T {
+    #[inline(always)]
+    fn load(self) -> T {
+        self
+    }
+    #[inline(always)]
+    fn keep(value: T) -> Self {
+        value
+    }
+}
+
+impl<T: Real> Kept<T> for bf16 {
+    #[inline(always)]
+    fn load(self) -> T {
+        T::from_f32(f32::from_bits(u32::from(self.to_bits()) << 16))
+    }
+    #[inline(always)]
+    fn keep(value: T) -> Self {
+        value.to_bf16()
+    }
+}
+
+/// One optimizer step; the scalars are those of `Op::Adam`. The weight moves by the moments before
+/// they are rounded.
+pub fn adam<T: Real, M: Kept<T>>(
+    [param, grad]: [MatMut<'_, T>; 2],
+    [m, v]: [MatMut<'_, M>; 2],
     clip: T,
     [decay, beta1, beta2, bias2, eps, step_g, step_m]: [T; 7],
 ) {
-    type Parts<'a, T> = (MatMut<'a, T>, MatMut<'a, T>, MatMut<'a, T>, MatMut<'a, T>);
+    type Parts<'w, 'm, T, M> = (MatMut<'w, T>, MatMut<'w, T>, MatMut<'m, M>, MatMut<'m, M>);
     let one = T::one();
     let shape = (param.rows(), param.cols());
-    let work = |(mut param, mut grad, mut m, mut v): Parts<'_, T>| {
+    let work = |(mut param, mut grad, mut m, mut v): Parts<'_, '_, T, M>| {
         fast!({
             for r in 0..param.rows() {
                 let weights = param.row(r).iter_mut().zip(grad.row(r));
@@ -141,10 +173,12 @@ pub fn adam<T: Real>(
                 for ((p, grad), (m, v)) in weights.zip(moments) {
                     // Also where the gradient is infinite or NaN, which no factor would take away.
                     let g = if clip == T::zero() { T::zero() } else { *grad * clip };
-                    *m += (g - *m) * (one - beta1);
-                    *v = beta2 * *v + (one - beta2) * g * g;
-                    let d = (*v / bias2).sqrt() + eps;
-                    *p = *p * decay - step_g * g / d - step_m * *m / d;
+                    let before = m.load();
+                    let first = before + (g - before) * (one - beta1);
+                    let second = beta2 * v.load() + (one - beta2) * g * g;
+                    let d = (second / bias2).sqrt() + eps;
+                    *p = *p * decay - step_g * g / d - step_m * first / d;
+                    (*m, *v) = (M::keep(first), M::keep(second));
                     *grad = T::zero();
                 }
             }

@@ -49,6 +49,7 @@ const EACH: &str = include_str!("../../../shaders/header_elementwise.wgsl");
 const ROWS: &str = include_str!("../../../shaders/header_rows.wgsl");
 const ELEMENTWISE: &str = include_str!("../../../shaders/elementwise.wgsl");
 const ADAM_FILE: &str = include_str!("../../../shaders/adam.wgsl");
+const ADAM_BF16_FILE: &str = include_str!("../../../shaders/adam_bf16.wgsl");
 const RMSNORM_FILE: &str = include_str!("../../../shaders/rmsnorm.wgsl");
 const REDUCE: &str = include_str!("../../../shaders/reduce.wgsl");
 const ENTROPY: &str = include_str!("../../../shaders/cross_entropy.wgsl");
@@ -72,11 +73,12 @@ pub fn source_hash() -> String {
 }
 
 /// Every file of `shaders/`, and what decides which kernel an op becomes.
-const FILES: [&str; 20] = [
+const FILES: [&str; 21] = [
     EACH,
     ROWS,
     ELEMENTWISE,
     ADAM_FILE,
+    ADAM_BF16_FILE,
     RMSNORM_FILE,
     REDUCE,
     ENTROPY,
@@ -115,6 +117,8 @@ kernels! {
     SWIGLU = "swiglu" from [EACH, ELEMENTWISE] with [R, R, W];
     SWIGLU_BACKWARD = "swiglu_backward" from [EACH, ELEMENTWISE] with [R, R, R, W, W];
     ADAM = "adam" from [EACH, ADAM_FILE] with [W, W, W, W, R, R];
+    ADAM_BF16 = "adam_bf16" from [ADAM_BF16_FILE] with [W, W, W, W, R, R];
+    ADAM_BF16_WORDS = "adam_bf16_words" from [ADAM_BF16_FILE] with [W, W, W, W, R, R];
     RMSNORM = "rmsnorm" from [ROWS, RMSNORM_FILE] with [R, R, W, W];
     RMSNORM_BACKWARD = "rmsnorm_backward" from [ROWS, RMSNORM_FILE] with [R, R, R, R, W];
     RMSNORM_PARTIAL = "rmsnorm_partial" from [RMSNORM_FILE] with [R, R, R, W];

@@ -168,7 +168,8 @@ fn for_each_view(op: &mut Op, f: &mut impl FnMut(&mut View)) {
         Op::SiluBackward { x, dy, dx } => all(&mut [x, dy, dx]),
         Op::ReluBackward { y, dy, dx } => all(&mut [y, dy, dx]),
         Op::CrossEntropy { logits, targets, losses, .. } => all(&mut [logits, targets, losses]),
-        Op::Adam { param, grad, m, v, clip, scalars } => {
+        Op::Adam { param, grad, m, v, clip, scalars }
+        | Op::AdamBf16 { param, grad, m, v, clip, scalars } => {
             all(&mut [param, grad, m, v, clip, scalars]);
         }
     }

@@ -15,7 +15,7 @@ use crate::compute::{Layout, Op, Program, Role, SlotId};
 use crate::protocol::splits::Split;
 
 use super::config::{ConfigError, LlamaConfig};
-use super::optimizer::{OptimizerKind, clip_norm};
+use super::optimizer::{MomentPrecision, OptimizerKind, clip_norm};
 use super::parameters::{self, Parameter, StageKind};
 
 pub(super) use weights::{Segment, Weights};
@@ -42,6 +42,8 @@ pub struct StageSpec {
     pub seq: usize,
     /// The run's optimizer.
     pub optimizer: OptimizerKind,
+    /// How this machine keeps the optimizer's moments.
+    pub moments: MomentPrecision,
     /// The run's clipping limit for the whole model.
     pub grad_clip_norm: f64,
     /// The run's word on the size of the whole model; used only for clipping (spec 8.1).

@@ -2,6 +2,7 @@
 
 use crate::compute::{AttentionShape, Element, Form, Op, Program, Role, SlotId, View, Write};
 
+use super::super::optimizer::MomentPrecision;
 use super::super::parameters::{self, BlockShape, StageKind};
 use super::block::{self, BlockRecord, Sizes};
 use super::graph::Graph;
@@ -15,7 +16,7 @@ pub(super) fn write(
     boundary: Boundary,
 ) -> Result<StagePlan, PlanError> {
     let mut graph = Graph::default();
-    let weights = Weights::place(&mut graph, spec.parameters(), purpose);
+    let weights = Weights::place(&mut graph, spec.parameters(), purpose, spec.moments);
     let host = host_slots(&mut graph, spec, purpose, boundary);
     let mut writer = Writer::new(spec, graph, &weights, host)?;
     let table = match purpose {
@@ -143,7 +144,7 @@ impl<'a> Writer<'a> {
         }
         table.backward = Some(self.backward()?);
         table.zero = Some(self.zero());
-        table.reset = Some(self.reset());
+        table.reset = self.reset();
         table.clip = self.clip();
         table.step = self.step();
         Ok(table)
@@ -338,10 +339,14 @@ impl<'a> Writer<'a> {
         self.fill(slots.into_iter().map(|(_, s, len)| (s.grad, len)), "zero gradients")
     }
 
-    fn reset(&mut self) -> usize {
+    /// None where the moments are not real numbers: then the host writes the zeros.
+    fn reset(&mut self) -> Option<usize> {
+        if self.spec.moments != MomentPrecision::F32 {
+            return None;
+        }
         let slots = self.trained();
         let moments = slots.into_iter().flat_map(|(_, s, len)| [(s.m, len), (s.v, len)]);
-        self.fill(moments, "reset moments")
+        Some(self.fill(moments, "reset moments"))
     }
 
     fn clip(&mut self) -> Option<usize> {
@@ -368,7 +373,10 @@ impl<'a> Writer<'a> {
             let view = |slot| View::vector(slot, len);
             let (param, grad) = (view(param), view(slots.grad));
             let (m, v) = (view(slots.m), view(slots.v));
-            self.graph.push(Op::Adam { param, grad, m, v, clip, scalars });
+            self.graph.push(match self.spec.moments {
+                MomentPrecision::F32 => Op::Adam { param, grad, m, v, clip, scalars },
+                MomentPrecision::Bf16 => Op::AdamBf16 { param, grad, m, v, clip, scalars },
+            });
         }
         Some(self.graph.end_program("step"))
     }

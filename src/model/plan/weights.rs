@@ -5,6 +5,7 @@
 use crate::compute::{Element, Role, SlotId, View};
 
 use super::super::config::LlamaConfig;
+use super::super::optimizer::MomentPrecision;
 use super::super::parameters::{BlockShape, Parameter, Training};
 use super::graph::Graph;
 use super::{PlanError, Purpose};
@@ -76,7 +77,12 @@ fn joins_previous(parameter: &Parameter) -> bool {
 
 impl Weights {
     /// Adds the slots of all parameters to the graph.
-    pub(super) fn place(graph: &mut Graph, parameters: Vec<Parameter>, purpose: Purpose) -> Self {
+    pub(super) fn place(
+        graph: &mut Graph,
+        parameters: Vec<Parameter>,
+        purpose: Purpose,
+        moments: MomentPrecision,
+    ) -> Self {
         let mut runs: Vec<(Training, usize)> = Vec::new();
         let mut places = Vec::with_capacity(parameters.len());
         for (index, parameter) in parameters.iter().enumerate() {
@@ -101,7 +107,7 @@ impl Weights {
         let mut segments = Vec::with_capacity(runs.len());
         for (index, (training, len)) in runs.into_iter().enumerate() {
             let trained = training == Training::Trained && purpose == Purpose::Training;
-            segments.push(Segment::add(graph, index, (start, len), trained));
+            segments.push(Segment::add(graph, index, (start, len), trained.then_some(moments)));
             start += len;
         }
         Self { segments, places, parameters }
@@ -150,14 +156,19 @@ impl Weights {
 }
 
 impl Segment {
-    fn add(graph: &mut Graph, index: usize, (start, len): (usize, usize), trained: bool) -> Self {
+    fn add(
+        graph: &mut Graph,
+        index: usize,
+        (start, len): (usize, usize),
+        moments: Option<MomentPrecision>,
+    ) -> Self {
         let mut slot =
-            |what: &str, role| graph.slot(&format!("{what} {index}"), Element::Real, len, role);
-        let param = slot("weights", Role::Parameter);
-        let training = trained.then(|| TrainingSlots {
-            grad: slot("gradients", Role::Gradient),
-            m: slot("first moments", Role::Moment),
-            v: slot("second moments", Role::Moment),
+            |what: &str, element, role| graph.slot(&format!("{what} {index}"), element, len, role);
+        let param = slot("weights", Element::Real, Role::Parameter);
+        let training = moments.map(|moments| TrainingSlots {
+            grad: slot("gradients", Element::Real, Role::Gradient),
+            m: slot("first moments", moments.element(), Role::Moment),
+            v: slot("second moments", moments.element(), Role::Moment),
         });
         Self { start, len, param, training }
     }

@@ -2,12 +2,18 @@
 
 use std::ops::Range;
 
-use crate::compute::{Data, DataMut, SlotId};
+use half::bf16;
+use half::slice::HalfFloatSliceExt;
+
+use crate::compute::{Data, DataMut, Element, SlotId};
 
 use super::super::optimizer::{Optimizer, OptimizerKind};
 use super::super::parameters::Training;
 use super::super::plan::Segment;
 use super::{Stage, StageError, check_len, wrong_size};
+
+/// Numbers that are rounded or widened at a time on their way to and from the device.
+const PIECE: usize = 1 << 15;
 
 /// How far an optimizer is: everything that a snapshot on disk keeps of it beside its moments.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -154,7 +160,19 @@ impl Stage {
     pub fn reset_optimizer(&mut self) -> Result<(), StageError> {
         let spec = &self.plan.spec;
         self.optimizer = Optimizer::started(spec.optimizer, spec.stage, spec.stages);
-        self.run_if_there(self.plan.table.reset)
+        if self.plan.table.reset.is_some() {
+            return self.run_if_there(self.plan.table.reset);
+        }
+        let zeros = [bf16::ZERO; PIECE];
+        for segment in &self.plan.weights.segments {
+            for slot in segment.training.iter().flat_map(|slots| [slots.m, slots.v]) {
+                for at in (0..segment.len).step_by(PIECE) {
+                    let count = PIECE.min(segment.len - at);
+                    self.executor.write(slot, at, Data::Bf16(&zeros[..count]))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Optimizer steps done, the zero-gradient one included.
@@ -364,9 +382,50 @@ impl Stage {
         for part in self.overlaps(tensor, range, out.len())? {
             let out = &mut out[part.range];
             match part.slot {
+                Some(slot) if self.is_rounded(slot) => self.read_rounded(slot, part.offset, out)?,
                 Some(slot) => self.executor.read(slot, part.offset, DataMut::Real(out))?,
                 None => out.fill(0.0),
             }
+        }
+        Ok(())
+    }
+
+    /// Whether a slot holds numbers in bf16.
+    fn is_rounded(&self, slot: SlotId) -> bool {
+        self.plan.layout.get(slot).is_some_and(|slot| slot.element == Element::Bf16)
+    }
+
+    fn read_rounded(
+        &mut self,
+        slot: SlotId,
+        offset: usize,
+        out: &mut [f32],
+    ) -> Result<(), StageError> {
+        let mut halves = [bf16::ZERO; PIECE];
+        for (at, out) in (offset..).step_by(PIECE).zip(out.chunks_mut(PIECE)) {
+            let halves = &mut halves[..out.len()];
+            self.executor.read(slot, at, DataMut::Bf16(halves))?;
+            halves.convert_to_f32_slice(out);
+        }
+        Ok(())
+    }
+
+    /// To nearest, ties to even. What bf16 cannot hold becomes the largest number that it can: a moment
+    /// stays one.
+    fn write_rounded(
+        &mut self,
+        slot: SlotId,
+        offset: usize,
+        values: &[f32],
+    ) -> Result<(), StageError> {
+        let mut halves = [bf16::ZERO; PIECE];
+        for (at, values) in (offset..).step_by(PIECE).zip(values.chunks(PIECE)) {
+            let halves = &mut halves[..values.len()];
+            for (half, value) in halves.iter_mut().zip(values) {
+                let largest = f32::from(bf16::MAX);
+                *half = bf16::from_f32(value.clamp(-largest, largest));
+            }
+            self.executor.write(slot, at, Data::Bf16(halves))?;
         }
         Ok(())
     }
@@ -378,8 +437,14 @@ impl Stage {
         values: &[f32],
     ) -> Result<(), StageError> {
         for part in self.overlaps(tensor, range, values.len())? {
-            if let Some(slot) = part.slot {
-                self.executor.write(slot, part.offset, Data::Real(&values[part.range]))?;
+            match part.slot {
+                Some(slot) if self.is_rounded(slot) => {
+                    self.write_rounded(slot, part.offset, &values[part.range])?;
+                }
+                Some(slot) => {
+                    self.executor.write(slot, part.offset, Data::Real(&values[part.range]))?;
+                }
+                None => {}
             }
         }
         Ok(())

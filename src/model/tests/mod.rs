@@ -1,6 +1,7 @@
 //! The stage as a whole, on the oracle and on the processor's f32 backend.
 
 mod gradients;
+mod moments;
 mod plan;
 mod state;
 mod writing;
@@ -11,7 +12,7 @@ use crate::compute::cpu::CpuDevice;
 use crate::protocol::splits::Split;
 
 use super::config::tests::tiny;
-use super::{LlamaConfig, OptimizerKind, Stage, StageSpec};
+use super::{LlamaConfig, MomentPrecision, OptimizerKind, Stage, StageSpec};
 
 /// A stage of the tiny model: two sequences of five tokens, one after the other.
 fn spec(config: LlamaConfig, (stage, stages): (usize, usize), split: Split) -> StageSpec {
@@ -24,6 +25,7 @@ fn spec(config: LlamaConfig, (stage, stages): (usize, usize), split: Split) -> S
         local_batch: 1,
         seq: 5,
         optimizer: OptimizerKind::NAdam,
+        moments: MomentPrecision::F32,
         grad_clip_norm: 1.0,
         total_global_params: 3432,
     }

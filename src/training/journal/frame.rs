@@ -34,6 +34,8 @@ pub(super) enum Note {
     RollBack,
     /// See [`Change::Resumed`].
     Resumed,
+    /// See [`Change::ResumedElsewhere`].
+    ResumedElsewhere,
 }
 
 impl From<Change> for Note {
@@ -44,6 +46,7 @@ impl From<Change> for Note {
             Change::End => Self::End,
             Change::RollBack => Self::RollBack,
             Change::Resumed => Self::Resumed,
+            Change::ResumedElsewhere => Self::ResumedElsewhere,
         }
     }
 }

@@ -145,6 +145,7 @@ impl JournalReader {
                 (Note::End, _) => Record::Change(Change::End),
                 (Note::RollBack, _) => Record::Change(Change::RollBack),
                 (Note::Resumed, _) => Record::Change(Change::Resumed),
+                (Note::ResumedElsewhere, _) => Record::Change(Change::ResumedElsewhere),
             };
             (self.read.frames, self.read.length) = self.at;
             return Ok(Some(record));

@@ -54,6 +54,7 @@ async fn what_is_written_is_read_and_gone_on_with_after_a_torn_end() {
         Change::RollBack,
         Change::End,
         Change::Resumed,
+        Change::ResumedElsewhere,
     ] {
         journal.change(change).await.unwrap();
         written.push(Record::Change(change));

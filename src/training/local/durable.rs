@@ -159,7 +159,8 @@ impl LocalStage {
             merged: self.merged.clone(),
         };
         let EpochCount { backwards, steps, .. } = self.count;
-        Ok(Caught { identity, step, mu_product, backwards, steps, start })
+        let moments = self.terms.spec.moments;
+        Ok(Caught { identity, step, mu_product, moments, backwards, steps, start })
     }
 
     /// The backward itself; noted before anybody hears of it.
@@ -301,7 +302,7 @@ impl LocalStage {
                 self.put_start_back().await?;
                 self.reset_optimizer().await
             }
-            Change::Resumed => Ok(()),
+            Change::Resumed | Change::ResumedElsewhere => Ok(()),
         }
     }
 

@@ -1,12 +1,16 @@
 //! The ladder that a plan steps down where memory does not suffice, at the first planning and after it
-//! ran out: fewer sequences at once. Recomputing activations is always on and is no rung.
+//! ran out: first fewer sequences at once, then moments in bf16 (with as many sequences as have room
+//! again), then a refusal in words. Recomputing activations is always on and is no rung.
+//!
+//! Fewer sequences come first because they change nothing that is learned: the sums are the same up to
+//! their order. Rounded moments do change it, if only a little, and neither costs much time.
 
 use std::fmt;
 
 use super::{MemoryPlan, NoRoom, Room};
 use crate::compute::DeviceInfo;
 use crate::config::constants::StorageConstants;
-use crate::model::PlanError;
+use crate::model::{MomentPrecision, PlanError};
 use crate::protocol::messages::Flag;
 use crate::training::terms::Terms;
 
@@ -26,12 +30,14 @@ pub enum FitError {
 pub struct Rung {
     /// Sequences computed at once.
     pub local_batch: usize,
+    /// How the optimizer's moments are kept.
+    pub moments: MomentPrecision,
 }
 
 impl Rung {
     /// The one that these terms stand on.
     pub fn of(terms: &Terms) -> Self {
-        Self { local_batch: terms.spec.local_batch }
+        Self { local_batch: terms.spec.local_batch, moments: terms.spec.moments }
     }
 
     /// The terms on this rung.
@@ -39,20 +45,27 @@ impl Rung {
     pub fn applied_to(self, terms: &Terms) -> Terms {
         let mut terms = terms.clone();
         terms.spec.local_batch = self.local_batch;
+        terms.spec.moments = self.moments;
         terms
     }
 
     /// Whether it stands above another one.
     fn is_above(self, other: Self) -> bool {
-        self.local_batch > other.local_batch
+        // Wider moments first.
+        self.moments < other.moments
+            || (self.moments == other.moments && self.local_batch > other.local_batch)
     }
 }
 
 impl fmt::Display for Rung {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.local_batch {
-            1 => write!(f, "one sequence at a time"),
-            more => write!(f, "{more} sequences at a time"),
+            1 => write!(f, "one sequence at a time")?,
+            more => write!(f, "{more} sequences at a time")?,
+        }
+        match self.moments {
+            MomentPrecision::F32 => Ok(()),
+            MomentPrecision::Bf16 => write!(f, " and the optimizer's moments in bf16"),
         }
     }
 }
@@ -63,8 +76,10 @@ impl fmt::Display for Rung {
 fn rungs(terms: &Terms) -> impl Iterator<Item = Rung> {
     let (batch, read) = (terms.spec.batch, terms.spec.local_batch);
     let first = if terms.flags.is_on(Flag::AutoLocalBatchSize) { batch } else { read };
-    let at_once = (1..=first).rev().filter(move |n| batch.is_multiple_of(*n));
-    at_once.map(|local_batch| Rung { local_batch })
+    let at_once = move || (1..=first).rev().filter(move |n| batch.is_multiple_of(*n));
+    [MomentPrecision::F32, MomentPrecision::Bf16]
+        .into_iter()
+        .flat_map(move |moments| at_once().map(move |local_batch| Rung { local_batch, moments }))
 }
 
 /// Plans a stage for the memory there is: the highest rung that has room, but none above `from` (where

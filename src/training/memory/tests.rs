@@ -84,6 +84,11 @@ fn a_stage_that_does_not_fit_is_refused_with_both_numbers() {
     assert!(fit(&terms, &gpu, &rules, Room::default(), None).is_ok());
 }
 
+/// Weights that have moments.
+fn terms_trained(terms: &Terms) -> u64 {
+    terms.spec.plan().unwrap().bytes_of(Role::Gradient) as u64 / 4
+}
+
 #[test]
 fn as_many_sequences_are_computed_at_once_as_have_room() {
     let rules = StorageConstants::default();
@@ -102,7 +107,11 @@ fn as_many_sequences_are_computed_at_once_as_have_room() {
     assert_eq!(fitted(need(4), as_it_is), Some(4));
     assert_eq!(fitted(need(4) - 1, as_it_is), Some(2));
     assert_eq!(fitted(need(2) - 1, as_it_is), Some(1));
-    assert_eq!(fitted(need(1) - 1, as_it_is), None);
+    // Where not one has room, the moments give way, and then there is room for more than one again.
+    let least = need(1) - 4 * terms_trained(&billion(1));
+    assert_eq!(fitted(need(1) - 1, as_it_is), Some(2));
+    assert_eq!(fitted(least, as_it_is), Some(1));
+    assert_eq!(fitted(least - 1, as_it_is), None);
     let fixed = |terms: &mut Terms| {
         terms.flags = terms.flags.clone().with_off(Flag::AutoLocalBatchSize);
     };
@@ -116,13 +125,26 @@ fn a_plan_that_ran_out_of_memory_steps_down_until_nothing_is_left() {
     let rules = StorageConstants::default();
     let from = |rung| fit(&terms, &cpu(), &rules, Room::default(), Some(rung)).unwrap();
     let mut rung = fit(&terms, &cpu(), &rules, Room::default(), None).unwrap().0;
-    let mut seen = vec![rung.local_batch];
+    let mut seen = vec![(rung.local_batch, rung.moments)];
     while let Some(lower) = below(&terms, rung).unwrap() {
         let bytes = |rung: Rung| plan(&rung.applied_to(&terms)).total();
         assert!(bytes(lower) < bytes(rung), "{lower:?} below {rung:?}");
         assert_eq!(from(lower).0, lower);
-        seen.push(lower.local_batch);
+        seen.push((lower.local_batch, lower.moments));
         rung = lower;
     }
-    assert_eq!(seen, [4, 2, 1]);
+    let (wide, narrow) = (MomentPrecision::F32, MomentPrecision::Bf16);
+    // With the bytes that rounded moments leave free there is room for more sequences again.
+    assert_eq!(seen, [(4, wide), (2, wide), (1, wide), (2, narrow), (1, narrow)]);
+}
+
+#[test]
+fn moments_in_bf16_save_four_bytes_a_weight_and_the_line_says_so() {
+    let terms = billion(1);
+    let of = |moments| plan(&Rung { local_batch: 1, moments }.applied_to(&terms));
+    let (wide, narrow) = (of(MomentPrecision::F32), of(MomentPrecision::Bf16));
+    assert_eq!(wide.total() - narrow.total(), 4 * terms_trained(&terms));
+    assert_eq!((wide.work, wide.host() - wide.state), (narrow.work, narrow.host() - narrow.state));
+    assert!(narrow.to_string().contains("optimizer (its moments in bf16) and"), "{narrow}");
+    assert!(!wide.to_string().contains("bf16"), "{wide}");
 }

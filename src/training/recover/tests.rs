@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::clock::Clock;
+use crate::model::MomentPrecision;
 use crate::protocol::Hotkey;
-use crate::training::snapshot::{Permit, SnapshotStore};
-use crate::training::test_world::{trained, work, world};
+use crate::training::snapshot::{BYTES_A_WEIGHT, Permit, SnapshotStore};
+use crate::training::test_world::{built, trained, work, world};
 
 const SEED: u64 = 7;
 
@@ -306,4 +307,135 @@ async fn of_a_snapshot_with_an_impossible_optimizer_only_the_weights_are_taken()
     let (fresh, recovered) = back(folder.path()).await;
     assert_eq!(recovered.taken, Taken::Nothing);
     assert!(fresh.weights().await.unwrap() == built.weights().await.unwrap());
+}
+
+/// What a process finds that builds the stage another way.
+async fn back_with(folder: &Path, moments: MomentPrecision) -> (LocalStage, Recovered, KeepPlace) {
+    let mut stage = built(moments).await;
+    let place = KeepPlace { ground: format!("with moments in {moments}"), ..place(&stage, folder) };
+    let recovered = recover(&mut stage, &place, SEED, &|_| {}).await.unwrap();
+    stage.terms_mut().hyper.accumulation = 3;
+    (stage, recovered, place)
+}
+
+/// One that starts to keep what it learns, some way into its run.
+async fn kept_with(folder: &Path, moments: MomentPrecision) -> LocalStage {
+    let mut stage = built(moments).await;
+    stage.terms_mut().hyper.accumulation = 1;
+    stage.terms_mut().epoch = Epoch(1);
+    work(&mut stage, 1).await;
+    stage.step_if_due().await.unwrap().unwrap();
+    stage.begin_epoch(Epoch(5), Vec::new()).await.unwrap();
+    stage.terms_mut().hyper.accumulation = 3;
+    let place = KeepPlace { ground: format!("with moments in {moments}"), ..place(&stage, folder) };
+    stage.keep(&place).await.unwrap();
+    stage.kept().await.unwrap();
+    stage
+}
+
+fn rounded(moments: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    let round = |bits: &u32| half::bf16::from_f32(f32::from_bits(*bits)).to_f32().to_bits();
+    moments.iter().map(|numbers| numbers.iter().map(round).collect()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_down_to_rounded_moments_counts_every_gradient_once() {
+    for (from, to) in [
+        (MomentPrecision::F32, MomentPrecision::Bf16),
+        (MomentPrecision::Bf16, MomentPrecision::F32),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut stage = kept_with(folder.path(), from).await;
+        let before = state(&stage).await;
+        // Two backwards and no step: gradients do not know of moments.
+        work(&mut stage, 2).await;
+        work(&mut stage, 3).await;
+        let was = state(&stage).await;
+        let ids: Vec<_> = stage.done().cloned().collect();
+        drop(stage);
+        let copied = tempfile::tempdir().unwrap();
+        copy(folder.path(), copied.path());
+        let (mut same, _, _) = back_with(copied.path(), from).await;
+        let (mut other, recovered, _) = back_with(folder.path(), to).await;
+        assert!(recovered.goes_on && recovered.losses.is_empty(), "{recovered:?}");
+        assert_eq!((recovered.taken, recovered.again), (Taken::All, 2));
+        let is = state(&other).await;
+        assert_eq!((is.count, is.progress, is.epoch), (was.count, was.progress, was.epoch));
+        assert!(other.done().eq(&ids));
+        assert!(is.numbers[0] == was.numbers[0] && is.start == was.start);
+        match to {
+            MomentPrecision::F32 => assert!(is.numbers[1..] == before.numbers[1..]),
+            MomentPrecision::Bf16 => assert!(is.numbers[1..] == rounded(&before.numbers[1..])),
+        }
+        // The same sum to the bit, seen in its norm; only then does it matter how moments are kept.
+        let mut norms = Vec::new();
+        for stage in [&mut same, &mut other] {
+            work(stage, 4).await;
+            norms.push(stage.step_if_due().await.unwrap().unwrap().grad_norm.to_bits());
+        }
+        assert_eq!(norms[0], norms[1]);
+        assert_eq!(other.count(), same.count());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_that_another_build_went_on_with_is_no_journal_that_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = kept_with(folder.path(), MomentPrecision::F32).await;
+    for salt in 2..5 {
+        work(&mut stage, salt).await;
+    }
+    stage.step_if_due().await.unwrap().unwrap();
+    drop(stage);
+    let (mut stage, recovered, _) = back_with(folder.path(), MomentPrecision::Bf16).await;
+    assert!(recovered.goes_on && recovered.losses.is_empty(), "{recovered:?}");
+    // Now the weights have taken another way: what is noted from here on does not come out to the same
+    // bits where the journal began.
+    for salt in 5..8 {
+        work(&mut stage, salt).await;
+    }
+    stage.step_if_due().await.unwrap().unwrap();
+    work(&mut stage, 8).await;
+    let was = stage.count();
+    drop(stage);
+    let (stage, recovered, _) = back_with(folder.path(), MomentPrecision::F32).await;
+    assert!(recovered.goes_on && recovered.losses.is_empty(), "{recovered:?}");
+    assert_eq!((stage.count(), recovered.again), (was, 7));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_says_how_its_moments_were_kept_and_old_ones_meant_f32() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = kept_with(folder.path(), MomentPrecision::Bf16).await;
+    let place = place(&stage, folder.path());
+    let (run, number) = (stage.terms().run.clone(), stage.terms().stage);
+    let snapshot = place.store.open(Generation::Newest, &place.hotkey, &run, number).unwrap();
+    assert_eq!(snapshot.meta.moments, MomentPrecision::Bf16);
+    let mut text = serde_json::to_value(&snapshot.meta).unwrap();
+    assert_eq!(text["moments"], "bf16");
+    text.as_object_mut().unwrap().remove("moments");
+    let old: SnapshotMeta = serde_json::from_value(text).unwrap();
+    assert_eq!(old.moments, MomentPrecision::F32);
+    assert!(serde_json::to_value(&old).unwrap().get("moments").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_generation_takes_what_the_doctor_reckons_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = kept(folder.path()).await;
+    let place = place(&stage, folder.path());
+    let weights = stage.param_count().await.unwrap() as u64;
+    let bytes = || fs::metadata(place.store.current()).unwrap().len();
+    // Its description and its hash are all that comes on top.
+    let head = 2048;
+    let at_start = 12 * weights;
+    assert!((at_start..at_start + head).contains(&bytes()), "{} of {weights}", bytes());
+    for salt in 0..3 {
+        work(&mut stage, salt).await;
+    }
+    stage.step_if_due().await.unwrap().unwrap();
+    stage.keep(&place).await.unwrap();
+    stage.kept().await.unwrap();
+    let within = BYTES_A_WEIGHT * weights;
+    assert!((within..within + head).contains(&bytes()), "{} of {weights}", bytes());
 }

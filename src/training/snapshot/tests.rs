@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::model::MomentPrecision;
 
 /// A whole snapshot in memory.
 #[derive(Debug, PartialEq)]
@@ -38,6 +39,7 @@ fn meta(epoch: u64, weights: usize, optimizer: usize) -> SnapshotMeta {
         weights,
         optimizer,
         step: 5,
+        moments: MomentPrecision::F32,
         mu_product_bits: 0.25_f64.to_bits(),
         progress: None,
     }

@@ -44,7 +44,7 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "disk-low",
         "The disk is nearly full",
         "There is room now, but a large stage's snapshots may not fit.",
-        "A stage of a quarter of a billion weights keeps about 10 GB.",
+        "A stage of a quarter of a billion weights keeps about 12 GB.",
         "Make room, or set HEARTH_HOME to a folder on another disk.",
     ),
     page(
@@ -74,7 +74,7 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Free disk space is not known",
         "The system does not tell how much room is left.",
         "A network disk or an unusual file system.",
-        "See to it that 10 GB are free.",
+        "See to it that 12 GB are free.",
     ),
     page(
         "power",
@@ -261,11 +261,12 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
     page(
         "memory-stepped-down",
         "The stage takes less memory now",
-        "Memory ran out, so that fewer sequences are computed at a time. The result is the same up to \
-         rounding; a pass that broke off is done again from a clean state and counts once.",
+        "Memory ran out, so that fewer sequences are computed at a time or, if that was not enough, the \
+         optimizer's moments are kept in bf16. It learns the same up to rounding; a pass that broke off \
+         is done again from a clean state and counts once.",
         "Another program took memory of the card or the machine.",
-        "Nothing: it trains, a little slower. Close other programs that use the card; the next start \
-         tries the full size again.",
+        "Nothing: it trains. Close other programs that use the card; the next start tries the full size \
+         again.",
     ),
     page(
         "kernel-replaced",

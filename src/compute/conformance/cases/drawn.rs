@@ -49,6 +49,7 @@ fn real_sizes(all: &mut Vec<Case>) {
     all.push(rows::embed(40, 4096, 128, Place::Dense, "_real"));
     all.push(rows::embed_backward(40, 4096, 128, Place::Dense, "_real"));
     all.push(optimizer::adam(64, 512, Place::Dense, "_real"));
+    all.push(optimizer::adam_bf16(64, 512, Place::Dense, "_real"));
     all.push(optimizer::sum_squares(1024, 1024, Place::Dense, "_real"));
     pointwise::add_shape(all, (64, 2048), Place::Dense, "_real");
     pointwise::add_shape(all, (19, 96), Place::Aligned, "_aligned");
@@ -107,6 +108,7 @@ fn random_elements(all: &mut Vec<Case>, numbers: &mut Numbers) {
     all.push(optimizer::sum(rows, cols, place, word));
     all.push(optimizer::sum_squares(rows, cols, place, word));
     all.push(optimizer::adam(rows, cols, place, word));
+    all.push(optimizer::adam_bf16(rows, cols, place, word));
 }
 
 #[cfg(test)]

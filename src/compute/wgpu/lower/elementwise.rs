@@ -29,6 +29,9 @@ impl Lowering<'_> {
             Op::Adam { param, grad, m, v, clip, scalars } => {
                 self.each(&kernels::ADAM, &[param, grad, m, v], &[clip, scalars], 0.0)
             }
+            Op::AdamBf16 { param, grad, m, v, clip, scalars } => {
+                self.adam_bf16(&[param, grad, m, v], [clip, scalars])
+            }
             Op::Pack { src, dst } => self.convert(&kernels::PACK, src, dst),
             Op::Unpack { src, dst } => self.convert(&kernels::UNPACK, dst, src),
             _ => Err("not an elementwise op".to_owned()),
@@ -63,6 +66,37 @@ impl Lowering<'_> {
             ];
             let cost = rows * cols * (16 + 16 * views.len());
             let size = Size { groups: total.div_ceil(GROUP), cost };
+            self.call(kernel, constants, &operands, params, size);
+        }
+        Ok(())
+    }
+
+    /// A step whose moments stand two to a word.
+    fn adam_bf16(&mut self, views: &[View; 4], fixed: [View; 2]) -> Result<(), Refusal> {
+        for views in self.pieces(views)? {
+            let all = views.iter().chain(&fixed);
+            let operands = all.map(|v| self.operand(*v)).collect::<Result<Vec<_>, _>>()?;
+            let (rows, cols) = (views[0].rows, views[0].cols);
+            let by_four = self.may_be_by_four()
+                && cols.is_multiple_of(4)
+                && operands[..views.len()].iter().all(Operand::is_by_four);
+            let (kernel, unit, turns) = if by_four {
+                (&kernels::ADAM_BF16, 4, cols / 4)
+            } else {
+                // A row may start and end in the middle of a word.
+                (&kernels::ADAM_BF16_WORDS, 1, cols / 2 + 1)
+            };
+            let mut params = vec![word(rows), word(cols), word(turns)];
+            params.extend(operands[..views.len()].iter().flat_map(|o| o.place(unit)));
+            params.extend(operands[views.len()..].iter().flat_map(|o| o.place(1)));
+            let types = if by_four {
+                ["vec4<f32>", "vec4<u32>", "vec2<u32>"]
+            } else {
+                ["f32", "u32", "u32"]
+            };
+            let constants = ["T", "U", "W"].into_iter().zip(types.map(constant)).collect();
+            let cost = rows * cols * (16 + 16 * 3);
+            let size = Size { groups: (rows * turns).div_ceil(GROUP), cost };
             self.call(kernel, constants, &operands, params, size);
         }
         Ok(())

@@ -21,7 +21,7 @@ fn every_op(layout: &mut Layout, rows: usize, cols: usize, head_dim: usize) -> V
     let column = |v: View| View::matrix(v.slot, rows, 1);
     let one = |v: View| View::vector(v.slot, 1);
     let tokens = column(View::matrix(add(Element::Index), rows, 1));
-    let packed = View::matrix(add(Element::Bf16), rows, cols);
+    let [packed, other] = std::array::from_fn(|_| View::matrix(add(Element::Bf16), rows, cols));
     let (scale, value, max_norm) = (1.0, 1.0, 1.0);
     let mut ops = vec![
         Op::Fill { dst: a, value },
@@ -48,6 +48,14 @@ fn every_op(layout: &mut Layout, rows: usize, cols: usize, head_dim: usize) -> V
             grad: b,
             m: c,
             v: d,
+            clip: View::vector(e.slot, 2),
+            scalars: View::vector(e.slot, 7),
+        },
+        Op::AdamBf16 {
+            param: a,
+            grad: b,
+            m: packed,
+            v: other,
             clip: View::vector(e.slot, 2),
             scalars: View::vector(e.slot, 7),
         },
