@@ -145,9 +145,9 @@ mod binary {
     #[tokio::test(flavor = "multi_thread")]
     async fn work_of_an_epoch_is_handed_in_though_the_miner_was_killed_in_its_pause() {
         let folder = tempfile::tempdir().unwrap();
-        // An epoch that does not end before the second miner comes.
+        // A miner asks for four activations a second: the epoch does not end before the pause.
         let plan = world::Plan { stages: 1, miners_per_stage: 1, ..PLAN };
-        let preset = hearth::model::presets::Preset { backwards_per_epoch: 400, ..world::nano() };
+        let preset = hearth::model::presets::Preset { backwards_per_epoch: 36, ..world::nano() };
         let (practice, _events) = world::swarm_of(&plan, folder.path(), preset).await;
         let network = practice.orchestrator_url();
         tokio::task::spawn_blocking(move || {
