@@ -6,6 +6,7 @@ mod company;
 mod device;
 mod duties;
 mod error;
+mod feeds;
 mod fleet;
 mod heart;
 mod hold;

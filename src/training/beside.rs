@@ -13,6 +13,7 @@ use crate::config::rules::Manner;
 use crate::network::publisher::{Outcome, Published};
 use crate::protocol::Phase;
 use crate::protocol::messages::{AttestationAction, Direction, MinerStatus};
+use crate::telemetry::spent::Leg;
 
 /// Between two looks whether a stopping miner is done.
 const STOP_POLL: Duration = Duration::from_millis(50);
@@ -33,6 +34,13 @@ pub(super) async fn send_reports(
                     floor.desk.take(&push.activation);
                     let what = format!("Activation {} found no way on: {why}.", push.activation);
                     floor.observer.tell(News::WorkLost(what));
+                }
+                if let Outcome::Delivered { took, .. } = push.outcome {
+                    let leg = match push.direction {
+                        Direction::Forward => Leg::Send,
+                        Direction::Backward => Leg::SendBack,
+                    };
+                    floor.services.time.leg_took(leg, took);
                 }
                 if let Some(report) = floor.pushed(&push.activation, push.direction) {
                     running.push(send_report(floor, report));
@@ -90,6 +98,7 @@ async fn beat_once(floor: &Floor<'_>) {
         }
         Ok(answer) => {
             let benched = answer.status.as_ref().is_some_and(MinerStatus::is_benched);
+            floor.services.time.benched(benched);
             floor.observer.tell(News::Benched(benched));
         }
         Err(error) => floor.heed(&error),

@@ -13,6 +13,7 @@ use super::queue::Work;
 use super::terms::Terms;
 use crate::config::rules::Manner;
 use crate::protocol::{ActivationId, Epoch};
+use crate::telemetry::spent::Activity;
 
 /// A stage that was lost: what the new one must be.
 #[derive(Clone, Debug)]
@@ -102,6 +103,7 @@ pub(super) async fn mend(
         why,
     };
     drop(stage);
+    floor.services.time.training(Activity::Build);
     loop {
         let wanted = tokio::select! {
             mended = mender.mend(&lost) => match mended {

@@ -25,6 +25,7 @@ use crate::protocol::bf16::bf16;
 use crate::protocol::messages::{Direction, Flag, LossReportRequest, SubmitActivationRequest};
 use crate::protocol::torch::{self, TorchError};
 use crate::protocol::{ActivationHash, ActivationId, Epoch, StageIndex};
+use crate::telemetry::spent::{Activity, Leg};
 
 /// So long nothing happens before the miner is called idle: between two activations is no state.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
@@ -80,6 +81,7 @@ pub async fn train(pipeline: Pipeline<'_>, slot: &mut Option<LocalStage>) -> Tra
         heard: pipeline.heard,
         wish: pipeline.wish,
     });
+    let _time = services.time.begin_training();
     let floor = &floor;
     let fetching = async {
         if floor.terms.is_first() {
@@ -172,6 +174,7 @@ async fn work(
         let began = floor.services.clock.now();
         pace.keep_to(floor.percent(), began);
         if let Some(rest) = pace.rest(began) {
+            floor.services.time.training(Activity::Rest);
             rest_a_while(floor, rest).await;
             done = Ok(());
             continue;
@@ -183,8 +186,15 @@ async fn work(
             Some(work) => {
                 floor.observer.tell(News::Busy);
                 let done = match work {
-                    Work::Forward(work) => forward(floor, stage, work).await,
-                    Work::Backward(work) => backward(floor, stage, work).await,
+                    Work::Forward(work) => {
+                        floor.services.time.leg_ends(Leg::Queue, work.id.as_str());
+                        floor.services.time.training(Activity::Forward);
+                        forward(floor, stage, work).await
+                    }
+                    Work::Backward(work) => {
+                        floor.services.time.training(Activity::Backward);
+                        backward(floor, stage, work).await
+                    }
                 };
                 match done {
                     Ok(()) => {
@@ -196,7 +206,10 @@ async fn work(
             }
             None => {
                 match forwards {
-                    Some(rest) => rest_a_while(floor, rest).await,
+                    Some(rest) => {
+                        floor.services.time.training(Activity::Rest);
+                        rest_a_while(floor, rest).await;
+                    }
                     None => wait_for_work(floor).await,
                 }
                 Ok(())
@@ -220,21 +233,39 @@ async fn rest_a_while(floor: &Floor<'_>, rest: Duration) {
 async fn wait_for_work(floor: &Floor<'_>) {
     let works = floor.wish.borrow().works();
     let patience = if works { IDLE_AFTER } else { PAUSED_LOOK };
+    note_cause(floor, works);
     let changed = floor.services.clock.timeout(patience, floor.desk.changed()).await;
     if changed.is_err() {
-        let load = floor.desk.load();
-        let reach = floor.services.orchestrator.reach().borrow().clone();
-        let why = if let Reach::Silent { why } = reach {
-            Idle::Network(why)
-        } else if !floor.is_open() {
-            Idle::OtherStage
-        } else if load.cached >= load.capacity {
-            Idle::CacheFull
-        } else {
-            Idle::NoActivation
-        };
-        floor.observer.tell(News::Idle(why));
+        floor.observer.tell(News::Idle(cause(floor)));
     }
+}
+
+/// Why there is nothing to do.
+fn cause(floor: &Floor<'_>) -> Idle {
+    let load = floor.desk.load();
+    let reach = floor.services.orchestrator.reach().borrow().clone();
+    if let Reach::Silent { why } = reach {
+        Idle::Network(why)
+    } else if !floor.is_open() {
+        Idle::OtherStage
+    } else if load.cached >= load.capacity {
+        Idle::CacheFull
+    } else {
+        Idle::NoActivation
+    }
+}
+
+/// Notes on the time sheet what the time goes into from here on.
+fn note_cause(floor: &Floor<'_>, works: bool) {
+    let activity = match cause(floor) {
+        _ if !works => Activity::Pause,
+        Idle::Network(_) => Activity::Network,
+        Idle::OtherStage => Activity::OtherStage,
+        Idle::CacheFull => Activity::CacheFull,
+        Idle::NoActivation if floor.desk.load().cached > 0 => Activity::AwaitGradient,
+        Idle::NoActivation => Activity::NoActivation,
+    };
+    floor.services.time.training(activity);
 }
 
 /// Takes over flags and hyper-parameters that were fetched meanwhile (spec 1.8). Sizes of the stage
@@ -282,6 +313,9 @@ async fn forward(
         floor.desk.take(&id);
         return Ok(());
     };
+    let time = &floor.services.time;
+    time.leg_took(Leg::Forward, floor.services.clock.now().since(since));
+    time.leg_begins(Leg::Wait, id.as_str());
     floor.observer.tell(News::Forward);
     let mut submit = SubmitActivationRequest::new(id.clone(), Direction::Forward);
     submit.input_activation_hash = work.input_hash.map(|hash| hash.to_string());
@@ -302,7 +336,11 @@ async fn last_stage(
 ) -> Result<(), LocalError> {
     let id = work.id.clone();
     let sender = work.source.as_ref().map(|source| source.hotkey.clone());
+    // Forward, loss and backward are one pass here.
+    floor.services.time.training(Activity::Backward);
+    let began = floor.services.clock.now();
     let done = stage.backward(&id, work.input, Gradient::Targets(targets), sender.as_ref()).await?;
+    floor.services.time.leg_took(Leg::Backward, floor.services.clock.now().since(began));
     floor.observer.tell(News::Forward);
     if let Some(loss) = done.loss {
         floor.observer.tell(News::Loss(id.clone(), loss));
@@ -317,6 +355,8 @@ async fn backward(
     work: BackwardWork,
 ) -> Result<(), LocalError> {
     let Some(entry) = floor.desk.take(&work.id) else { return Ok(()) };
+    let (time, began) = (&floor.services.time, floor.services.clock.now());
+    time.leg_ends(Leg::Wait, work.id.as_str());
     let sender = entry.source.as_ref().map(|source| source.hotkey.clone());
     let gradient = Gradient::Activation(work.gradient);
     let input = Arc::clone(&entry.input);
@@ -329,6 +369,7 @@ async fn backward(
             return Err(error);
         }
     };
+    time.leg_took(Leg::Backward, floor.services.clock.now().since(began));
     floor.desk.note_backward();
     send_back(floor, &work.id, done, entry.source, Some(work.input_hash));
     Ok(())
@@ -369,6 +410,9 @@ fn send_back(
 }
 
 async fn step(floor: &Floor<'_>, stage: &mut LocalStage) -> Result<(), LocalError> {
+    if stage.count().accumulated >= stage.terms().hyper.accumulation {
+        floor.services.time.training(Activity::Step);
+    }
     if let Some(report) = stage.step_if_due().await? {
         floor.observer.tell(News::Step(report));
         if !stage.terms().flags.is_on(Flag::KeepCacheOnLocalStep) {

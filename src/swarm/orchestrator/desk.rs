@@ -16,12 +16,16 @@ use super::rates::Rates;
 use crate::clock::{Clock, Entropy, Moment};
 use crate::protocol::messages::{ModelConfig, ModelMetadata};
 use crate::protocol::{ActivationHash, ActivationId, ChunkNumber, Hotkey, RunId};
+use crate::swarm::public::PublicNetwork;
 use crate::swarm::queue::Queue;
 use crate::swarm::rules::Rules;
 use crate::swarm::run::{Comparison, Entry, Outcome, Run, SpotCheck};
 use crate::swarm::snapshot::SwarmSnapshot;
 use crate::swarm::store::Store;
 use crate::telemetry::{Event, Events};
+
+/// What is public stays as it is for so long.
+const PUBLIC_FOR: Duration = Duration::from_secs(1);
 
 /// What every miner of the run is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +67,8 @@ pub(in crate::swarm) struct Desk {
     ids: SyncMutex<Entropy>,
     snapshot: watch::Sender<SwarmSnapshot>,
     failure: watch::Sender<Option<String>>,
+    /// What anybody may see, and when it was put together.
+    public: SyncMutex<Option<(Moment, Arc<str>)>>,
 }
 
 /// What only one call may touch at a time.
@@ -95,6 +101,7 @@ impl Desk {
             ids: SyncMutex::new(Entropy::system()),
             snapshot: watch::Sender::new(SwarmSnapshot::default()),
             failure: watch::Sender::new(None),
+            public: SyncMutex::default(),
             facts,
             store,
             clock,
@@ -110,6 +117,22 @@ impl Desk {
     /// What faces see.
     pub(super) fn snapshots(&self) -> watch::Receiver<SwarmSnapshot> {
         self.snapshot.subscribe()
+    }
+
+    /// What anybody may see. It is put together once a second at most, however many ask.
+    pub(super) fn public(&self) -> Arc<str> {
+        let now = self.clock.now();
+        let mut kept = self.public.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, text)) = &*kept
+            && now.since(*at) < PUBLIC_FOR
+        {
+            return Arc::clone(text);
+        }
+        let public = PublicNetwork::of(&self.snapshot.borrow(), self.clock.unix().as_secs());
+        // Numbers and words: it always serialises.
+        let text: Arc<str> = serde_json::to_string(&public).unwrap_or_default().into();
+        *kept = Some((now, Arc::clone(&text)));
+        text
     }
 
     /// What made the swarm unable to go on, once something did.
