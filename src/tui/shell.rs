@@ -342,6 +342,7 @@ mod tests {
                 names: Arc::new(BTreeMap::new()),
                 epochs: None,
                 progress: watched,
+                histories: crate::control::Histories::default(),
                 send: Arc::new(move |order| told.lock().unwrap().push(order)),
             };
             let (log, clock) = (Ring::default(), Clock::system());
