@@ -81,7 +81,7 @@ fn mark(terminal: &mut Terminal, item: &str) {
         };
         let before = marks(&terminal.text());
         terminal.press(DOWN);
-        terminal.wait_for("the mark to move", |text| {
+        terminal.wait_for(&format!("a mark other than {before:?}"), |text| {
             let now = marks(text);
             now.len() == before.len() && now != before
         });

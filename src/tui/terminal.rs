@@ -7,17 +7,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::cursor::{MoveTo, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
-use crossterm::execute;
 use crossterm::terminal::{
-    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
-use ratatui::Terminal;
+use crossterm::{execute, queue};
 use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
+use ratatui::{Frame, Terminal};
+
+use super::stderr;
+use crate::clock::Clock;
 
 /// The terminal while the screen is shown. Dropping it gives the terminal back.
 #[derive(Debug)]
 pub(super) struct Screen {
-    pub(super) terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<CrosstermBackend<Stdout>>,
 }
 
 impl Screen {
@@ -29,6 +34,7 @@ impl Screen {
             restore();
             return Err(error);
         }
+        stderr::divert();
         // Old consoles cannot; there a paste arrives as keys.
         let _ = execute!(io::stdout(), EnableBracketedPaste);
         let terminal =
@@ -38,13 +44,66 @@ impl Screen {
 }
 
 impl Screen {
-    /// Lets the next draw paint every cell: somebody else may have written over the picture. The
-    /// toolkit's own way asks the terminal where its cursor is, which not every terminal answers.
-    pub(super) fn repaint(&mut self) -> io::Result<()> {
-        execute!(io::stdout(), Clear(ClearType::All))?;
+    /// Shows a frame, whole: a terminal that knows how to wait for the end of it never shows half of
+    /// one. The others take no notice of the marks.
+    pub(super) fn draw(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        queue!(io::stdout(), BeginSynchronizedUpdate)?;
+        self.finish(frame)
+    }
+
+    /// The same, painting every cell: somebody else may have written over the picture. The toolkit's
+    /// own way asks the terminal where its cursor is, which not every terminal answers.
+    pub(super) fn repaint(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        queue!(io::stdout(), BeginSynchronizedUpdate, Clear(ClearType::All))?;
         self.terminal.swap_buffers();
+        self.finish(frame)
+    }
+
+    fn finish(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        let drawn = self.terminal.draw(frame).map(|_| ());
+        execute!(io::stdout(), EndSynchronizedUpdate)?;
+        drawn
+    }
+}
+
+/// So long a stopped program may take to be stopped. It is far less; and a program that its surroundings
+/// do not let stop is back after it.
+#[cfg(unix)]
+const STOPPING: std::time::Duration = std::time::Duration::from_millis(250);
+
+impl Screen {
+    /// Gives the terminal to the shell until the user comes back (`fg`). What is shown then must be
+    /// painted anew.
+    pub(super) fn suspend(&mut self, clock: &Clock) -> io::Result<()> {
+        restore();
+        stop_here(clock)?;
+        enable_raw_mode()?;
+        take();
+        execute!(io::stdout(), EnterAlternateScreen)?;
+        stderr::divert();
+        let _ = execute!(io::stdout(), EnableBracketedPaste);
         Ok(())
     }
+
+    /// The same picture once more, for who wants to have it.
+    pub(super) fn picture(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<Buffer> {
+        self.terminal.draw(frame).map(|done| done.buffer.clone())
+    }
+}
+
+/// Stops this program as Ctrl-Z does elsewhere; comes back when it is continued. Time goes on while a
+/// program is stopped, so the wait is over then.
+#[cfg(unix)]
+fn stop_here(clock: &Clock) -> io::Result<()> {
+    use rustix::process::{Signal, getpid, kill_process};
+    kill_process(getpid(), Signal::TSTP)?;
+    clock.block(STOPPING);
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn stop_here(_: &Clock) -> io::Result<()> {
+    Ok(())
 }
 
 impl Drop for Screen {
@@ -64,10 +123,12 @@ pub(crate) fn take() {
 /// Gives the terminal back, with nothing of ours left on its second screen. Where that was never
 /// taken nothing is written: standard output may be somebody's file.
 pub(crate) fn restore() {
+    stderr::give_back();
     // Nothing can be done about a terminal that is gone.
     let _ = disable_raw_mode();
     if TAKEN.swap(false, Ordering::SeqCst) {
-        let _ = execute!(io::stdout(), DisableBracketedPaste);
+        // A panic may have come in the middle of a frame.
+        let _ = execute!(io::stdout(), EndSynchronizedUpdate, DisableBracketedPaste);
         let _ = execute!(io::stdout(), Clear(ClearType::All), MoveTo(0, 0));
         let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
     }

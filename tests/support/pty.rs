@@ -14,6 +14,40 @@ pub struct Terminal {
     screen: Arc<Mutex<vt100::Parser>>,
 }
 
+/// Holds a frame back until its end has come, as a terminal does that knows synchronised updates: a
+/// test never sees half of one.
+#[derive(Default)]
+struct Frames {
+    held: Vec<u8>,
+}
+
+impl Frames {
+    const BEGIN: &[u8] = b"\x1b[?2026h";
+    const END: &[u8] = b"\x1b[?2026l";
+
+    /// What can be shown once these bytes have come too.
+    fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.held.extend_from_slice(bytes);
+        let find = |from: usize, mark: &[u8]| {
+            let at = self.held[from..].windows(mark.len()).position(|window| window == mark);
+            at.map(|at| from + at)
+        };
+        let mut shown = 0;
+        while let Some(begin) = find(shown, Self::BEGIN) {
+            shown = begin;
+            let Some(end) = find(begin, Self::END) else { break };
+            shown = end + Self::END.len();
+        }
+        if find(shown, Self::BEGIN).is_none() {
+            // The last bytes may be the beginning of a mark.
+            let tail = |n: &usize| self.held[shown..].ends_with(&Self::BEGIN[..*n]);
+            let mark = (1..Self::BEGIN.len()).rev().find(tail).unwrap_or(0);
+            shown = self.held.len() - mark;
+        }
+        self.held.drain(..shown).collect()
+    }
+}
+
 fn size(rows: u16, cols: u16) -> PtySize {
     PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }
 }
@@ -25,8 +59,19 @@ fn cells(n: u16) -> std::num::NonZero<u16> {
 impl Terminal {
     /// Starts the binary with these arguments and variables.
     pub fn start(rows: u16, cols: u16, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::program(env!("CARGO_BIN_EXE_hearth"), rows, cols, arguments, variables)
+    }
+
+    /// Starts another program the same way.
+    pub fn program(
+        program: &str,
+        rows: u16,
+        cols: u16,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let pair = native_pty_system().openpty(size(rows, cols)).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_hearth"));
+        let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.env("TERM", "xterm-256color");
         command.env_remove("NO_COLOR");
@@ -40,10 +85,12 @@ impl Terminal {
         let keys = pair.master.take_writer().unwrap();
         let parser = Arc::clone(&screen);
         std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
+            let (mut bytes, mut frames) = ([0; 4096], Frames::default());
             while let Ok(n @ 1..) = output.read(&mut bytes) {
-                parser.lock().unwrap().process(&bytes[..n]);
+                let whole = frames.take(&bytes[..n]);
+                parser.lock().unwrap().process(&whole);
             }
+            parser.lock().unwrap().process(&frames.held);
         });
         Self { master: pair.master, keys, child, screen }
     }

@@ -22,14 +22,14 @@ use crate::clock::{Clock, Moment};
 use crate::compute::Device;
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
-use crate::control::{Control, Miners, Order, Progress};
+use crate::control::{Control, Histories, Miners, Order, Progress};
 use crate::host::readings::Readings;
 use crate::miner::RuleSource;
 use crate::swarm::feed::Feed;
 use crate::telemetry::logs::Ring;
 use crate::telemetry::{Event, Events, SampleWhen, Severity, Summary};
 use crate::training::record::Recorder;
-use crate::tui::Left;
+use crate::tui::{Furniture, Left};
 
 /// How long the counting models may take at the end of a very short demo.
 const BASELINES_LIMIT: Duration = Duration::from_secs(60);
@@ -155,7 +155,7 @@ impl Demo<'_> {
         };
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
-        let control = control(&self, &session, watched)?;
+        let control = control(&self, &session, watched, clock)?;
         let beside = match &self.run {
             Some((settings, folders)) => Some(Beside::start(&Running {
                 control: control.clone(),
@@ -200,7 +200,13 @@ impl Demo<'_> {
         let Some(log) = self.log.clone() else {
             return Ok(Face::lines(self.style.unwrap_or(Style::Readable), clock));
         };
-        Face::screen(control, log, clock.clone(), closed).map_err(|error| {
+        let keys = match (&self.run, Folders::find()) {
+            (Some((settings, _)), _) => settings.now().keys().clone(),
+            (None, Ok(folders)) => super::face::keys(&folders),
+            (None, Err(_)) => crate::config::keys::Keys::default(),
+        };
+        let furniture = Furniture { log, clock: clock.clone(), keys, stop: closed };
+        Face::screen(control, furniture).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
                 .coded("no-threads")
         })
@@ -212,13 +218,16 @@ fn control(
     demo: &Demo<'_>,
     session: &Session,
     progress: watch::Receiver<Progress>,
+    clock: &Clock,
 ) -> Result<Control, Failure> {
     let Some(own) = session.miners.first() else {
         return Err(Failure::new(Exit::Failed, "no miner could be started"));
     };
     let commands = own.commands.clone();
+    let miners = Miners::one(own.snapshot.clone());
     Ok(Control {
-        miners: Miners::one(own.snapshot.clone()),
+        histories: Histories::begin(miners.clone(), clock.clone()),
+        miners,
         swarm: Some(session.practice.snapshot()),
         names: Arc::clone(&session.names),
         epochs: demo.plan.end.epochs(),

@@ -20,13 +20,14 @@ use crate::cli::exit::miner_failure;
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::Folders;
-use crate::control::{Control, Miners, Order, Progress};
+use crate::control::{Control, Histories, Miners, Order, Progress};
 use crate::swarm::Rules;
 use crate::swarm::feed::{Source, TokenizerChoice};
 use crate::telemetry::Events;
 use crate::telemetry::logs::Ring;
 use crate::training::record::Recorder;
 use crate::tui::View;
+use crate::tui::look::Look;
 use crate::tui::wizard::Answer;
 use crate::tui::wizard::facts::Practice as Told;
 use crate::wallet::HotkeyPair;
@@ -166,7 +167,7 @@ async fn train(
             done = &mut finished => break done.map_err(|error| swarm_failure(&error)),
             Some((name, Err(error))) = ends.next() => break Err(miner_failure(&name, &error)),
             () = clock.sleep(PICTURE) => {
-                let view = View::collect(&control, &recipe.log, clock, 0, false, false);
+                let view = View::collect(&control, &recipe.log, clock, &Look::default());
                 tell(Told::Running(Box::new(view)));
             }
         }
@@ -185,6 +186,8 @@ fn control(session: &Session, progress: watch::Receiver<Progress>) -> Option<Con
         names: Arc::clone(&session.names),
         epochs: None,
         progress,
+        // The wizard shows none.
+        histories: Histories::default(),
         send: Arc::new(move |order: Order| {
             // A miner that has ended takes no commands, and needs none.
             let _ = commands.send(order.command);

@@ -46,7 +46,7 @@ pub fn run(
 ) -> Result<Outcome, TuiError> {
     let mut terminal = Terminal::open()?;
     let theme = Theme::from_environment();
-    terminal.terminal.draw(|frame| draw(frame, wizard, &theme))?;
+    terminal.draw(|frame| draw(frame, wizard, &theme))?;
     // The first picture stands before anything else is done.
     wizard.begin().into_iter().for_each(ask);
     loop {
@@ -61,11 +61,10 @@ pub fn run(
             changed = changed.max(input(wizard, ask, event::read()?));
             changed = changed.max(take_answers(wizard, ask, answers));
         }
-        if changed == Changed::Torn {
-            terminal.repaint()?;
-        }
-        if changed != Changed::No {
-            terminal.terminal.draw(|frame| draw(frame, wizard, &theme))?;
+        match changed {
+            Changed::No => {}
+            Changed::Content => terminal.draw(|frame| draw(frame, wizard, &theme))?,
+            Changed::Torn => terminal.repaint(|frame| draw(frame, wizard, &theme))?,
         }
     }
 }
