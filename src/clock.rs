@@ -139,6 +139,15 @@ pub fn local(unix: u64) -> String {
     time.map_or_else(String::new, |time| time.strftime("%Y-%m-%d %H:%M").to_string())
 }
 
+/// The day of the week of a time since 1970, from 0 for Monday, and its minute, on the wall's clock.
+pub fn minute_of_week(unix: u64) -> (usize, usize) {
+    let time = i64::try_from(unix).ok().and_then(|unix| jiff::Timestamp::from_second(unix).ok());
+    let time = time.unwrap_or_default().to_zoned(local_zone());
+    let number = |small: i8| usize::try_from(small).unwrap_or_default();
+    let minute = number(time.hour()) * 60 + number(time.minute());
+    (number(time.weekday().to_monday_zero_offset()), minute)
+}
+
 /// The local time zone, as the system has it now.
 pub fn local_zone() -> jiff::tz::TimeZone {
     jiff::tz::TimeZone::system()

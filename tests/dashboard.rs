@@ -47,10 +47,109 @@ fn keys_work_and_the_terminal_is_given_back() {
         terminal.wait_for("a word on the size", |text| text.contains("80 x 24"));
         terminal.resize(rows, cols);
         terminal.wait_for("the screen again", |text| text.contains("Stages and their miners"));
-        terminal.press("q");
+        leave(&mut terminal);
         assert_eq!(terminal.ended(), 0, "{}", terminal.text());
         assert!(is_sane(&terminal), "{}", terminal.text());
     }
+}
+
+/// Leaves a run that goes on: that is asked.
+fn leave(terminal: &mut Terminal) {
+    terminal.press("q");
+    terminal.wait_for("what leaving means", |text| {
+        text.contains("Leave?") && text.contains("ends when you leave")
+    });
+    terminal.press("q");
+}
+
+/// What each screen shows that no other does, in their order.
+const MARKS: [&str; 8] = [
+    "Speed and progress",
+    "Work that counts",
+    "Your stage",
+    "held back by",
+    "Miners that yours talks to",
+    "decides now",
+    "following",
+    "practice swarm's books",
+];
+
+#[test]
+fn all_screens_of_a_living_swarm_can_be_walked_through() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(home.path().join("config")).unwrap();
+    // Another key for one thing: the old one then does nothing.
+    std::fs::write(home.path().join("config/config.toml"), "[keys]\npause = \"z\"\n").unwrap();
+    let flags = ["--preset", "nano", "--minutes", "20"];
+    let mut terminal = demo(home.path(), 24, 80, &flags);
+    terminal.wait_for("the loss", |text| text.contains("->"));
+    for (place, mark) in MARKS.iter().enumerate() {
+        terminal.press(&(place + 1).to_string());
+        terminal.wait_for(mark, |text| text.contains(mark) && text.contains("done by: "));
+    }
+    // Round by the tab key, and back.
+    terminal.press("\t");
+    terminal.wait_for("the first again", |text| text.contains("[1 Now]"));
+    terminal.press("\u{1b}[Z");
+    terminal.wait_for("the last again", |text| text.contains("[8 Swarm]"));
+
+    terminal.press("/");
+    terminal.wait_for("the search", |text| text.contains("[7 Log") && text.contains("search: _"));
+    terminal.press("no such q1 word");
+    terminal.wait_for("the word", |text| text.contains("search: no such q1 word_"));
+    terminal.wait_for("nothing", |text| {
+        text.contains("No line has that") || text.contains("Nothing to report")
+    });
+    terminal.press("\u{7f}\r");
+    terminal.wait_for("the search is kept", |text| text.contains("with no such q1 wor"));
+
+    terminal.press("p");
+    terminal.press("z");
+    terminal.wait_for("what a pause costs", |text| text.contains("Nothing is lost"));
+    terminal.press("\u{1b}");
+    terminal.wait_for("no question", |text| !text.contains("Nothing is lost"));
+
+    terminal.resize(5, 20);
+    terminal.wait_for("a word on the size", |text| text.contains("80 x 24"));
+    terminal.resize(24, 80);
+    terminal.wait_for("the screen again", |text| text.contains("[7 Log"));
+    terminal.press("1");
+    terminal.wait_for("the loss again", |text| text.contains("->"));
+    leave(&mut terminal);
+    assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+    assert!(is_sane(&terminal));
+}
+
+/// Ctrl-Z gives the terminal to the shell, and `fg` brings the same screen back.
+#[test]
+#[cfg(unix)]
+fn the_screen_can_be_put_aside_and_taken_up_again() {
+    let home = tempfile::tempdir().unwrap();
+    let variables = [("HEARTH_HOME", home.path().to_str().unwrap()), ("PS1", "shell> ")];
+    let mut terminal =
+        Terminal::program("bash", 24, 80, &["--norc", "--noprofile", "-i"], &variables);
+    terminal.wait_for("the shell", |text| text.contains("shell>"));
+    let hearth = env!("CARGO_BIN_EXE_hearth");
+    terminal.press(&format!("{hearth} demo --backend cpu --preset nano --minutes 20\r"));
+    terminal.wait_for("the loss", |text| text.contains("->") && text.contains("[1 Now]"));
+    terminal.press("3");
+    terminal.wait_for("another screen", |text| text.contains("[3 Training]"));
+    terminal.press("\u{1a}");
+    terminal.wait_for("the shell again", |text| {
+        text.contains("Stopped") && !text.contains("[3 Training]")
+    });
+    assert!(is_sane(&terminal), "{}", terminal.text());
+    terminal.press("fg\r");
+    terminal.wait_for("the same screen", |text| {
+        text.contains("[3 Training]") && text.contains("done by: ")
+    });
+    leave(&mut terminal);
+    terminal.wait_for("the shell at the end", |text| {
+        !text.contains("[3 Training]") && text.trim_end().ends_with("shell>")
+    });
+    assert!(is_sane(&terminal));
+    terminal.press("exit\r");
+    terminal.ended();
 }
 
 #[test]
@@ -87,7 +186,7 @@ fn a_screen_can_be_kept_as_a_picture() {
         let mut terminal = demo(home.path(), rows, cols, flags);
         terminal.wait_for("some progress", |text| tokens(text) >= until * 128);
         picture::keep(&terminal, &format!("dashboard-{cols}x{rows}"));
-        terminal.press("q");
+        terminal.press("qq");
         terminal.ended();
     }
 }

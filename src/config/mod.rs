@@ -8,6 +8,7 @@ pub mod folders;
 pub mod hours;
 pub mod instance;
 pub mod key;
+pub mod keys;
 pub mod live;
 pub mod network;
 pub mod rules;

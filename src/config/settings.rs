@@ -10,11 +10,14 @@ use std::str::FromStr;
 
 use super::constants::Constants;
 pub use super::key::Key;
+use super::keys::Keys;
 use super::rules::RuleSettings;
 use super::values;
 
 /// The table in the file that overrides network constants.
 const CONSTANTS: &str = "constants";
+/// The table in the file that gives other keys to what the dashboard does.
+const KEYS: &str = "keys";
 /// The file in the configuration folder.
 pub const FILE_NAME: &str = "config.toml";
 
@@ -135,6 +138,7 @@ pub struct Valued<T> {
 pub struct Settings {
     values: BTreeMap<Key, Valued<String>>,
     constants: Option<toml::Table>,
+    keys: Keys,
     /// The file that was read.
     file: Option<PathBuf>,
     /// On which line of it a setting is, counted from 1.
@@ -210,6 +214,13 @@ impl Settings {
                 self.constants = Some(overrides);
                 continue;
             }
+            if name == KEYS {
+                let toml::Value::Table(table) = value else {
+                    return Err(syntax("keys must be a table: [keys]".to_owned()));
+                };
+                self.keys = Keys::read(&table).map_err(|error| syntax(error.to_string()))?;
+                continue;
+            }
             let Some(key) = Key::of_name(&name) else {
                 let (nearest, line) = (nearest(&name), line_of(&name));
                 let path = path.to_owned();
@@ -262,6 +273,11 @@ impl Settings {
         values::list(&written.value)
             .map(Some)
             .ok_or_else(|| self.wrong(key, written, "it is not a list of texts".to_owned()))
+    }
+
+    /// Which key does what on the dashboard.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// The settings that are not the same in `other`.
@@ -380,7 +396,7 @@ fn one_line(text: &str) -> String {
 
 /// The key whose name differs in the fewest letters, if that is few.
 pub fn nearest(name: &str) -> Option<&'static str> {
-    let names = Key::ALL.into_iter().map(Key::name).chain([CONSTANTS]);
+    let names = Key::ALL.into_iter().map(Key::name).chain([CONSTANTS, KEYS]);
     let (distance, best) =
         names.map(|known| (edits(name, known), known)).min_by_key(|(distance, _)| *distance)?;
     (distance <= best.len() / 3 + 1).then_some(best)
@@ -412,6 +428,22 @@ mod tests {
         let env: BTreeMap<String, String> =
             env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         Settings::read(None, folder.path(), |name| env.get(name).cloned(), flags)
+    }
+
+    #[test]
+    fn the_dashboards_keys_are_a_table_and_nonsense_in_it_is_refused() {
+        use crate::config::keys::{Action, Press};
+        let settings = read("network = \"testnet\"\n[keys]\npause = \"z\"\n", &[], Vec::new());
+        assert_eq!(settings.unwrap().keys().press(Action::Pause), Press::Char('z'));
+        for (file, word) in [
+            ("[keys]\npauze = \"z\"\n", "nothing that a key can do"),
+            ("[keys]\npause = \"q\"\n", "pause and quit both have q"),
+            ("keys = 3\n", "must be a table"),
+        ] {
+            let error = read(file, &[], Vec::new()).unwrap_err();
+            assert_eq!(error.code(), "config-broken");
+            assert!(error.to_string().contains(word), "{error}");
+        }
     }
 
     #[test]

@@ -1,261 +1,227 @@
-//! Keys and what they do, in one table: the loop, the footer and the help all read it.
+//! Keys and what they do, in one table: the loop, the footer, the help and docs/keys.md all read it.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::control::Wish;
-use crate::miner::Command;
+use super::seat::Kind;
+use super::text::keys as words;
+pub use crate::config::keys::{Action, Keys, Press};
 
-/// What a key asks for.
+/// One key of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Leave; a demo ends, a miner stops in order.
-    Quit,
-    /// Ctrl-C: once in order, twice at once.
-    Interrupt,
-    /// Say what a pause costs, then pause.
-    Pause,
-    /// Ask whether the miner shall stop.
-    AskStop,
-    /// Yes, stop it.
-    Stop,
-    /// A command for the miner that is shown.
-    Send(Command),
-    /// Show the next of the own miners.
-    Next,
-    /// Show the own miner at this place, from 0.
-    Pick(usize),
-    /// Switch the miner that is shown off, or on again.
-    Switch,
-    /// A wish for a playback.
-    Play(Wish),
-    /// Show or hide the help.
-    Help,
-    /// Close what is open on top.
-    Back,
-}
-
-/// One line of the help.
-#[derive(Clone, Copy, Debug)]
 pub struct Binding {
-    /// The key as it is printed.
-    pub key: &'static str,
+    /// The key.
+    pub press: Press,
+    /// What it does.
+    pub action: Action,
     /// A few words for the footer; a key without any is not in it.
     pub short: &'static str,
     /// A sentence for the help.
     pub long: &'static str,
-    /// What it does.
-    pub action: Action,
 }
 
-/// All keys of a living run.
-pub const BINDINGS: [Binding; 6] = [
-    Binding {
-        key: "q",
-        short: "quit",
-        long: "Leave. Your miner finishes what it has in hand first.",
-        action: Action::Quit,
-    },
-    Binding {
-        key: "p",
-        short: "pause",
-        long: "Pause your miner. What that costs is shown first.",
-        action: Action::Pause,
-    },
-    Binding {
-        key: "r",
-        short: "resume",
-        long: "Let your miner work again.",
-        action: Action::Send(Command::Resume),
-    },
-    Binding { key: "?", short: "help", long: "Show or hide this help.", action: Action::Help },
-    Binding {
-        key: "Esc",
-        short: "close",
-        long: "Close what is open on top.",
-        action: Action::Back,
-    },
-    Binding {
-        key: "Ctrl-C",
-        short: "stop",
-        long: "Once: stop in order. Twice: stop at once.",
-        action: Action::Interrupt,
-    },
+/// What the keys are for: as the help and the docs have them in groups.
+const SCREENS: [Action; 10] = [
+    Action::Now,
+    Action::Earnings,
+    Action::Training,
+    Action::Network,
+    Action::Peers,
+    Action::Machine,
+    Action::Log,
+    Action::Swarm,
+    Action::NextScreen,
+    Action::PreviousScreen,
 ];
-
-/// All keys of a miner of another process: leaving leaves it alone.
-pub const ATTACHED: [Binding; 8] = [
-    Binding {
-        key: "q",
-        short: "leave (your miner goes on)",
-        long: "Leave. Your miner goes on; `hearth` shows it again.",
-        action: Action::Quit,
-    },
-    Binding {
-        key: "p",
-        short: "pause",
-        long: "Pause your miner. What that costs is shown first.",
-        action: Action::Pause,
-    },
-    Binding {
-        key: "r",
-        short: "resume",
-        long: "Let your miner work again.",
-        action: Action::Send(Command::Resume),
-    },
-    Binding {
-        key: "s",
-        short: "stop",
-        long: "Stop your miner. You are asked first.",
-        action: Action::AskStop,
-    },
-    Binding { key: "y", short: "", long: "Yes, when you are asked.", action: Action::Stop },
-    Binding { key: "?", short: "help", long: "Show or hide this help.", action: Action::Help },
-    Binding {
-        key: "Esc",
-        short: "close",
-        long: "Close this help, or say no when you are asked.",
-        action: Action::Back,
-    },
-    Binding {
-        key: "Ctrl-C",
-        short: "leave",
-        long: "Leave. Your miner goes on.",
-        action: Action::Quit,
-    },
+const VERBS: [Action; 4] = [Action::Pause, Action::Finish, Action::Snooze, Action::Resume];
+const SEVERAL: [Action; 3] = [Action::NextMiner, Action::PreviousMiner, Action::Switch];
+const PLAYBACK: [Action; 5] =
+    [Action::Hold, Action::Rewind, Action::Ahead, Action::Faster, Action::Slower];
+const READING: [Action; 11] = [
+    Action::Search,
+    Action::Filter,
+    Action::Up,
+    Action::Down,
+    Action::PageUp,
+    Action::PageDown,
+    Action::Oldest,
+    Action::Newest,
+    Action::Scale,
+    Action::Axis,
+    Action::Copy,
 ];
+const ALWAYS: [Action; 5] =
+    [Action::Help, Action::Close, Action::Quit, Action::Suspend, Action::Interrupt];
 
-/// The keys that there are beside those, first to last, where several miners are one's own.
-pub const SEVERAL: [Binding; 2] = [
-    Binding {
-        key: "Tab",
-        short: "next miner",
-        long: "Show your next miner; 1 to 9 show one. The keys act on it.",
-        action: Action::Next,
-    },
-    Binding {
-        key: "d",
-        short: "off/on",
-        long: "Switch this miner off, which frees its device, or on again.",
-        action: Action::Switch,
-    },
-];
-
-/// The keys of a living run with so many own miners.
-pub fn living(miners: usize) -> Vec<Binding> {
-    with_several(&BINDINGS, miners)
-}
-
-/// The keys of a run of another process with so many own miners.
-pub fn elsewhere(miners: usize) -> Vec<Binding> {
-    with_several(&ATTACHED, miners)
-}
-
-fn with_several(bindings: &[Binding], miners: usize) -> Vec<Binding> {
-    let several = SEVERAL.iter().filter(|_| miners > 1);
-    bindings.iter().chain(several).copied().collect()
-}
-
-/// All keys of a playback.
-pub const PLAYBACK: [Binding; 9] = [
-    Binding {
-        key: "Space",
-        short: "hold",
-        long: "Stand still, or go on.",
-        action: Action::Play(Wish::Hold),
-    },
-    Binding {
-        key: "Left",
-        short: "back",
-        long: "A minute back.",
-        action: Action::Play(Wish::Skip(-60)),
-    },
-    Binding {
-        key: "Right",
-        short: "ahead",
-        long: "A minute ahead.",
-        action: Action::Play(Wish::Skip(60)),
-    },
-    Binding {
-        key: "+",
-        short: "faster",
-        long: "Twice as fast.",
-        action: Action::Play(Wish::Faster),
-    },
-    Binding {
-        key: "-",
-        short: "slower",
-        long: "Half as fast.",
-        action: Action::Play(Wish::Slower),
-    },
-    Binding {
-        key: "q",
-        short: "quit",
-        long: "Leave. Nothing runs here, so nothing is stopped.",
-        action: Action::Quit,
-    },
-    Binding { key: "?", short: "help", long: "Show or hide this help.", action: Action::Help },
-    Binding { key: "Esc", short: "close", long: "Close this help.", action: Action::Back },
-    Binding { key: "Ctrl-C", short: "quit", long: "Leave.", action: Action::Quit },
-];
-
-/// What this key press asks for, by one of the tables.
-pub fn action(key: KeyEvent, bindings: &[Binding]) -> Option<Action> {
-    let name = match key.code {
-        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => "Ctrl-C".to_owned(),
-        KeyCode::Char(' ') => "Space".to_owned(),
-        // The key beside it, without shift.
-        KeyCode::Char('=') => "+".to_owned(),
-        KeyCode::Tab => "Tab".to_owned(),
-        KeyCode::Char(c @ '1'..='9') if bindings.iter().any(|b| b.action == Action::Next) => {
-            return c.to_digit(10).map(|digit| Action::Pick(digit as usize - 1));
+/// The actions that there are in front of such a run, with so many own miners.
+fn actions(kind: Kind, miners: usize) -> Vec<Action> {
+    let mut actions = Vec::new();
+    match kind {
+        Kind::Own => actions.extend(VERBS),
+        Kind::Other(_) => {
+            actions.extend(VERBS);
+            actions.push(Action::Stop);
         }
-        KeyCode::Char(c) => c.to_lowercase().to_string(),
-        KeyCode::Esc => "Esc".to_owned(),
-        KeyCode::Left => "Left".to_owned(),
-        KeyCode::Right => "Right".to_owned(),
-        _ => return None,
+        Kind::Past => actions.extend(PLAYBACK),
+    }
+    if miners > 1 {
+        let several = SEVERAL.into_iter();
+        actions.extend(several.filter(|a| kind != Kind::Past || *a != Action::Switch));
+    }
+    actions.extend(ALWAYS);
+    actions.extend(SCREENS);
+    actions.extend(READING);
+    actions.retain(|action| cfg!(unix) || *action != Action::Suspend);
+    actions
+}
+
+/// The keys in front of such a run, with so many own miners.
+pub fn bindings(keys: &Keys, kind: Kind, miners: usize) -> Vec<Binding> {
+    let bind = |action| {
+        let (short, long) = words::of(action, kind);
+        Binding { press: keys.press(action), action, short, long }
     };
-    bindings.iter().find(|binding| binding.key == name).map(|binding| binding.action)
+    actions(kind, miners).into_iter().map(bind).collect()
+}
+
+/// The key as we name it.
+pub fn press(key: KeyEvent) -> Option<Press> {
+    Some(match key.code {
+        KeyCode::Char(c) if key.modifiers.contains(KeyModifiers::CONTROL) => {
+            Press::Ctrl(c.to_ascii_lowercase())
+        }
+        KeyCode::Char(' ') => Press::Space,
+        KeyCode::Char(c) => Press::Char(c),
+        KeyCode::BackTab => Press::BackTab,
+        KeyCode::Tab if key.modifiers.contains(KeyModifiers::SHIFT) => Press::BackTab,
+        KeyCode::Tab => Press::Tab,
+        KeyCode::Esc => Press::Esc,
+        KeyCode::Enter => Press::Enter,
+        KeyCode::Left => Press::Left,
+        KeyCode::Right => Press::Right,
+        KeyCode::Up => Press::Up,
+        KeyCode::Down => Press::Down,
+        KeyCode::PageUp => Press::PageUp,
+        KeyCode::PageDown => Press::PageDown,
+        KeyCode::Home => Press::Home,
+        KeyCode::End => Press::End,
+        KeyCode::F(n) => Press::F(n),
+        _ => return None,
+    })
+}
+
+/// The presses that a key stands for, the nearest first: itself, the letter without shift, the sign
+/// that needs none.
+pub fn readings(key: KeyEvent) -> Vec<Press> {
+    let Some(first) = press(key) else { return Vec::new() };
+    let mut readings = vec![first];
+    if let Press::Char(c) = first {
+        if c.is_uppercase() {
+            readings.extend(c.to_lowercase().map(Press::Char));
+        }
+        if c == '=' {
+            readings.push(Press::Char('+'));
+        }
+    }
+    readings
+}
+
+/// What this key press asks for.
+pub fn action(key: KeyEvent, bindings: &[Binding]) -> Option<Action> {
+    let found = |press| bindings.iter().find(|binding| binding.press == press);
+    readings(key).into_iter().find_map(found).map(|binding| binding.action)
+}
+
+/// A few words on each remappable action, for the docs: name, key, what it does.
+pub fn table() -> Vec<(&'static str, Press, &'static str)> {
+    let all = Action::ALL.into_iter();
+    all.map(|a| (a.name(), a.default_press(), words::of(a, kind_of(a)).1)).collect()
+}
+
+/// In front of what an action is, where it is not in front of everything.
+fn kind_of(action: Action) -> Kind {
+    match action {
+        Action::Stop => Kind::Other(0),
+        action if PLAYBACK.contains(&action) => Kind::Past,
+        _ => Kind::Own,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn keys_do_what_the_table_says() {
-        let press = |code, modifiers| action(KeyEvent::new(code, modifiers), &BINDINGS);
-        assert_eq!(press(KeyCode::Char('q'), KeyModifiers::NONE), Some(Action::Quit));
-        assert_eq!(press(KeyCode::Char('Q'), KeyModifiers::SHIFT), Some(Action::Quit));
-        assert_eq!(press(KeyCode::Char('c'), KeyModifiers::CONTROL), Some(Action::Interrupt));
-        assert_eq!(press(KeyCode::Char('c'), KeyModifiers::NONE), None);
-        assert_eq!(press(KeyCode::F(1), KeyModifiers::NONE), None);
-        assert_eq!(press(KeyCode::Char('s'), KeyModifiers::NONE), None);
-        // No single key stops a miner that others may rely on.
-        let attached = |code| action(KeyEvent::new(code, KeyModifiers::CONTROL), &ATTACHED);
-        assert_eq!(attached(KeyCode::Char('c')), Some(Action::Quit));
-        assert_eq!(attached(KeyCode::Char('s')), Some(Action::AskStop));
-        let play = |code| action(KeyEvent::new(code, KeyModifiers::NONE), &PLAYBACK);
-        assert_eq!(play(KeyCode::Char(' ')), Some(Action::Play(Wish::Hold)));
-        assert_eq!(play(KeyCode::Left), Some(Action::Play(Wish::Skip(-60))));
-        assert_eq!(play(KeyCode::Char('=')), Some(Action::Play(Wish::Faster)));
-        assert_eq!(play(KeyCode::Char('p')), None);
-        let several = living(2);
-        let own = |code| action(KeyEvent::new(code, KeyModifiers::NONE), &several);
-        assert_eq!(own(KeyCode::Tab), Some(Action::Next));
-        assert_eq!(own(KeyCode::Char('2')), Some(Action::Pick(1)));
-        assert_eq!(own(KeyCode::Char('d')), Some(Action::Switch));
-        assert_eq!(own(KeyCode::Char('0')), None);
-        assert_eq!(press(KeyCode::Tab, KeyModifiers::NONE), None);
-        assert_eq!(press(KeyCode::Char('2'), KeyModifiers::NONE), None);
+    fn pressed(
+        code: KeyCode,
+        modifiers: KeyModifiers,
+        kind: Kind,
+        miners: usize,
+    ) -> Option<Action> {
+        action(KeyEvent::new(code, modifiers), &bindings(&Keys::default(), kind, miners))
     }
 
     #[test]
-    fn no_key_is_listed_twice() {
-        for table in [&living(2)[..], &elsewhere(2)[..], &PLAYBACK[..]] {
-            for (i, a) in table.iter().enumerate() {
-                assert!(table[i + 1..].iter().all(|b| b.key != a.key));
-            }
+    fn keys_do_what_the_table_says() {
+        let own = |code| pressed(code, KeyModifiers::NONE, Kind::Own, 1);
+        assert_eq!(own(KeyCode::Char('q')), Some(Action::Quit));
+        assert_eq!(own(KeyCode::Char('c')), None);
+        assert_eq!(own(KeyCode::F(1)), None);
+        assert_eq!(own(KeyCode::Char('5')), Some(Action::Peers));
+        assert_eq!(own(KeyCode::Tab), Some(Action::NextScreen));
+        assert_eq!(own(KeyCode::BackTab), Some(Action::PreviousScreen));
+        // Nothing that is not there.
+        for letter in ['x', 'm', 'd', ' ', '+', '9', '0'] {
+            assert_eq!(own(KeyCode::Char(letter)), None, "{letter}");
         }
+        let held = |letter, modifiers| pressed(KeyCode::Char(letter), modifiers, Kind::Own, 2);
+        assert_eq!(held('Q', KeyModifiers::SHIFT), Some(Action::Quit));
+        assert_eq!(held('c', KeyModifiers::CONTROL), Some(Action::Interrupt));
+        assert_eq!(held('m', KeyModifiers::NONE), Some(Action::NextMiner));
+        assert_eq!(held('M', KeyModifiers::SHIFT), Some(Action::PreviousMiner));
+        assert_eq!(held('d', KeyModifiers::NONE), Some(Action::Switch));
+        let other = |code| pressed(code, KeyModifiers::NONE, Kind::Other(7), 1);
+        assert_eq!(other(KeyCode::Char('x')), Some(Action::Stop));
+        let past = |code| pressed(code, KeyModifiers::NONE, Kind::Past, 2);
+        assert_eq!(past(KeyCode::Char(' ')), Some(Action::Hold));
+        assert_eq!(past(KeyCode::Left), Some(Action::Rewind));
+        assert_eq!(past(KeyCode::Char('=')), Some(Action::Faster));
+        // The past takes no orders.
+        for letter in ['p', 'f', 's', 'r', 'd'] {
+            assert_eq!(past(KeyCode::Char(letter)), None, "{letter}");
+        }
+    }
+
+    #[test]
+    fn another_key_does_the_same_and_the_old_one_nothing() {
+        let keys = Keys::read(&"pause = 'z'".parse().unwrap()).unwrap();
+        let own = bindings(&keys, Kind::Own, 1);
+        let press = |c| action(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE), &own);
+        assert_eq!((press('z'), press('p')), (Some(Action::Pause), None));
+    }
+
+    #[test]
+    fn every_action_is_somewhere_and_has_a_sentence() {
+        let kinds = [Kind::Own, Kind::Other(1), Kind::Past];
+        for action in Action::ALL {
+            let there = kinds.into_iter().any(|kind| actions(kind, 2).contains(&action));
+            assert!(there || !cfg!(unix), "{action:?} can never be asked for");
+            let (_, long) = words::of(action, kind_of(action));
+            assert!(long.ends_with('.') && long.chars().count() <= 60, "{action:?}: {long}");
+        }
+    }
+
+    /// docs/keys.md has the same table.
+    #[test]
+    fn the_docs_say_the_same() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/keys.md");
+        let docs = std::fs::read_to_string(path).unwrap();
+        let rows = table().into_iter().map(|(name, press, long)| {
+            let name = match name {
+                "suspend" | "interrupt" => "(stays)".to_owned(),
+                name => format!("`{name}`"),
+            };
+            format!("| `{press}` | {name} | {long} |\n")
+        });
+        let wanted: String = rows.collect();
+        assert!(docs.contains(&wanted), "docs/keys.md must have this table:\n{wanted}");
     }
 }

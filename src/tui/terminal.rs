@@ -13,9 +13,11 @@ use crossterm::terminal::{
 };
 use crossterm::{execute, queue};
 use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
 use ratatui::{Frame, Terminal};
 
 use super::stderr;
+use crate::clock::Clock;
 
 /// The terminal while the screen is shown. Dropping it gives the terminal back.
 #[derive(Debug)]
@@ -62,6 +64,46 @@ impl Screen {
         execute!(io::stdout(), EndSynchronizedUpdate)?;
         drawn
     }
+}
+
+/// So long a stopped program may take to be stopped. It is far less; and a program that its surroundings
+/// do not let stop is back after it.
+#[cfg(unix)]
+const STOPPING: std::time::Duration = std::time::Duration::from_millis(250);
+
+impl Screen {
+    /// Gives the terminal to the shell until the user comes back (`fg`). What is shown then must be
+    /// painted anew.
+    pub(super) fn suspend(&mut self, clock: &Clock) -> io::Result<()> {
+        restore();
+        stop_here(clock)?;
+        enable_raw_mode()?;
+        take();
+        execute!(io::stdout(), EnterAlternateScreen)?;
+        stderr::divert();
+        let _ = execute!(io::stdout(), EnableBracketedPaste);
+        Ok(())
+    }
+
+    /// The same picture once more, for who wants to have it.
+    pub(super) fn picture(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<Buffer> {
+        self.terminal.draw(frame).map(|done| done.buffer.clone())
+    }
+}
+
+/// Stops this program as Ctrl-Z does elsewhere; comes back when it is continued. Time goes on while a
+/// program is stopped, so the wait is over then.
+#[cfg(unix)]
+fn stop_here(clock: &Clock) -> io::Result<()> {
+    use rustix::process::{Signal, getpid, kill_process};
+    kill_process(getpid(), Signal::TSTP)?;
+    clock.block(STOPPING);
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn stop_here(_: &Clock) -> io::Result<()> {
+    Ok(())
 }
 
 impl Drop for Screen {

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::keymap::{self, Binding, Keys};
+use super::look::{Lines, Look};
+use super::seat::Kind;
 use crate::clock::Clock;
 use crate::control::{Control, Place, Progress};
 use crate::miner::{MinerSnapshot, State};
@@ -50,67 +53,112 @@ pub struct View {
     pub log: Vec<String>,
     /// Whole seconds since 1970: times on screen change once a second.
     pub unix: u64,
-    /// Whether the help is open.
-    pub help: bool,
-    /// Whether Ctrl-C was pressed once.
-    pub quitting: bool,
-    /// Whether a pause is asked for, and what it costs is shown.
-    pub pausing: bool,
-    /// The process that the miner is in; none where it is this one.
-    pub attached: Option<u32>,
-    /// Whether it is being asked if the miner shall stop.
-    pub asking: bool,
+    /// Whether all own miners are on their way out already, whoever asked for it.
+    pub is_leaving: bool,
+    /// What the screen is in front of.
+    pub kind: Kind,
+    /// Which key does what.
+    pub keys: Arc<Keys>,
+    /// What is chosen.
+    pub look: Look,
     /// All own miners in a few words each; empty where there is only the one that is shown.
     pub own: Vec<OwnMiner>,
     /// Where the playback is; none where the run is a living one.
     pub playback: Option<Place>,
+    /// Which half hour of the week it is here.
+    pub half_hour: HalfHour,
+}
+
+/// A half hour of the week, in local time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HalfHour {
+    /// From 0 for Monday.
+    pub day: usize,
+    /// From 0 for midnight.
+    pub half_hour: usize,
+}
+
+impl HalfHour {
+    /// The one that a time lies in.
+    fn of(unix: u64) -> Self {
+        let (day, minute) = crate::clock::minute_of_week(unix);
+        Self { day, half_hour: minute / 30 }
+    }
 }
 
 impl View {
     /// The state of everything, now.
-    pub fn collect(
-        control: &Control,
-        log: &Ring,
-        clock: &Clock,
-        shown: usize,
-        help: bool,
-        quitting: bool,
-    ) -> Self {
-        let miner = control.miners.iter().nth(shown).unwrap_or(control.first()).borrow().clone();
+    pub fn collect(control: &Control, log: &Ring, clock: &Clock, look: &Look) -> Self {
+        let shown = control.miners.iter().nth(look.miner).unwrap_or(control.first());
+        let miner = shown.borrow().clone();
         let own = control.miners.iter().map(|other| OwnMiner::of(&other.borrow(), &miner));
         let own: Vec<OwnMiner> = own.collect();
+        let progress = control.progress.borrow().clone();
+        let leaves = |own: &OwnMiner| matches!(own.state, State::Stopping | State::Stopped);
         Self {
+            is_leaving: progress == Progress::Running && own.iter().all(leaves),
             miner,
             own: if own.len() > 1 { own } else { Vec::new() },
             swarm: control.swarm.as_ref().map(|swarm| swarm.borrow().clone()),
             names: control.names.clone(),
             epochs: control.epochs,
-            progress: control.progress.borrow().clone(),
+            progress,
             log: log.lines(),
             unix: clock.unix().as_secs(),
-            help,
-            quitting,
-            pausing: false,
-            attached: None,
-            asking: false,
+            kind: Kind::Own,
+            keys: Arc::default(),
+            look: look.clone(),
             playback: None,
+            half_hour: HalfHour::of(clock.unix().as_secs()),
         }
     }
 
-    /// The same with a miner that is in another process.
+    /// The same in front of such a run, with these keys.
     #[must_use]
-    pub fn of_process(self, pid: u32, asking: bool) -> Self {
-        Self { attached: Some(pid), asking, ..self }
+    pub fn seated(self, kind: Kind, keys: Arc<Keys>) -> Self {
+        Self { kind, keys, ..self }
     }
 
     /// The same as a playback shows it, at that time.
     #[must_use]
     pub fn played(self, place: Place) -> Self {
-        Self { unix: place.unix, playback: Some(place), ..self }
+        let half_hour = HalfHour::of(place.unix);
+        Self { unix: place.unix, playback: Some(place), kind: Kind::Past, half_hour, ..self }
+    }
+
+    /// The keys that do something here.
+    pub fn bindings(&self) -> Vec<Binding> {
+        keymap::bindings(&self.keys, self.kind, self.own.len().max(1))
+    }
+
+    /// Whether the user has paused it already.
+    pub fn is_paused_by_user(&self) -> bool {
+        let ruling = &self.miner.ruling;
+        ruling.pauses() && ruling.rule.code() == "user-paused"
     }
 
     /// The short name of a miner: `m3`, or the start of its address.
     pub fn name_of(&self, hotkey: &str) -> String {
         self.names.get(hotkey).cloned().unwrap_or_else(|| hotkey.chars().take(8).collect())
     }
+
+    /// The log lines that the search and the filter leave.
+    pub fn log_lines(&self) -> impl DoubleEndedIterator<Item = &String> {
+        let word = self.look.search.word().to_lowercase();
+        let only = self.look.lines;
+        self.log.iter().filter(move |line| {
+            let wanted = only == Lines::All || is_warning(line);
+            wanted && (word.is_empty() || line.to_lowercase().contains(&word))
+        })
+    }
+
+    /// How many of the log lines are warnings or errors.
+    pub fn warnings(&self) -> usize {
+        self.log.iter().filter(|line| is_warning(line)).count()
+    }
+}
+
+/// Whether a log line warns: its level is its first word.
+pub fn is_warning(line: &str) -> bool {
+    matches!(line.split_whitespace().next(), Some("WARN" | "ERROR"))
 }

@@ -19,7 +19,6 @@ fn a_screen_attaches_commands_and_leaves_while_the_miner_trains_on() {
         let mut terminal = attach(&miner, rows, cols);
         let process = format!("process {pid}");
         terminal.wait_for("whose it is", |text| text.contains(&process));
-        terminal.wait_for("what q does", |text| text.contains("q leave (your miner goes on)"));
         terminal.press("p");
         terminal.wait_for("what it costs", |text| text.contains("Nothing is lost"));
         terminal.press("p");
@@ -28,11 +27,20 @@ fn a_screen_attaches_commands_and_leaves_while_the_miner_trains_on() {
         terminal.press("r");
         terminal.wait_for("work again", |text| !text.contains("PAUSED"));
         // To ask is not to stop.
-        terminal.press("s");
+        terminal.press("x");
         terminal.wait_for("the question", |text| text.contains("Stop your miner?"));
         terminal.press("\u{1b}");
         terminal.wait_for("no question", |text| !text.contains("Stop your miner?"));
-        terminal.press(if rows == 24 { "q" } else { "\u{3}" });
+        match rows {
+            24 => {
+                terminal.press("q");
+                terminal.wait_for("what leaving means", |text| {
+                    text.contains("goes on in the background") && text.contains("Stop it.")
+                });
+                terminal.press("q");
+            }
+            _ => terminal.press("\u{3}"),
+        }
         assert_eq!(terminal.ended(), 0, "{}", terminal.text());
         assert!(terminal.text().contains("Your miner goes on."), "{}", terminal.text());
         assert!(terminal.look(|screen| !screen.alternate_screen() && !screen.hide_cursor()));
@@ -42,7 +50,9 @@ fn a_screen_attaches_commands_and_leaves_while_the_miner_trains_on() {
     miner.until_own("more work", |own| own["work"]["backwards"].as_u64().unwrap() > done);
 
     let mut terminal = attach(&miner, 24, 80);
-    terminal.press("sy");
+    terminal.press("x");
+    terminal.wait_for("the question", |text| text.contains("Stop your miner?"));
+    terminal.press("y");
     terminal.wait_for("the end", |text| text.contains("Your miner has stopped"));
     terminal.press("q");
     assert_eq!(terminal.ended(), 0, "{}", terminal.text());
@@ -60,6 +70,8 @@ fn a_screen_says_that_the_miner_was_killed_and_goes_on_when_it_is_back() {
     let next = Miner::start_in(std::mem::replace(&mut miner.home, empty));
     terminal.wait_for("the screen again", |text| !text.contains("good-bye"));
     next.until("a loss", |event| event["event"] == "loss");
+    terminal.press("q");
+    terminal.wait_for("what leaving means", |text| text.contains("goes on in the background"));
     terminal.press("q");
     assert_eq!(terminal.ended(), 0, "{}", terminal.text());
     assert_eq!(next.stop(), 0);

@@ -59,8 +59,19 @@ fn cells(n: u16) -> std::num::NonZero<u16> {
 impl Terminal {
     /// Starts the binary with these arguments and variables.
     pub fn start(rows: u16, cols: u16, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::program(env!("CARGO_BIN_EXE_hearth"), rows, cols, arguments, variables)
+    }
+
+    /// Starts another program the same way.
+    pub fn program(
+        program: &str,
+        rows: u16,
+        cols: u16,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let pair = native_pty_system().openpty(size(rows, cols)).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_hearth"));
+        let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.env("TERM", "xterm-256color");
         command.env_remove("NO_COLOR");

@@ -29,7 +29,7 @@ use crate::swarm::feed::Feed;
 use crate::telemetry::logs::Ring;
 use crate::telemetry::{Event, Events, SampleWhen, Severity, Summary};
 use crate::training::record::Recorder;
-use crate::tui::Left;
+use crate::tui::{Furniture, Left};
 
 /// How long the counting models may take at the end of a very short demo.
 const BASELINES_LIMIT: Duration = Duration::from_secs(60);
@@ -200,7 +200,13 @@ impl Demo<'_> {
         let Some(log) = self.log.clone() else {
             return Ok(Face::lines(self.style.unwrap_or(Style::Readable), clock));
         };
-        Face::screen(control, log, clock.clone(), closed).map_err(|error| {
+        let keys = match (&self.run, Folders::find()) {
+            (Some((settings, _)), _) => settings.now().keys().clone(),
+            (None, Ok(folders)) => super::face::keys(&folders),
+            (None, Err(_)) => crate::config::keys::Keys::default(),
+        };
+        let furniture = Furniture { log, clock: clock.clone(), keys, stop: closed };
+        Face::screen(control, furniture).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
                 .coded("no-threads")
         })

@@ -7,10 +7,13 @@ use tokio::sync::oneshot;
 use crate::cli::print::{Printer, Style};
 use crate::cli::{Exit, Failure};
 use crate::clock::Clock;
+use crate::config::folders::Folders;
+use crate::config::keys::Keys;
+use crate::config::settings::Settings;
 use crate::control::Control;
 use crate::telemetry::Event;
 use crate::telemetry::logs::{self, Ring};
-use crate::tui::{self, Left, TuiError};
+use crate::tui::{self, Furniture, Left, TuiError};
 
 /// Lines in this style, or a screen.
 pub fn style(headless: bool, json: bool) -> Option<Style> {
@@ -28,6 +31,18 @@ pub fn start_log(style: Option<Style>) -> Option<Ring> {
     }
     logs::to_stderr();
     None
+}
+
+/// The keys of the dashboard, as the file of these folders says. Where that cannot be read the others
+/// count: nobody must be kept from a screen by a key.
+pub fn keys(folders: &Folders) -> Keys {
+    match Settings::read(None, &folders.config, |_| None, Vec::new()) {
+        Ok(settings) => settings.keys().clone(),
+        Err(error) => {
+            tracing::warn!("the dashboard has its usual keys: {error}");
+            Keys::default()
+        }
+    }
 }
 
 /// A line for whoever waits, before there is a screen.
@@ -77,16 +92,11 @@ impl Face {
     }
 
     /// The dashboard, on a thread of its own.
-    pub fn screen(
-        control: Control,
-        log: Ring,
-        clock: Clock,
-        stop: tokio::sync::watch::Receiver<bool>,
-    ) -> io::Result<Self> {
+    pub fn screen(control: Control, furniture: Furniture) -> io::Result<Self> {
         let (left, when_left) = oneshot::channel();
         std::thread::Builder::new().name("screen".into()).spawn(move || {
             // The receiver is gone only when the program ends anyway.
-            let _ = left.send(tui::run(&control, &log, &clock, &stop));
+            let _ = left.send(tui::run(&control, &furniture));
         })?;
         Ok(Self::Screen(when_left))
     }

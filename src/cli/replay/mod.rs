@@ -15,10 +15,11 @@ use clap::Args;
 use super::{Exit, Failure, signals};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
+use crate::config::keys::Keys;
 use crate::config::units;
 use crate::telemetry::logs::Ring;
 use crate::telemetry::record::{Reader, RecordError, Shelf};
-use crate::tui::{self, Left};
+use crate::tui::{self, Furniture, Left};
 use player::Player;
 
 /// Play the record of a run, or list the records.
@@ -129,7 +130,9 @@ fn show(reader: Reader, from: Duration, speed: Speed) -> Result<Exit, Failure> {
     let thread = thread.map_err(|error| {
         Failure::new(Exit::Failed, format!("no thread to play it: {error}")).coded("no-threads")
     })?;
-    let left = tui::play(&control, &playback, &log, &clock, &stop);
+    let keys = Folders::find().map_or_else(|_| Keys::default(), |f| super::demo::face::keys(&f));
+    let furniture = Furniture { log, clock, keys, stop };
+    let left = tui::play(&control, &playback, &furniture);
     // The player ends when nobody can wish anything any more.
     drop((control, playback));
     let played = thread.join().unwrap_or(Ok(()));

@@ -37,7 +37,7 @@ use crate::telemetry::pulse::Pulse;
 use crate::telemetry::{Event, Events, Severity};
 use crate::training::record::Recorder;
 use crate::training::terms::LearningRateRule;
-use crate::tui::Left;
+use crate::tui::{Furniture, Left};
 
 /// Everything a run is made of.
 pub(super) struct Mine {
@@ -200,7 +200,9 @@ impl Mine {
         let Some(log) = self.log.clone() else {
             return Ok(Face::lines(self.style.unwrap_or(Style::Readable), clock).with_states());
         };
-        Face::screen(control, log, clock.clone(), closed).map_err(|error| {
+        let keys = self.settings.now().keys().clone();
+        let furniture = Furniture { log, clock: clock.clone(), keys, stop: closed };
+        Face::screen(control, furniture).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
                 .coded("no-threads")
         })

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use super::logs::{Tail, without_time};
 use super::{Desk, failure};
 use crate::cli::demo::face::notice;
@@ -12,9 +10,9 @@ use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::instance;
 use crate::control::Progress;
-use crate::control::client::{Attached, Client, ClientError, attach};
+use crate::control::client::{Client, ClientError, attach};
 use crate::telemetry::logs::{self, Ring};
-use crate::tui::{self, Left};
+use crate::tui::{self, Furniture};
 
 /// Between two looks whether it has started, and for more of its log.
 const LOOK: Duration = Duration::from_millis(250);
@@ -62,7 +60,14 @@ impl Desk {
         let stop = signals::watch();
         let follow = follow_log(self.folders.clone(), log.clone(), self.clock.clone());
         let follow = self.runtime.spawn(follow);
-        let left = draw(&attached, pid, &log, &self.clock, &stop);
+        let furniture = Furniture {
+            log: log.clone(),
+            clock: self.clock.clone(),
+            keys: crate::cli::demo::face::keys(&self.folders),
+            stop,
+        };
+        let left = tui::attached(&attached.control, pid, &furniture)
+            .map_err(|error| Failure::new(Exit::Failed, error).coded("terminal-lost"));
         follow.abort();
         left?;
         let ended = *attached.control.progress.borrow() != Progress::Running;
@@ -72,17 +77,6 @@ impl Desk {
         }
         Ok(Exit::Done)
     }
-}
-
-fn draw(
-    attached: &Attached,
-    pid: u32,
-    log: &Ring,
-    clock: &Clock,
-    stop: &watch::Receiver<bool>,
-) -> Result<Left, Failure> {
-    tui::attached(&attached.control, pid, log, clock, stop)
-        .map_err(|error| Failure::new(Exit::Failed, error).coded("terminal-lost"))
 }
 
 /// Shows the miner's own log lines on this screen.

@@ -27,6 +27,7 @@ use crate::telemetry::Events;
 use crate::telemetry::logs::Ring;
 use crate::training::record::Recorder;
 use crate::tui::View;
+use crate::tui::look::Look;
 use crate::tui::wizard::Answer;
 use crate::tui::wizard::facts::Practice as Told;
 use crate::wallet::HotkeyPair;
@@ -166,7 +167,7 @@ async fn train(
             done = &mut finished => break done.map_err(|error| swarm_failure(&error)),
             Some((name, Err(error))) = ends.next() => break Err(miner_failure(&name, &error)),
             () = clock.sleep(PICTURE) => {
-                let view = View::collect(&control, &recipe.log, clock, 0, false, false);
+                let view = View::collect(&control, &recipe.log, clock, &Look::default());
                 tell(Told::Running(Box::new(view)));
             }
         }

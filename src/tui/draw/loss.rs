@@ -10,13 +10,19 @@ use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
 use super::pane;
+use crate::swarm::LossPoint;
+use crate::tui::look::{Over, Scale};
 
 /// The loss of a single activation jumps; the curve is the mean of so many.
 const WINDOW: usize = 8;
+/// Below this no loss is drawn on a logarithmic scale.
+const LOWEST: f64 = 1e-3;
 
 pub(in crate::tui) fn loss(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let block = pane(text::LOSS, theme);
-    let curve = smoothed(&points(view));
+    let mut points = points(view);
+    points.retain(|(_, loss)| loss.is_finite());
+    let curve = smoothed(&points);
     let Some(&(last_x, last)) = curve.last() else {
         let empty = Paragraph::new(Line::styled(text::NO_LOSS_YET, theme.dim()))
             .wrap(Wrap { trim: true })
@@ -25,6 +31,12 @@ pub(in crate::tui) fn loss(frame: &mut Frame<'_>, area: Rect, view: &View, theme
         return;
     };
     let baselines = view.swarm.as_ref().and_then(|swarm| swarm.baselines);
+    let logarithmic = view.look.scale == Scale::Logarithmic;
+    let up = |y: f64| if logarithmic { y.max(LOWEST).ln() } else { y };
+    let down = |y: f64| if logarithmic { y.exp() } else { y };
+    let (first, last_loss) = (curve.first().map_or(last, |&(_, y)| y), last);
+    let curve: Vec<(f64, f64)> = curve.into_iter().map(|(x, y)| (x, up(y))).collect();
+    let baselines = baselines.map(|(u, b)| (up(u), up(b)));
     let (low, high) = range(&curve, baselines);
     let flat = |y: f64| [(0.0, y), (last_x, y)];
     let (unigram, bigram) =
@@ -37,25 +49,26 @@ pub(in crate::tui) fn loss(frame: &mut Frame<'_>, area: Rect, view: &View, theme
     }
     datasets.push(line(&curve).marker(Marker::Braille).style(theme.curve()));
 
-    let first = curve.first().map_or(last, |&(_, y)| y);
     let now = Line::from(vec![
         Span::styled(format!(" {first:.2} -> "), theme.quiet()),
-        Span::styled(format!("{last:.3} "), theme.number()),
+        Span::styled(format!("{last_loss:.3} "), theme.number()),
     ]);
     let mut scale = Vec::new();
     if let Some((u, b)) = baselines {
+        let (u, b) = (down(u), down(b));
         scale.push(Span::styled(format!(" word counts {u:.2} "), theme.reference()));
         scale.push(Span::styled(format!(" word pairs {b:.2} "), theme.reference_two()));
     }
-    let x_unit = if view.swarm.is_some() { "tokens" } else { "activations" };
-    let y_label = |y: f64| Span::styled(format!("{y:>4.1}"), theme.dim());
+    if logarithmic {
+        scale.push(Span::styled(text::LOGARITHMIC, theme.dim()));
+    }
+    let y_label = |y: f64| Span::styled(format!("{:>4.1}", down(y)), theme.dim());
     let chart = Chart::new(datasets)
         .block(block.title_top(now.right_aligned()).title_bottom(Line::from(scale)))
         .legend_position(None)
         .x_axis(Axis::default().style(theme.dim()).bounds([0.0, last_x.max(1.0)]).labels([
             Span::styled("0", theme.dim()),
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            Span::styled(format!("{} {x_unit}", text::thousands(last_x as u64)), theme.dim()),
+            Span::styled(x_label(view, last_x), theme.dim()),
         ]))
         .y_axis(Axis::default().style(theme.dim()).bounds([low, high]).labels([
             y_label(low),
@@ -65,12 +78,27 @@ pub(in crate::tui) fn loss(frame: &mut Frame<'_>, area: Rect, view: &View, theme
     frame.render_widget(chart, area);
 }
 
-/// (tokens, loss) from the swarm, else (count, loss) from the own miner.
+/// (tokens or seconds, loss) from the swarm, else (count, loss) from the own miner.
 fn points(view: &View) -> Vec<(f64, f64)> {
     #[allow(clippy::cast_precision_loss)]
+    let x = |point: &LossPoint| match view.look.over {
+        Over::Tokens => point.tokens as f64,
+        Over::Time => point.at,
+    };
+    #[allow(clippy::cast_precision_loss)]
     match &view.swarm {
-        Some(swarm) => swarm.losses.iter().map(|p| (p.tokens as f64, p.loss)).collect(),
+        Some(swarm) => swarm.losses.iter().map(|p| (x(p), p.loss)).collect(),
         None => view.miner.losses.iter().enumerate().map(|(i, &y)| (i as f64, y)).collect(),
+    }
+}
+
+fn x_label(view: &View, last: f64) -> String {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let count = text::thousands(last as u64);
+    match (&view.swarm, view.look.over) {
+        (Some(_), Over::Time) => text::duration(last),
+        (Some(_), Over::Tokens) => format!("{count} tokens"),
+        (None, _) => format!("{count} activations"),
     }
 }
 
@@ -92,7 +120,9 @@ fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 fn range(curve: &[(f64, f64)], baselines: Option<(f64, f64)>) -> (f64, f64) {
     let references = baselines.iter().flat_map(|&(u, b)| [u, b]);
     let all = curve.iter().map(|p| p.1).chain(references).filter(|y| y.is_finite());
-    let (low, high) = all.fold((f64::INFINITY, 0.0_f64), |(l, h), y| (l.min(y), h.max(y)));
-    let low = if low.is_finite() { low } else { 0.0 };
-    ((low - 0.3).max(0.0), high + 0.3)
+    let (low, high) =
+        all.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), y| (l.min(y), h.max(y)));
+    let (low, high) = if low.is_finite() { (low, high) } else { (0.0, 1.0) };
+    let room = ((high - low) * 0.06).max(0.05);
+    (if low >= 0.0 { (low - room).max(0.0) } else { low - room }, high + room)
 }

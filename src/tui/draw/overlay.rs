@@ -1,28 +1,29 @@
-//! What lies on top of the dashboard: the help, and how it ended.
+//! What lies on top of a screen: the help, a question, and how it all ended.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Flex, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph, Wrap};
 
+use super::super::keymap::{Action, Binding};
+use super::super::look::ScreenName;
+use super::super::question::Question;
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
-use super::{keys, pane};
+use super::pane;
+use crate::config::keys::Press;
 use crate::control::Progress;
 
 pub(super) fn overlay(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    if view.help {
-        help(frame, area, view, theme);
-        return;
+    if view.look.help {
+        return help(frame, area, view, theme);
     }
-    if view.pausing {
-        let cost = view.miner.pause_cost().pause;
-        ending(frame, area, text::PAUSE, &format!("{cost}\n{}", text::PAUSE_KEYS), theme);
-        return;
+    if let Some(question) = view.look.question {
+        return ask(frame, area, question, view, theme);
     }
-    if view.asking {
-        ask(frame, area, theme);
+    // The screens beside the first can still be read when all is over.
+    if view.look.screen != ScreenName::Now {
         return;
     }
     match &view.progress {
@@ -32,28 +33,94 @@ pub(super) fn overlay(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Th
     }
 }
 
-fn ask(frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
-    let place = centred(area, 56, 4);
+fn ask(frame: &mut Frame<'_>, area: Rect, question: Question, view: &View, theme: &Theme) {
+    let width = area.width.saturating_sub(8).min(72);
+    let meaning = question.text(view);
+    let mut lines = vec![Line::styled(format!(" {meaning}"), theme.quiet()), Line::default()];
+    let mut rows = rows_of(&meaning, width) + 1;
+    let no = (view.keys.press(Action::Close), text::questions::NO.to_owned());
+    let choices = question.choices(view).into_iter();
+    let choices = choices.filter_map(|c| Some((*c.keys.first()?, c.words))).chain([no]);
+    for (press, words) in choices {
+        rows += rows_of(&words, width.saturating_sub(8));
+        lines.push(Line::from(vec![
+            Span::styled(format!(" {:<6}", press.to_string()), theme.number()),
+            Span::styled(words, theme.quiet()),
+        ]));
+    }
+    let place = centred(area, width, rows + 2);
     frame.render_widget(Clear, place);
-    frame.render_widget(Paragraph::new(text::ASK_STOP).block(pane(text::STOP, theme)), place);
+    let paragraph = Paragraph::new(lines).wrap(Wrap { trim: false });
+    frame.render_widget(paragraph.block(pane(question.title(), theme)), place);
+}
+
+/// How many rows words take in a pane of this width, roughly, and never too few.
+fn rows_of(words: &str, width: u16) -> u16 {
+    let room = usize::from(width.saturating_sub(10)).max(1);
+    let rows: usize = words.lines().map(|line| line.chars().count().div_ceil(room).max(1)).sum();
+    u16::try_from(rows).unwrap_or(u16::MAX / 2)
+}
+
+/// Lines of the help: the eight screens are one, and so are the keys that move in the log.
+fn help_lines(view: &View) -> Vec<(String, &'static str)> {
+    let bindings = view.bindings();
+    let is_screen = |b: &Binding| ScreenName::of_action(b.action).is_some();
+    let press = |action| view.keys.press(action);
+    let screens = match (press(Action::Now), press(Action::Swarm)) {
+        (Press::Char('1'), Press::Char('8')) => "1 to 8".to_owned(),
+        (first, last) => format!("{first} .. {last}"),
+    };
+    let mut lines = Vec::new();
+    for binding in &bindings {
+        if binding.action == Action::NextScreen {
+            lines.push((screens.clone(), text::keys::SCREENS));
+        }
+        match binding.action {
+            Action::Up => {
+                let keys = format!("{} .. {}", binding.press, press(Action::Newest));
+                lines.push((keys, text::keys::MOVE));
+            }
+            Action::NextMiner => {
+                let keys = format!("{} {}", binding.press, press(Action::PreviousMiner));
+                lines.push((keys, text::keys::MINERS));
+            }
+            Action::PreviousMiner
+            | Action::Down
+            | Action::PageUp
+            | Action::PageDown
+            | Action::Oldest
+            | Action::Newest => {}
+            _ if is_screen(binding) => {}
+            _ => lines.push((binding.press.to_string(), binding.long)),
+        }
+    }
+    lines
 }
 
 fn help(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let bindings = keys(view);
-    let lines: Vec<Line<'_>> = bindings
-        .iter()
-        .map(|binding| {
-            Line::from(vec![
-                Span::styled(format!(" {:<8}", binding.key), theme.number()),
-                Span::styled(binding.long, theme.quiet()),
-            ])
-        })
-        .collect();
+    let lines = help_lines(view);
+    let line = |(press, long): &(String, &'static str)| {
+        Line::from(vec![
+            Span::styled(format!(" {press:<9} "), theme.number()),
+            Span::styled(*long, theme.quiet()),
+        ])
+    };
+    let room = usize::from(area.height.saturating_sub(3));
+    // Two columns where one is too high.
+    let columns = if lines.len() > room { 2 } else { 1 };
+    let rows = lines.len().div_ceil(columns).min(room);
     #[allow(clippy::cast_possible_truncation)]
-    let height = bindings.len() as u16 + 2;
-    let place = centred(area, 70, height);
+    let (width, height) = (if columns == 2 { area.width.min(150) } else { 74 }, rows as u16 + 3);
+    let place = centred(area, width, height);
     frame.render_widget(Clear, place);
-    frame.render_widget(Paragraph::new(lines).block(pane(text::HELP, theme)), place);
+    let block = pane(text::keys::HELP, theme)
+        .title_bottom(Line::styled(format!(" {} ", text::keys::HELP_FOOT), theme.dim()));
+    let inside = block.inner(place);
+    frame.render_widget(block, place);
+    let areas = Layout::horizontal(vec![Constraint::Fill(1); columns]).split(inside);
+    for (area, part) in areas.iter().zip(lines.chunks(rows.max(1))) {
+        frame.render_widget(Paragraph::new(part.iter().map(line).collect::<Vec<_>>()), *area);
+    }
 }
 
 fn ending(frame: &mut Frame<'_>, area: Rect, title: &'static str, words: &str, theme: &Theme) {

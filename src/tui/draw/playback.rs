@@ -4,23 +4,31 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::super::keymap::Action;
 use super::super::text;
 use super::super::theme::Theme;
+use super::super::view::View;
 use crate::control::Place;
 
 /// The shortest bar that still says something.
 const SHORTEST: usize = 6;
 
-pub(super) fn bar(frame: &mut Frame<'_>, area: Rect, place: &Place, theme: &Theme) {
+pub(super) fn bar(frame: &mut Frame<'_>, area: Rect, view: &View, place: &Place, theme: &Theme) {
     let state = match (place.holds, place.at >= place.length) {
         (_, true) => "at its end".to_owned(),
         (true, false) => "held".to_owned(),
         (false, false) => format!("{}x", text::factor(place.speed)),
     };
     let time = format!("{} of {}", text::clock(place.at), text::clock(place.length));
+    let press = |action| view.keys.press(action).to_string();
+    let keys = text::replay_keys(
+        &press(Action::Hold),
+        [&press(Action::Rewind), &press(Action::Ahead)],
+        &press(Action::Quit),
+    );
     let head = format!(" {} {state}  {time}  ", text::REPLAY);
-    let free = usize::from(area.width)
-        .saturating_sub(head.chars().count() + text::REPLAY_KEYS.chars().count() + 2);
+    let free =
+        usize::from(area.width).saturating_sub(head.chars().count() + keys.chars().count() + 2);
     let mut spans = vec![
         Span::styled(format!(" {} ", text::REPLAY), theme.title()),
         Span::styled(format!("{state}  "), theme.number()),
@@ -39,6 +47,6 @@ pub(super) fn bar(frame: &mut Frame<'_>, area: Rect, place: &Place, theme: &Them
         spans.push(Span::styled("─".repeat(free - done), theme.dim()));
         spans.push(Span::raw("  "));
     }
-    spans.push(Span::styled(text::REPLAY_KEYS, theme.quiet()));
+    spans.push(Span::styled(keys, theme.quiet()));
     frame.render_widget(Line::from(spans), area);
 }

@@ -8,13 +8,15 @@ use ratatui::widgets::Paragraph;
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
+use super::facts::{bar, fitted};
 use super::pane;
 
-pub(super) fn speed(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+pub(in crate::tui) fn speed(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let block = pane(text::SPEED, theme);
     let width = usize::from(block.inner(area).width);
     let lines =
-        vec![rates(view, theme), epoch(view, width, theme), work(view, theme), device(view, theme)];
+        [rates(view, theme), epoch(view, width, theme), work(view, theme), device(view, theme)];
+    let lines: Vec<_> = lines.into_iter().map(|line| fitted(line, width)).collect();
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 
@@ -45,18 +47,13 @@ fn epoch<'a>(view: &View, width: usize, theme: &Theme) -> Line<'a> {
         None => format!(" epoch {epoch} "),
     };
     let Some(progress) = progress else {
-        return Line::styled(label, theme.quiet());
+        let phase = view.miner.phase.as_deref().map_or(text::screens::UNKNOWN, text::phase);
+        let words = format!("{label}  phase: {phase}  progress: {}", text::screens::NOT_PUBLISHED);
+        return Line::styled(words, theme.quiet());
     };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let percent = (progress.clamp(0.0, 1.0) * 100.0).round() as usize;
     let room = width.saturating_sub(label.len() + 7).min(60);
-    let full = room * percent / 100;
-    Line::from(vec![
-        Span::styled(label, theme.quiet()),
-        Span::styled("█".repeat(full), theme.bar()),
-        Span::styled("░".repeat(room - full), theme.dim()),
-        Span::styled(format!(" {percent:>3}%"), theme.number()),
-    ])
+    let label = Span::styled(label, theme.quiet());
+    Line::from_iter(std::iter::once(label).chain(bar(progress, room, theme)))
 }
 
 fn work<'a>(view: &View, theme: &Theme) -> Line<'a> {
@@ -79,6 +76,13 @@ fn device<'a>(view: &View, theme: &Theme) -> Line<'a> {
     let mut line = format!(" device: {} ({})", device.name, device.backend);
     if device.stage_bytes > 0 {
         line.push_str(&format!(", stage {}", text::bytes(device.stage_bytes)));
+    }
+    let readings = &view.miner.measured.machine.device;
+    if let Some(degrees) = readings.temperature.get() {
+        line.push_str(&format!(", {degrees:.0} °C"));
+    }
+    if let Some(watts) = readings.watts.get() {
+        line.push_str(&format!(", {watts:.0} W"));
     }
     line.push_str(&format!(", in flight {} of {}", view.miner.cache, view.miner.cache_capacity));
     Line::styled(line, theme.quiet())

@@ -9,6 +9,7 @@ use ratatui::widgets::Paragraph;
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::{OwnMiner, View};
+use super::facts::fitted;
 
 pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let right = match view.miner.stage {
@@ -18,7 +19,7 @@ pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme
     let mut left = vec![Span::styled(" Hearth", theme.title())];
     let place = match &view.playback {
         Some(playback) => text::replay_of(&playback.recorded),
-        None => text::place(view.swarm.is_some(), view.attached),
+        None => text::place(view.swarm.is_some(), view.kind),
     };
     let style = if view.playback.is_some() { theme.title() } else { theme.quiet() };
     left.push(Span::styled(format!("  {place}"), style));
@@ -80,5 +81,7 @@ pub(super) fn status(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &The
         Span::styled(text::eta(status.eta), theme.quiet()),
         Span::styled(text::rules(&view.miner.ruling), theme.quiet()),
     ]);
-    frame.render_widget(Paragraph::new(vec![first, second, third]), area);
+    let width = usize::from(area.width);
+    let lines = [first, second, third].map(|line| fitted(line, width));
+    frame.render_widget(Paragraph::new(lines.to_vec()), area);
 }

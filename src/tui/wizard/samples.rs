@@ -10,7 +10,9 @@ use super::request::Answer;
 use crate::control::Progress;
 use crate::miner::{DeviceView, Eta, MinerSnapshot, Reason, Ruling, State, Status, Who, Work};
 use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot};
-use crate::tui::view::View;
+use crate::tui::look::Look;
+use crate::tui::seat::Kind;
+use crate::tui::view::{HalfHour, View};
 
 pub(super) const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
 pub(super) const WORDS: &str =
@@ -63,13 +65,13 @@ pub(super) fn view(losses: u64) -> View {
         progress: Progress::Running,
         log: Vec::new(),
         unix: 1_042,
-        help: false,
-        quitting: false,
-        pausing: false,
-        attached: None,
-        asking: false,
+        is_leaving: false,
+        kind: Kind::Own,
+        keys: Arc::default(),
+        look: Look::default(),
         own: Vec::new(),
         playback: None,
+        half_hour: HalfHour::default(),
     }
 }
 

@@ -1,7 +1,14 @@
 //! Every word on the screens that is not in the engine's own snapshots.
 
+pub mod keys;
+pub mod measured;
+pub mod questions;
+pub mod queue;
+pub mod screens;
+
 use crate::miner::snapshot::Ruling;
 use crate::miner::{Eta, Who};
+use crate::tui::seat::Kind;
 
 /// Below this the screen says so instead of drawing.
 pub const SMALLEST: (u16, u16) = (80, 24);
@@ -31,17 +38,9 @@ pub const SPEED: &str = " Speed and progress ";
 /// See [`LOSS`].
 pub const LOG: &str = " Log ";
 /// See [`LOSS`].
-pub const HELP: &str = " Keys ";
-/// See [`LOSS`].
 pub const FINISHED: &str = " Finished: q leaves ";
 /// See [`LOSS`].
 pub const FAILED: &str = " It stopped: q leaves ";
-
-/// See [`LOSS`].
-pub const PAUSE: &str = " Pause? ";
-
-/// Below what a pause costs.
-pub const PAUSE_KEYS: &str = "p: pause   Esc: go on";
 
 /// What the rules make of a working miner, beside its status: its share of the time, and the rules that
 /// cannot be kept to here. Empty where there is nothing to say.
@@ -55,6 +54,8 @@ pub fn rules(ruling: &Ruling) -> String {
     }
 }
 
+/// Under a loss that is drawn so.
+pub const LOGARITHMIC: &str = " logarithmic ";
 /// Before the first loss is there.
 pub const NO_LOSS_YET: &str = "The first loss appears when an activation has crossed all stages.";
 /// Before any miner has registered.
@@ -64,26 +65,27 @@ pub const NO_LOG_YET: &str = "Nothing to report.";
 /// After the first Ctrl-C.
 pub const QUITTING: &str = "Stopping in order. Press Ctrl-C again to stop at once.";
 
-/// Title of the question.
-pub const STOP: &str = " Stop your miner? ";
-/// The question whether a miner of another process shall stop.
-pub const ASK_STOP: &str =
-    " y     Yes: it finishes the work in hand and ends.\n Esc   No: it goes on.";
-
 /// Where the miner is.
-pub fn place(practice: bool, attached: Option<u32>) -> String {
-    match (practice, attached) {
-        (true, None) => "practice swarm on this machine".to_owned(),
-        (true, Some(pid)) => format!("practice swarm, process {pid}"),
-        (false, Some(pid)) => format!("process {pid}"),
-        (false, None) => String::new(),
+pub fn place(practice: bool, kind: Kind) -> String {
+    match (practice, kind) {
+        (true, Kind::Other(pid)) => format!("practice swarm, process {pid}"),
+        (true, _) => "practice swarm on this machine".to_owned(),
+        (false, Kind::Other(pid)) => format!("process {pid}"),
+        (false, _) => String::new(),
     }
 }
 
 /// So that nobody takes the past for the present.
 pub const REPLAY: &str = "REPLAY";
 /// The keys of a playback, for its last line.
-pub const REPLAY_KEYS: &str = "space hold  ← → minute  + - speed  q quit";
+pub fn replay_keys(hold: &str, [back, ahead]: [&str; 2], quit: &str) -> String {
+    let sign = |key: &str| match key {
+        "Left" => "←".to_owned(),
+        "Right" => "→".to_owned(),
+        other => other.to_lowercase(),
+    };
+    format!("{} hold  {} {} minute  {quit} quit", sign(hold), sign(back), sign(ahead))
+}
 
 /// The same in the first line.
 pub fn replay_of(recorded: &str) -> String {

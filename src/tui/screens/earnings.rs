@@ -1,0 +1,47 @@
+//! What was earned. There is no ledger of payouts in this version, and the screen says so; what the own
+//! miner did, which is what pay is reckoned by, is known and shown.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+
+use super::lines;
+use crate::tui::draw::facts::{fact, said, sentence};
+use crate::tui::text::{self, screens as words};
+use crate::tui::theme::Theme;
+use crate::tui::view::View;
+
+pub(super) fn earnings(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    let [top, bottom] = Layout::vertical([Constraint::Length(8), Constraint::Min(6)]).areas(area);
+    let practice = view.swarm.is_some();
+    let (earned, payout) = match practice {
+        true => (words::PRACTICE_PAYS, "none"),
+        false => (words::NO_LEDGER, words::NOT_PUBLISHED),
+    };
+    let empty = if practice { words::LEDGER_PRACTICE } else { words::LEDGER_EMPTY };
+    let facts = vec![
+        said("today", earned, theme),
+        said("next payout", payout, theme),
+        said("paid to", view.miner.hotkey.clone(), theme),
+        sentence(empty, theme),
+    ];
+    lines(frame, top, words::EARNED, facts, theme);
+    lines(frame, bottom, words::WORK, work(view, theme), theme);
+}
+
+fn work<'a>(view: &View, theme: &Theme) -> Vec<ratatui::text::Line<'a>> {
+    let work = &view.miner.work;
+    let books = view.swarm.iter().flat_map(|swarm| &swarm.stages).flat_map(|stage| &stage.miners);
+    let own = books.into_iter().find(|miner| miner.hotkey == view.miner.hotkey);
+    let score = own.map_or(words::NOT_PUBLISHED.to_owned(), |own| {
+        format!("{:.0} ({})", own.score, words::SCORE)
+    });
+    vec![
+        fact("backwards", text::thousands(work.backwards), theme),
+        fact("of this epoch", text::thousands(work.backwards_this_epoch), theme),
+        fact("partitions merged", text::thousands(work.partitions_merged), theme),
+        fact("tokens", text::thousands(work.tokens), theme),
+        fact("sent", text::bytes(work.bytes_sent), theme),
+        fact("received", text::bytes(work.bytes_received), theme),
+        said("score", score, theme),
+    ]
+}

@@ -1,0 +1,40 @@
+//! The log on all the room there is: searched, filtered, followed or scrolled.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+
+use crate::tui::draw;
+use crate::tui::look::{Lines, Search};
+use crate::tui::text::screens as words;
+use crate::tui::theme::Theme;
+use crate::tui::view::View;
+
+pub(super) fn log(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    let [top, main] = Layout::vertical([Constraint::Length(1), Constraint::Min(4)]).areas(area);
+    frame.render_widget(state(view, theme), top);
+    draw::log(frame, main, view, theme);
+}
+
+/// What of the log is shown.
+fn state<'a>(view: &View, theme: &Theme) -> Line<'a> {
+    let shown = view.log_lines().count();
+    let which = match view.look.lines {
+        Lines::All => words::ALL_LINES,
+        Lines::Warnings => words::WARNINGS,
+    };
+    let place = match view.look.above {
+        0 => words::FOLLOWS.to_owned(),
+        above => words::above(above),
+    };
+    let mut spans = vec![
+        Span::styled(format!(" {which}: "), theme.dim()),
+        Span::styled(words::of(shown, view.log.len()), theme.number()),
+        Span::styled(format!("   {place}"), theme.quiet()),
+    ];
+    if let Search::For(word) = &view.look.search {
+        spans.push(Span::styled(format!("   {} ", words::WITH), theme.dim()));
+        spans.push(Span::styled(word.clone(), theme.number()));
+    }
+    Line::from(spans)
+}

@@ -1,0 +1,191 @@
+//! This machine: its device with readings and limits, the rule that decides now how hard it works, and
+//! the hours of the week.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+
+use super::lines;
+use crate::miner::snapshot::machine::{MachineView, Reading, WeekGrid};
+use crate::tui::draw::facts::{fact, said, sentence};
+use crate::tui::text::{self, measured, screens as words};
+use crate::tui::theme::Theme;
+use crate::tui::view::{HalfHour, View};
+
+pub(super) fn machine(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    let [top, bottom] = Layout::vertical([Constraint::Length(8), Constraint::Min(10)]).areas(area);
+    // Half hours where there is room for them, else hours.
+    let each = if area.width >= 116 { Cell::HalfHour } else { Cell::Hour };
+    let week = 7 + u16::try_from(WeekGrid::CELLS / each.half_hours()).unwrap_or(48);
+    let [left, right] =
+        Layout::horizontal([Constraint::Min(30), Constraint::Length(week)]).areas(bottom);
+    lines(frame, top, words::DEVICE, device(view, theme), theme);
+    lines(frame, left, words::RULES, rules(view, theme), theme);
+    lines(frame, right, measured::WEEK, grid(view, each, theme), theme);
+}
+
+/// What one cell of the week stands for.
+#[derive(Clone, Copy)]
+enum Cell {
+    HalfHour,
+    Hour,
+}
+
+impl Cell {
+    fn half_hours(self) -> usize {
+        match self {
+            Self::HalfHour => 1,
+            Self::Hour => 2,
+        }
+    }
+}
+
+/// A reading with what the rules allow; why, where there is none.
+fn reading<'a, T>(
+    label: &str,
+    reading: &Reading<T>,
+    words_of: impl Fn(&T) -> String,
+    limit: &str,
+    theme: &Theme,
+) -> Line<'a> {
+    match reading {
+        Reading::Is { value } => {
+            let mut line = fact(label, words_of(value), theme);
+            line.push_span(Span::styled(limit.to_owned(), theme.quiet()));
+            line
+        }
+        Reading::No { why } => said(label, format!("{}: {why}{limit}", words::UNKNOWN), theme),
+        Reading::NotAsked => said(label, format!("{}{limit}", measured::NOT_READ), theme),
+    }
+}
+
+fn device<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+    let (device, all) = (&view.miner.device, &view.miner.measured.machine);
+    let own = &all.device;
+    let name = format!("{} ({})", device.name, device.backend);
+    let pauses = own.temperature_limit.map_or(String::new(), |(stop, start)| {
+        format!(", pauses at {stop:.0} °C, goes on at {start:.0} °C")
+    });
+    let at_most = own.watts_limit.map_or(String::new(), |watts| format!(", at most {watts:.0} W"));
+    let others = all.load.limit.map_or(String::new(), |limit| format!(", pauses above {limit} %"));
+    let of =
+        own.memory_total.get().map_or(String::new(), |all| format!(" of {}", text::bytes(*all)));
+    let planned = match device.planned_bytes {
+        0 => String::new(),
+        bytes => format!(", this miner at most {}", text::bytes(bytes)),
+    };
+    let mut name = fact("device", name, theme);
+    name.push_span(Span::styled(planned, theme.quiet()));
+    vec![
+        name,
+        reading("temperature", &own.temperature, |t| format!("{t:>5.1} °C"), &pauses, theme),
+        reading("power", &own.watts, |w| format!("{w:>5.1} W"), &at_most, theme),
+        reading(
+            "device memory",
+            &own.memory,
+            |m| format!("{} in use", text::bytes(*m)),
+            &of,
+            theme,
+        ),
+        reading(
+            "other programs",
+            &all.load.others,
+            |o| format!("{o:>3.0} % of the processor"),
+            &others,
+            theme,
+        ),
+        memory_and_disk(all, theme),
+    ]
+}
+
+/// What is left of this machine's memory and disk, in one line.
+fn memory_and_disk<'a>(all: &MachineView, theme: &Theme) -> Line<'a> {
+    let memory = all.memory.get().map_or(words::UNKNOWN.to_owned(), |(used, of)| {
+        format!("{} of {} in use", text::bytes(*used), text::bytes(*of))
+    });
+    let free = all.disk_free.get();
+    let disk = free.map_or(words::UNKNOWN.to_owned(), |b| format!("{} free", text::bytes(*b)));
+    let style = match free {
+        Some(free) if *free < all.disk_reserve => theme.bad(),
+        _ => theme.number(),
+    };
+    let mut line = fact("memory", memory, theme);
+    line.push_span(Span::styled("   disk ", theme.dim()));
+    line.push_span(Span::styled(disk, style));
+    line.push_span(Span::styled(words::kept(&text::bytes(all.disk_reserve)), theme.quiet()));
+    line
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn rules<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+    let ruling = &view.miner.ruling;
+    let now = view.unix as f64;
+    let decides = match ruling.percent() {
+        Some(percent) => format!("it may work at {percent}"),
+        None => "it pauses".to_owned(),
+    };
+    let until = ruling
+        .until
+        .map_or(words::NO_END.to_owned(), |until| format!("in {}", text::duration(until - now)));
+    let mut facts = vec![
+        fact("decides now", ruling.rule.code().replace('-', " "), theme),
+        fact("so that", decides, theme),
+        sentence(ruling.sentence.clone(), theme),
+        said("since", words::ago(now - ruling.since), theme),
+        said("until", until, theme),
+    ];
+    for unknown in &ruling.unknown {
+        let rule = unknown.rule.code().replace('-', " ");
+        facts.push(said("cannot be kept to", format!("{rule}: {}", unknown.why), theme));
+    }
+    facts
+}
+
+/// The week: a full cell where it may work, a dot where not; now stands out.
+fn grid<'a>(view: &View, each: Cell, theme: &Theme) -> Vec<Line<'a>> {
+    let machine = &view.miner.measured.machine;
+    let week = &machine.week;
+    let step = each.half_hours();
+    let cells = WeekGrid::CELLS / step;
+    let mut lines = vec![axis(cells, theme)];
+    for (day, name) in measured::DAYS.into_iter().enumerate() {
+        let mut spans = vec![Span::styled(format!(" {name} "), theme.dim())];
+        for cell in 0..cells {
+            let allowed = (0..step).any(|half| week.allows(day, cell * step + half));
+            let (sign, style) = if allowed { ("█", theme.bar()) } else { ("·", theme.dim()) };
+            let HalfHour { day: today, half_hour } = view.half_hour;
+            let is_now = day == today && cell == half_hour / step;
+            spans.push(match is_now {
+                true => Span::styled(if allowed { "O" } else { "o" }, theme.found()),
+                false => Span::styled(sign, style),
+            });
+        }
+        lines.push(Line::from(spans));
+    }
+    lines
+}
+
+/// The hours above the days.
+fn axis<'a>(cells: usize, theme: &Theme) -> Line<'a> {
+    let every = cells / 4;
+    let hours: String = (0..4).map(|part| format!("{:<every$}", part * 6)).collect();
+    Line::styled(format!("     {hours}"), theme.dim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_says_why_there_is_none() {
+        let text =
+            |line: Line<'_>| line.spans.iter().map(|s| s.content.to_string()).collect::<String>();
+        let theme = Theme::plain();
+        let words_of = |value: &u64| value.to_string();
+        let is = reading("x", &Reading::Is { value: 7 }, words_of, ", at most 9", &theme);
+        assert!(text(is).trim_end().ends_with("7, at most 9"));
+        let no = reading("x", &Reading::No { why: "no sensor".into() }, words_of, "", &theme);
+        assert!(text(no).ends_with("unknown: no sensor"));
+        assert!(text(reading("x", &Reading::NotAsked, words_of, "", &theme)).ends_with("not read"));
+    }
+}

@@ -1,0 +1,149 @@
+//! The run: its stages and their miners with their phases, who holds it back, how far it is, and where
+//! the own miner stands among the others.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::Line;
+
+use super::lines;
+use crate::swarm::{MinerView, StageView, SwarmSnapshot};
+use crate::tui::draw::facts::{fact, maybe, percent, said};
+use crate::tui::draw::stages;
+use crate::tui::text::{self, screens as words};
+use crate::tui::theme::Theme;
+use crate::tui::view::View;
+
+pub(super) fn network(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    let [top, bottom] = Layout::vertical([Constraint::Length(8), Constraint::Min(6)]).areas(area);
+    let facts = match &view.swarm {
+        Some(swarm) => inside(swarm, view, theme),
+        None => outside(view, theme),
+    };
+    lines(frame, top, words::RUN, facts, theme);
+    let [left, right] =
+        Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(bottom);
+    stages(frame, left, view, theme);
+    super::transfers::transfers(frame, right, view, theme);
+}
+
+fn inside<'a>(swarm: &SwarmSnapshot, view: &View, theme: &Theme) -> Vec<Line<'a>> {
+    let miners: usize = swarm.stages.iter().map(|stage| stage.miners.len()).sum();
+    let epoch = format!("{}, {} % done", swarm.epoch, percent(swarm.epoch_progress));
+    let behind = holds_back(swarm).map_or(words::NOBODY.to_owned(), |stage| {
+        let late = stage.miners.iter().filter(|m| is_late(stage, m));
+        let late: Vec<String> = late.map(|m| view.name_of(&m.hotkey)).collect();
+        words::behind(stage.stage, text::phase(&stage.phase), percent(stage.progress), &late)
+    });
+    let rank = rank(swarm, &view.miner.hotkey);
+    vec![
+        said("run", swarm.run.clone(), theme),
+        fact("stages, miners", format!("{}, {miners}", swarm.stages.len()), theme),
+        fact("epoch", epoch, theme),
+        fact("tokens", text::thousands(swarm.tokens), theme),
+        said("held back by", behind, theme),
+        maybe("your rank", rank.map(|(rank, margin)| words::rank(rank, miners, margin)), theme),
+    ]
+}
+
+fn outside<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+    let miner = &view.miner;
+    let stages = (miner.stages > 0).then(|| miner.stages.to_string());
+    let epoch = (miner.epoch > 0).then(|| miner.epoch.to_string());
+    vec![
+        said("run", miner.run.clone().unwrap_or_else(|| words::UNKNOWN.to_owned()), theme),
+        maybe("stages", stages, theme),
+        maybe("epoch", epoch, theme),
+        said("held back by", miner.status.next.clone(), theme),
+        said("progress", words::NOT_PUBLISHED, theme),
+        said("your rank", words::NOT_PUBLISHED, theme),
+    ]
+}
+
+/// How far a stage is within its epoch.
+fn order(stage: &StageView) -> (u64, usize) {
+    let phase = match stage.phase.as_str() {
+        "training" => 0,
+        "weights_uploading" => 1,
+        _ => 2,
+    };
+    (stage.epoch, phase)
+}
+
+/// The stage that the others wait for; none where all are in the same phase.
+fn holds_back(swarm: &SwarmSnapshot) -> Option<&StageView> {
+    let last = swarm.stages.iter().max_by_key(|stage| order(stage))?;
+    let behind = swarm.stages.iter().filter(|stage| order(stage) < order(last));
+    behind.min_by(|a, b| order(a).cmp(&order(b)).then(a.progress.total_cmp(&b.progress)))
+}
+
+/// Whether a miner has not done yet what its stage is at.
+fn is_late(stage: &StageView, miner: &MinerView) -> bool {
+    match stage.phase.as_str() {
+        "weights_uploading" => miner.status == "training",
+        "merging_partitions" => miner.status != "merged",
+        _ => miner.status == "silent",
+    }
+}
+
+/// Where a miner stands by its score, from 1, and how far it is ahead of the next.
+fn rank(swarm: &SwarmSnapshot, hotkey: &str) -> Option<(usize, Option<f64>)> {
+    let all = || swarm.stages.iter().flat_map(|stage| &stage.miners);
+    let own = all().find(|miner| miner.hotkey == hotkey)?;
+    let before = all().filter(|miner| miner.score > own.score).count();
+    let below = all().filter(|m| m.hotkey != hotkey && m.score <= own.score).map(|m| m.score);
+    let next = below.max_by(f64::total_cmp);
+    Some((before + 1, next.map(|next| own.score - next)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(stage: usize, epoch: u64, phase: &str, progress: f64, scores: &[f64]) -> StageView {
+        let miner = |(i, score): (usize, &f64)| MinerView {
+            hotkey: format!("{stage}{i}"),
+            status: "training".into(),
+            forwards: 0,
+            backwards: 0,
+            partitions: 0,
+            score: *score,
+        };
+        let miners = scores.iter().enumerate().map(miner).collect();
+        StageView { stage, phase: phase.into(), epoch, progress, miners }
+    }
+
+    fn of(stages: Vec<StageView>) -> SwarmSnapshot {
+        SwarmSnapshot { stages, ..SwarmSnapshot::default() }
+    }
+
+    #[test]
+    fn the_stage_that_is_furthest_back_holds_the_run() {
+        let even = of(vec![stage(0, 2, "training", 0.1, &[]), stage(1, 2, "training", 0.9, &[])]);
+        assert!(holds_back(&even).is_none());
+        let uneven = of(vec![
+            stage(0, 2, "merging_partitions", 1.0, &[]),
+            stage(1, 2, "weights_uploading", 0.5, &[]),
+            stage(2, 2, "weights_uploading", 0.25, &[]),
+        ]);
+        assert_eq!(holds_back(&uneven).map(|s| s.stage), Some(2));
+        // The next epoch's training is further than this one's merging.
+        let turned = of(vec![
+            stage(0, 3, "training", 0.0, &[]),
+            stage(1, 2, "merging_partitions", 0.9, &[]),
+        ]);
+        assert_eq!(holds_back(&turned).map(|s| s.stage), Some(1));
+        assert!(holds_back(&of(Vec::new())).is_none());
+    }
+
+    #[test]
+    fn the_rank_counts_those_before_and_the_margin_those_behind() {
+        let swarm = of(vec![
+            stage(0, 1, "training", 0.0, &[5.0, 9.0]),
+            stage(1, 1, "training", 0.0, &[3.0, 5.0]),
+        ]);
+        assert_eq!(rank(&swarm, "01"), Some((1, Some(4.0))));
+        assert_eq!(rank(&swarm, "00"), Some((2, Some(0.0))));
+        assert_eq!(rank(&swarm, "10"), Some((4, None)));
+        assert_eq!(rank(&swarm, "nobody"), None);
+    }
+}

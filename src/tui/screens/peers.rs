@@ -1,0 +1,124 @@
+//! The miners that the own one talks to: which way, how far, how fast, what failed and by whose fault;
+//! and how others reach it.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::Line;
+use ratatui::widgets::{Row, Table};
+
+use super::lines;
+use crate::miner::NeighbourView;
+use crate::miner::snapshot::measured::LinkView;
+use crate::tui::draw::facts::{cut, sentence};
+use crate::tui::draw::pane;
+use crate::tui::text::{self, measured, screens as words};
+use crate::tui::theme::Theme;
+use crate::tui::view::View;
+
+pub(super) fn peers(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    let [top, bottom] = Layout::vertical([Constraint::Min(8), Constraint::Length(6)]).areas(area);
+    let rows = rows(view);
+    match rows.is_empty() {
+        true => lines(frame, top, words::PEERS, vec![sentence(words::NO_PEERS, theme)], theme),
+        false => table(frame, top, rows, theme),
+    }
+    lines(frame, bottom, words::REACH, reach(view, theme), theme);
+}
+
+/// The columns, each with its width; those behind the first eight are for wide windows.
+const COLUMNS: [(&str, u16); 13] = [
+    ("stage", 6),
+    ("miner", 10),
+    ("way", 8),
+    ("ping", 8),
+    ("push", 11),
+    ("answered", 9),
+    ("failed", 7),
+    ("heard", 17),
+    ("at fault", 26),
+    ("says it is", 14),
+    ("sent", 10),
+    ("received", 10),
+    ("last failure", 40),
+];
+
+/// One row for each neighbour, with its link where there is one; then the links to others.
+fn rows(view: &View) -> Vec<Vec<String>> {
+    let measured = &view.miner.measured;
+    let mut neighbours: Vec<&NeighbourView> = view.miner.neighbours.iter().collect();
+    neighbours.sort_by(|a, b| (a.stage, &a.hotkey).cmp(&(b.stage, &b.hotkey)));
+    let of = |n: &NeighbourView| {
+        measured.links.iter().find(|link| link.hotkey.as_ref() == Some(&n.hotkey))
+    };
+    let known = neighbours.iter().map(|n| row(view, Some(n), of(n)));
+    let is_neighbour =
+        |link: &&LinkView| neighbours.iter().any(|n| link.hotkey.as_ref() == Some(&n.hotkey));
+    let others = measured.links.iter().filter(|link| !is_neighbour(link));
+    known.chain(others.map(|link| row(view, None, Some(link)))).collect()
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn row(view: &View, neighbour: Option<&NeighbourView>, link: Option<&LinkView>) -> Vec<String> {
+    let now = view.unix as f64;
+    let hotkey = neighbour.map(|n| &n.hotkey).or(link.and_then(|l| l.hotkey.as_ref()));
+    let name = match (hotkey, link) {
+        (Some(hotkey), _) => view.name_of(hotkey),
+        (None, Some(link)) => link.node.chars().take(8).collect(),
+        (None, None) => words::UNKNOWN.to_owned(),
+    };
+    let stage = neighbour.map(|n| n.stage).or(link.and_then(|l| l.stage));
+    let heard = neighbour.and_then(|n| n.heard).or(link.and_then(|l| l.heard));
+    let none = || "-".to_owned();
+    let of = |tell: &dyn Fn(&LinkView) -> String| link.map_or_else(none, tell);
+    let resting = link.and_then(|link| link.rests_until).filter(|until| *until > now);
+    vec![
+        stage.map_or_else(none, |stage| stage.to_string()),
+        cut(&name, 9),
+        match resting {
+            Some(_) => words::RESTS.to_owned(),
+            None => of(&|link| measured::way(link.way).to_owned()),
+        },
+        of(&|link| link.round_trip.map_or_else(none, measured::milliseconds)),
+        of(&|link| link.push_speed.map_or_else(none, measured::speed)),
+        of(&|link| text::thousands(link.answered)),
+        of(&|link| text::thousands(measured::failed(&link.failures))),
+        heard.map_or("never".to_owned(), |at| words::ago(now - at)),
+        of(&|link| measured::blame(&link.failures)),
+        neighbour.map_or_else(none, |n| cut(&n.status, 13)),
+        of(&|link| text::bytes(link.sent)),
+        of(&|link| text::bytes(link.received)),
+        of(&|link| link.last_failure.clone().unwrap_or_default()),
+    ]
+}
+
+fn table(frame: &mut Frame<'_>, area: Rect, all: Vec<Vec<String>>, theme: &Theme) {
+    let mut width = area.width.saturating_sub(2);
+    let columns = COLUMNS.iter().take_while(|(_, cells)| {
+        let fits = *cells <= width;
+        width = width.saturating_sub(*cells);
+        fits
+    });
+    let columns: Vec<_> = columns.collect();
+    let room = usize::from(area.height.saturating_sub(3));
+    let hidden = all.len().saturating_sub(room);
+    let shown = all.into_iter().take(room);
+    let rows = shown.map(|row| Row::new(row.into_iter().take(columns.len())).style(theme.quiet()));
+    let widths: Vec<_> = columns.iter().map(|(_, cells)| Constraint::Length(*cells)).collect();
+    let head = Row::new(columns.iter().map(|(name, _)| *name)).style(theme.dim());
+    let mut block = pane(words::PEERS, theme);
+    if hidden > 0 {
+        block = block.title_bottom(Line::styled(words::more(hidden), theme.dim()));
+    }
+    let table = Table::new(rows, widths).column_spacing(0).header(head);
+    frame.render_widget(table.block(block), area);
+}
+
+fn reach<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+    match &view.miner.reach {
+        None => vec![sentence(words::NO_REACH, theme)],
+        Some(reach) => {
+            let advice = reach.advice.iter().map(|a| Line::styled(format!(" {a}"), theme.dim()));
+            std::iter::once(sentence(reach.sentence.clone(), theme)).chain(advice).collect()
+        }
+    }
+}

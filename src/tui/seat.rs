@@ -1,0 +1,14 @@
+//! What a screen is in front of: a run of this process, of another one, or of the past. That decides
+//! what leaving means and which keys there are.
+
+/// Which of the three.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// A run of this process: who leaves the screen ends it.
+    #[default]
+    Own,
+    /// A run of the process of this number: it goes on without the screen.
+    Other(u32),
+    /// A run of the past.
+    Past,
+}

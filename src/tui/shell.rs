@@ -1,0 +1,480 @@
+//! What keys do: from a press to a command for a miner, a wish for a playback, or another look.
+
+use std::sync::Arc;
+
+use crossterm::event::KeyEvent;
+
+use super::keymap::{self, Action, Binding, Keys, Press};
+use super::look::{Lines, Look, Over, Scale, ScreenName, Search};
+use super::question::{Answer, Question};
+use super::seat::Kind;
+use super::view::View;
+use super::{Left, clipboard};
+use crate::clock::Clock;
+use crate::control::{Addressee, Control, Order, Playback, Progress, Wish};
+use crate::miner::{Command, State};
+use crate::telemetry::logs::Ring;
+
+/// A word that is looked for is at most so long.
+const LONGEST_WORD: usize = 60;
+/// Lines that a page key moves by.
+const PAGE: usize = 10;
+
+/// What a key press leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The screen goes on.
+    Stay,
+    /// The screen is left.
+    Leave(Left),
+    /// The text of the screen is wanted on the clipboard.
+    Copy,
+    /// The terminal is wanted by the shell.
+    Suspend,
+}
+
+/// One dashboard in front of one run.
+pub(super) struct Shell<'a> {
+    control: &'a Control,
+    playback: Option<&'a Playback>,
+    kind: Kind,
+    log: &'a Ring,
+    clock: &'a Clock,
+    keys: Arc<Keys>,
+    bindings: Vec<Binding>,
+    miners: usize,
+    look: Look,
+}
+
+impl<'a> Shell<'a> {
+    pub(super) fn new(
+        control: &'a Control,
+        (kind, playback): (Kind, Option<&'a Playback>),
+        log: &'a Ring,
+        clock: &'a Clock,
+        keys: Keys,
+    ) -> Self {
+        let miners = control.miners.iter().count();
+        let bindings = keymap::bindings(&keys, kind, miners);
+        let (keys, look) = (Arc::new(keys), Look::default());
+        Self { control, playback, kind, log, clock, keys, bindings, miners, look }
+    }
+
+    /// What is to be drawn now.
+    pub(super) fn view(&self) -> View {
+        let view = View::collect(self.control, self.log, self.clock, &self.look);
+        match self.playback {
+            Some(playback) => {
+                let keys = Arc::clone(&self.keys);
+                view.seated(self.kind, keys).played(playback.place.borrow().clone())
+            }
+            None => view.seated(self.kind, Arc::clone(&self.keys)),
+        }
+    }
+
+    /// A key was pressed.
+    pub(super) fn press(&mut self, key: KeyEvent) -> Turn {
+        self.look.notice = None;
+        if let Search::Typing(_) = self.look.search
+            && let Some(turn) = self.type_word(key)
+        {
+            return turn;
+        }
+        if let Some(question) = self.look.question
+            && let Some(turn) = self.answered(question, key)
+        {
+            return turn;
+        }
+        match keymap::action(key, &self.bindings) {
+            Some(action) => self.act(action),
+            None => Turn::Stay,
+        }
+    }
+
+    /// Says what became of the copy.
+    pub(super) fn copied(&mut self) {
+        self.look.notice = Some(clipboard::COPIED);
+    }
+
+    /// The key as an answer to what is asked; nothing where it is none.
+    fn answered(&mut self, question: Question, key: KeyEvent) -> Option<Turn> {
+        let view = self.view();
+        let choices = question.choices(&view);
+        let chosen = keymap::readings(key)
+            .into_iter()
+            .find_map(|press| choices.iter().find(|choice| choice.keys.contains(&press)));
+        if let Some(choice) = chosen {
+            self.look.question = None;
+            return Some(self.answer(choice.answer));
+        }
+        // Another key says neither yes nor no, except those that end all, or say no.
+        match keymap::action(key, &self.bindings) {
+            Some(Action::Interrupt | Action::Close | Action::Suspend) => None,
+            _ => Some(Turn::Stay),
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) -> Turn {
+        match answer {
+            Answer::Pause => self.send(Command::Pause { until: None }),
+            Answer::Snooze(seconds) => {
+                let until = self.clock.unix().as_secs() + seconds;
+                self.send(Command::Pause { until: Some(until) });
+            }
+            Answer::Finish => self.send(Command::Finish),
+            Answer::Stop => self.control.send_to_all(Command::Stop),
+            Answer::Leave => return Turn::Leave(Left::Quit),
+        }
+        Turn::Stay
+    }
+
+    /// A key while a word is typed; nothing where it is not part of that.
+    fn type_word(&mut self, key: KeyEvent) -> Option<Turn> {
+        let Search::Typing(word) = &mut self.look.search else { return None };
+        match keymap::press(key)? {
+            Press::Char(c) if word.chars().count() < LONGEST_WORD => word.push(c),
+            Press::Space if word.chars().count() < LONGEST_WORD => word.push(' '),
+            Press::Char(_) | Press::Space => {}
+            Press::Enter => self.look.search = found(std::mem::take(word)),
+            Press::Esc => self.look.search = Search::Off,
+            // Other keys wait until the word is there, except those that end all.
+            _ => {
+                return match keymap::action(key, &self.bindings) {
+                    Some(Action::Interrupt | Action::Suspend) => None,
+                    _ => Some(Turn::Stay),
+                };
+            }
+        }
+        self.look.above = 0;
+        Some(Turn::Stay)
+    }
+
+    /// Takes the last letter of the word back.
+    pub(super) fn rub_out(&mut self) {
+        if let Search::Typing(word) = &mut self.look.search {
+            word.pop();
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Turn {
+        if let Some(screen) = ScreenName::of_action(action) {
+            self.show(screen);
+            return Turn::Stay;
+        }
+        match action {
+            Action::NextScreen => self.show(self.look.screen.next()),
+            Action::PreviousScreen => self.show(self.look.screen.previous()),
+            Action::Pause => self.ask(Question::Pause),
+            Action::Finish => self.ask(Question::Finish),
+            Action::Snooze => self.ask(Question::Snooze),
+            Action::Stop => self.ask(Question::Stop),
+            Action::Resume => self.send(Command::Resume),
+            Action::NextMiner => self.pick(1),
+            Action::PreviousMiner => self.pick(self.miners - 1),
+            Action::Switch => self.switch(),
+            Action::Help => self.look.help = !self.look.help,
+            Action::Close => self.close(),
+            Action::Copy => return Turn::Copy,
+            Action::Suspend => return Turn::Suspend,
+            Action::Quit => return self.quit(),
+            Action::Interrupt => return self.interrupt(),
+            Action::Hold => self.wish(Wish::Hold),
+            Action::Rewind => self.wish(Wish::Skip(-60)),
+            Action::Ahead => self.wish(Wish::Skip(60)),
+            Action::Faster => self.wish(Wish::Faster),
+            Action::Slower => self.wish(Wish::Slower),
+            reading => self.read(reading),
+        }
+        Turn::Stay
+    }
+
+    /// What only changes how something is shown.
+    fn read(&mut self, action: Action) {
+        let look = &mut self.look;
+        match action {
+            Action::Search => {
+                look.screen = ScreenName::Log;
+                look.search = Search::Typing(look.search.word().to_owned());
+            }
+            Action::Filter => {
+                look.lines = match look.lines {
+                    Lines::All => Lines::Warnings,
+                    Lines::Warnings => Lines::All,
+                };
+                look.above = 0;
+            }
+            Action::Scale => {
+                look.scale = match look.scale {
+                    Scale::Linear => Scale::Logarithmic,
+                    Scale::Logarithmic => Scale::Linear,
+                };
+            }
+            Action::Axis => {
+                look.over = match look.over {
+                    Over::Tokens => Over::Time,
+                    Over::Time => Over::Tokens,
+                };
+            }
+            scroll => self.scroll(scroll),
+        }
+    }
+
+    fn scroll(&mut self, action: Action) {
+        let most = self.view().log_lines().count().saturating_sub(1);
+        let above = self.look.above;
+        self.look.above = match action {
+            Action::Up => above + 1,
+            Action::PageUp => above + PAGE,
+            Action::Oldest => most,
+            Action::Down => above.saturating_sub(1),
+            Action::PageDown => above.saturating_sub(PAGE),
+            _ => 0,
+        }
+        .min(most);
+    }
+
+    fn show(&mut self, screen: ScreenName) {
+        self.look.screen = screen;
+        (self.look.help, self.look.question) = (false, None);
+    }
+
+    fn ask(&mut self, question: Question) {
+        if question.is_due(&self.view()) {
+            self.look.question = Some(question);
+            self.look.help = false;
+        }
+    }
+
+    fn quit(&mut self) -> Turn {
+        if self.kind == Kind::Past || !Question::Quit.is_due(&self.view()) {
+            return Turn::Leave(Left::Quit);
+        }
+        self.ask(Question::Quit);
+        Turn::Stay
+    }
+
+    fn interrupt(&mut self) -> Turn {
+        if self.kind != Kind::Own || *self.control.progress.borrow() != Progress::Running {
+            return Turn::Leave(Left::Quit);
+        }
+        if self.look.quitting || self.view().is_leaving {
+            return Turn::Leave(Left::Interrupted);
+        }
+        self.look.quitting = true;
+        self.look.question = None;
+        self.control.send_to_all(Command::Stop);
+        Turn::Stay
+    }
+
+    /// Closes what is on top, one thing at a time.
+    fn close(&mut self) {
+        if self.look.help || self.look.question.is_some() {
+            (self.look.help, self.look.question) = (false, None);
+        } else {
+            self.look.search = Search::Off;
+        }
+    }
+
+    fn pick(&mut self, steps: usize) {
+        self.look.miner = (self.look.miner + steps) % self.miners.max(1);
+        self.look.question = None;
+    }
+
+    /// Sends a command to the miner that is shown.
+    fn send(&self, command: Command) {
+        let to = Addressee::One(self.view().miner.name);
+        (self.control.send)(Order { to, command });
+    }
+
+    fn switch(&self) {
+        self.send(match self.view().miner.status.state {
+            State::Disabled => Command::Enable,
+            _ => Command::Disable,
+        });
+    }
+
+    fn wish(&self, wish: Wish) {
+        if let Some(playback) = self.playback {
+            (playback.send)(wish);
+        }
+    }
+}
+
+/// A word that was typed to its end.
+fn found(word: String) -> Search {
+    if word.trim().is_empty() { Search::Off } else { Search::For(word) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use crossterm::event::{KeyCode, KeyModifiers};
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::control::Miners;
+    use crate::miner::snapshot::{Rule, Verdict};
+    use crate::tui::draw::samples::training;
+
+    /// A run of two miners that notes what it is told.
+    struct Run {
+        control: Control,
+        orders: Arc<Mutex<Vec<Order>>>,
+        /// Held: without them the screen sees nothing.
+        _senders: (Vec<watch::Sender<crate::miner::MinerSnapshot>>, watch::Sender<Progress>),
+        log: Ring,
+        clock: Clock,
+    }
+
+    impl Run {
+        fn new() -> Self {
+            let mut second = training();
+            second.name = "m1".into();
+            second.ruling.rule = Rule::UserPaused;
+            second.ruling.verdict = Verdict::Pause;
+            let (first, a) = watch::channel(training());
+            let (other, b) = watch::channel(second);
+            let (progress, watched) = watch::channel(Progress::Running);
+            let orders = Arc::new(Mutex::new(Vec::new()));
+            let told = Arc::clone(&orders);
+            let control = Control {
+                miners: Miners::new(a, vec![b]),
+                swarm: None,
+                names: Arc::new(BTreeMap::new()),
+                epochs: None,
+                progress: watched,
+                send: Arc::new(move |order| told.lock().unwrap().push(order)),
+            };
+            let (log, clock) = (Ring::default(), Clock::system());
+            Self { control, orders, _senders: (vec![first, other], progress), log, clock }
+        }
+
+        fn shell(&self, kind: Kind) -> Shell<'_> {
+            Shell::new(&self.control, (kind, None), &self.log, &self.clock, Keys::default())
+        }
+
+        fn told(&self) -> Vec<Order> {
+            std::mem::take(&mut *self.orders.lock().unwrap())
+        }
+    }
+
+    fn type_in(shell: &mut Shell<'_>, keys: &str) -> Turn {
+        let press = |c| match c {
+            '\u{1b}' => KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE),
+            '\r' => KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE),
+            '\t' => KeyEvent::new(KeyCode::Tab, KeyModifiers::NONE),
+            '\u{3}' => KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL),
+            c => KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE),
+        };
+        keys.chars().fold(Turn::Stay, |_, c| shell.press(press(c)))
+    }
+
+    fn to(name: &str, command: Command) -> Order {
+        Order { to: Addressee::One(name.into()), command }
+    }
+
+    #[test]
+    fn what_cannot_be_undone_is_asked_first() {
+        let run = Run::new();
+        let mut shell = run.shell(Kind::Own);
+        type_in(&mut shell, "p");
+        assert_eq!((shell.look.question, run.told()), (Some(Question::Pause), Vec::new()));
+        type_in(&mut shell, "\u{1b}");
+        assert_eq!((shell.look.question, run.told()), (None, Vec::new()));
+        for yes in ["pp", "py", "p\r"] {
+            type_in(&mut shell, yes);
+            assert_eq!(run.told(), [to("m0", Command::Pause { until: None })], "{yes:?}");
+        }
+        type_in(&mut shell, "fy");
+        assert_eq!(run.told(), [to("m0", Command::Finish)]);
+        type_in(&mut shell, "r");
+        assert_eq!(run.told(), [to("m0", Command::Resume)]);
+        // A digit answers, and does not change the screen meanwhile.
+        let before = run.clock.unix().as_secs();
+        type_in(&mut shell, "s2");
+        let told = run.told();
+        let [Order { command: Command::Pause { until: Some(until) }, .. }] = told[..] else {
+            panic!("{told:?}")
+        };
+        assert!((before + 3_600..before + 3_660).contains(&until));
+        assert_eq!(shell.look.screen, ScreenName::Now);
+        // Neither yes nor no: it stays open.
+        type_in(&mut shell, "p3");
+        assert_eq!(shell.look.question, Some(Question::Pause));
+        assert_eq!(shell.look.screen, ScreenName::Now);
+    }
+
+    #[test]
+    fn leaving_asks_where_something_would_end_and_nowhere_else() {
+        let run = Run::new();
+        let mut own = run.shell(Kind::Own);
+        assert_eq!(type_in(&mut own, "q"), Turn::Stay);
+        assert_eq!(type_in(&mut own, "q"), Turn::Leave(Left::Quit));
+        assert_eq!(type_in(&mut own, "qf"), Turn::Stay);
+        assert_eq!(run.told(), [to("m0", Command::Finish)]);
+
+        let mut other = run.shell(Kind::Other(7));
+        assert_eq!(type_in(&mut other, "q"), Turn::Stay);
+        assert_eq!(type_in(&mut other, "x"), Turn::Stay);
+        assert_eq!(run.told(), [Order { to: Addressee::All, command: Command::Stop }]);
+        assert_eq!(type_in(&mut other, "qq"), Turn::Leave(Left::Quit));
+        assert_eq!(type_in(&mut other, "\u{3}"), Turn::Leave(Left::Quit));
+        assert_eq!(run.told(), []);
+
+        let mut past = run.shell(Kind::Past);
+        assert_eq!(type_in(&mut past, "pfsrdx"), Turn::Stay);
+        assert_eq!(run.told(), []);
+        assert_eq!(type_in(&mut past, "q"), Turn::Leave(Left::Quit));
+    }
+
+    #[test]
+    fn ctrl_c_stops_in_order_and_twice_at_once() {
+        let run = Run::new();
+        let mut shell = run.shell(Kind::Own);
+        type_in(&mut shell, "p");
+        assert_eq!(type_in(&mut shell, "\u{3}"), Turn::Stay);
+        assert_eq!(run.told(), [Order { to: Addressee::All, command: Command::Stop }]);
+        assert_eq!(shell.look.question, None);
+        assert_eq!(type_in(&mut shell, "\u{3}"), Turn::Leave(Left::Interrupted));
+    }
+
+    #[test]
+    fn keys_act_on_the_miner_that_is_shown() {
+        let run = Run::new();
+        let mut shell = run.shell(Kind::Own);
+        type_in(&mut shell, "m");
+        assert_eq!(shell.view().miner.name, "m1");
+        // It is paused by the user already: there is nothing to ask.
+        type_in(&mut shell, "p");
+        assert_eq!(shell.look.question, None);
+        type_in(&mut shell, "d");
+        assert_eq!(run.told(), [to("m1", Command::Disable)]);
+        type_in(&mut shell, "M");
+        assert_eq!(shell.view().miner.name, "m0");
+    }
+
+    #[test]
+    fn a_word_that_is_typed_is_no_row_of_orders() {
+        let run = Run::new();
+        run.log.push(" WARN disk is full");
+        run.log.push(" INFO quiet");
+        let mut shell = run.shell(Kind::Own);
+        type_in(&mut shell, "/quit 1?");
+        assert_eq!(shell.look.search, Search::Typing("quit 1?".into()));
+        shell.rub_out();
+        shell.rub_out();
+        shell.rub_out();
+        type_in(&mut shell, "\r");
+        assert_eq!(shell.look.search, Search::For("quit".into()));
+        assert_eq!((shell.look.screen, run.told()), (ScreenName::Log, Vec::new()));
+        assert_eq!(shell.view().log_lines().count(), 0);
+        type_in(&mut shell, "\u{1b}w");
+        assert_eq!(shell.view().log_lines().collect::<Vec<_>>(), [" WARN disk is full"]);
+        type_in(&mut shell, &format!("/{}\t", "a".repeat(500)));
+        assert_eq!(shell.look.search.word().len(), LONGEST_WORD);
+        type_in(&mut shell, "1");
+        assert!(matches!(shell.look.search, Search::Typing(_)), "the word is still being typed");
+    }
+}

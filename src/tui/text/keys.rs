@@ -1,0 +1,66 @@
+//! The words of the keys: a few for the footer, a sentence for the help and the docs.
+
+use crate::config::keys::Action;
+use crate::tui::seat::Kind;
+
+/// Title of the help.
+pub const HELP: &str = " Keys ";
+/// One line for the eight.
+pub const SCREENS: &str = "Show a screen: the names are on top.";
+/// One line for those that move in the log.
+pub const MOVE: &str = "Move in the log: by lines, by pages, to its ends.";
+/// One line for both ways.
+pub const MINERS: &str = "Show your next miner, or the one before.";
+/// Below the help.
+pub const HELP_FOOT: &str = "Keys can be changed: see [keys] in the settings, docs/keys.md.";
+
+/// For the footer, and for the help.
+pub fn of(action: Action, kind: Kind) -> (&'static str, &'static str) {
+    let past = kind == Kind::Past;
+    let other = matches!(kind, Kind::Other(_));
+    match action {
+        Action::Now => ("", "What happens now: speed, device, phase, loss."),
+        Action::Earnings => ("", "What it earned, and what it cost."),
+        Action::Training => ("", "Your stage: where its time goes, loss, memory."),
+        Action::Network => ("", "The run: its stages, their miners, who holds it back."),
+        Action::Peers => ("", "The miners that yours talks to, and how."),
+        Action::Machine => ("", "This machine: its devices, limits and rules."),
+        Action::Log => ("", "What was logged, to search and filter."),
+        Action::Swarm => ("", "The practice swarm from inside."),
+        Action::NextScreen => ("screens", "Show the next screen."),
+        Action::PreviousScreen => ("", "Show the screen before."),
+        Action::Pause => ("pause", "Pause your miner. What that costs is shown first."),
+        Action::Finish => ("finish", "Finish this epoch, hand it in, then end."),
+        Action::Snooze => ("snooze", "Pause for a time that you choose."),
+        Action::Resume => ("resume", "Let your miner work again."),
+        Action::Stop => ("stop", "Stop your miner. You are asked first."),
+        Action::NextMiner => ("next miner", "Show your next miner. The keys act on it."),
+        Action::PreviousMiner => ("", "Show your miner before."),
+        Action::Switch => ("off/on", "Switch this miner off, which frees its device, or on."),
+        Action::Search => ("", "Search the log."),
+        Action::Filter => ("", "Show all log lines, or only the warnings."),
+        Action::Scale => ("", "Draw the loss linear or logarithmic."),
+        Action::Axis => ("", "Draw the loss over tokens or over time."),
+        Action::Copy => ("", "Copy this screen's text to the clipboard."),
+        Action::Up => ("", "A line up in the log."),
+        Action::Down => ("", "A line down in the log."),
+        Action::PageUp => ("", "A page up in the log."),
+        Action::PageDown => ("", "A page down in the log."),
+        Action::Oldest => ("", "To the oldest line of the log."),
+        Action::Newest => ("", "To the newest line of the log, and follow it."),
+        Action::Hold => ("hold", "Stand still, or go on."),
+        Action::Rewind => ("back", "A minute back."),
+        Action::Ahead => ("ahead", "A minute ahead."),
+        Action::Faster => ("faster", "Twice as fast."),
+        Action::Slower => ("slower", "Half as fast."),
+        Action::Help => ("help", "Show or hide this help."),
+        Action::Close => ("", "Close what is open on top; say no to a question."),
+        Action::Quit if past => ("quit", "Leave. Nothing runs here, so nothing is stopped."),
+        Action::Quit if other => ("leave", "Leave. Your miner may go on; you are asked."),
+        Action::Quit => ("quit", "Leave. What stopping costs is shown first."),
+        Action::Suspend => ("", "Back to the shell; `fg` comes back here."),
+        Action::Interrupt if past => ("", "Leave."),
+        Action::Interrupt if other => ("", "Leave. Your miner goes on."),
+        Action::Interrupt => ("", "Once: stop in order. Twice: stop at once."),
+    }
+}
