@@ -23,6 +23,7 @@ pub mod running;
 pub mod service;
 pub mod setup;
 pub mod signals;
+pub mod watch;
 
 use clap::{Parser, Subcommand};
 
@@ -70,6 +71,8 @@ pub enum Command {
     Finish(running::EndArguments),
     /// Let it finish the work in hand, then end
     Stop(running::EndArguments),
+    /// What a network publishes of itself: stages, miners, phases; no key is needed
+    Watch(watch::WatchArguments),
     /// Its log: the last lines, and what is added
     Logs(running::LogsArguments),
     /// What this machine can compute with: adapters, memory, self-test, what fits
@@ -133,6 +136,7 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Enable(arguments) => running::enable(&arguments),
         Command::Finish(arguments) => running::finish(&arguments),
         Command::Stop(arguments) => running::stop(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
         Command::Logs(arguments) => running::logs(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

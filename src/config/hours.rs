@@ -113,6 +113,26 @@ impl Hours {
         week.into_iter().map(u32::from).sum()
     }
 
+    /// An ordinary week in half hours, Monday first: whether any of it lies in them. None where all
+    /// of it does, that is where there is no such rule.
+    pub fn grid(&self) -> Option<[[bool; 48]; 7]> {
+        let Self::Windows(windows) = self else { return None };
+        let mut week = [[false; 48]; 7];
+        for window in windows {
+            for day in (0..7).filter(|day| window.days & (1 << day) != 0) {
+                let start = day * usize::from(DAY) + usize::from(window.from);
+                for minute in start..start + usize::from(window.length()) {
+                    let minute = minute % WEEK;
+                    let (day, minute) = (minute / usize::from(DAY), minute % usize::from(DAY));
+                    if let Some(cell) = week.get_mut(day).and_then(|day| day.get_mut(minute / 30)) {
+                        *cell = true;
+                    }
+                }
+            }
+        }
+        Some(week)
+    }
+
     /// Where `now` lies, and until when.
     pub fn at(&self, now: Timestamp, zone: &TimeZone) -> Place {
         let Self::Windows(windows) = self else { return Place::Inside(None) };

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod client;
+pub mod history;
 pub mod measures;
 pub mod overview;
 mod playback;
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 use crate::miner::{Command, MinerSnapshot};
 use crate::swarm::SwarmSnapshot;
 
+pub use history::Histories;
 pub use playback::{Place, Playback, Wish};
 
 /// Where a demo or a run as a whole stands.
@@ -96,6 +98,8 @@ pub struct Control {
     pub epochs: Option<u64>,
     /// The whole.
     pub progress: watch::Receiver<Progress>,
+    /// What the own miners did over the last day.
+    pub histories: Histories,
     /// Where commands go.
     pub send: Arc<dyn Fn(Order) + Send + Sync>,
 }

@@ -57,6 +57,37 @@ pub struct Readings {
     pub month_bytes: Known<u64>,
     /// Bytes free on the disk of the data folder.
     pub disk_free: Known<u64>,
+    /// What is only shown.
+    pub shown: Shown,
+}
+
+/// What faces show of the machine, whether or not a rule goes by it. No rule looks here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// The hottest sensor of the device that computes, in degrees Celsius.
+    pub temperature: Known<f64>,
+    /// What that device takes now, in watts.
+    pub watts: Known<f64>,
+    /// How busy other programs keep the processor, in percent of all of it.
+    pub load: Known<f64>,
+    /// Bytes of the device's memory in use, and all it has. Where the processor computes, what this
+    /// process has of the machine's.
+    pub device_memory: Known<(u64, u64)>,
+    /// Bytes of the machine's memory in use, and all there is for this process.
+    pub memory: Known<(u64, u64)>,
+}
+
+impl Shown {
+    /// Nothing was asked.
+    pub fn none() -> Self {
+        Self {
+            temperature: Known::NotAsked,
+            watts: Known::NotAsked,
+            load: Known::NotAsked,
+            device_memory: Known::NotAsked,
+            memory: Known::NotAsked,
+        }
+    }
 }
 
 impl Readings {
@@ -73,6 +104,7 @@ impl Readings {
             metered: Known::NotAsked,
             month_bytes: Known::NotAsked,
             disk_free: Known::NotAsked,
+            shown: Shown::none(),
         }
     }
 }

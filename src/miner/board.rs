@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::snapshot::transfers::{MOST_MERGES, MergeView};
 use super::snapshot::{
     DeviceView, Eta, Measured, MinerSnapshot, Reason, Rule, Ruling, State, Status, Who, Work,
 };
 use crate::clock::{Clock, Moment};
+use crate::telemetry::spent::{Activity, TimeSheet};
 use crate::telemetry::{Event, Events, RateMeter, Severity};
 
 /// Faces are woken at most so often; what they then read is always the newest.
@@ -31,6 +33,7 @@ pub struct Board {
     /// The status as it would be without a pause.
     beneath: Mutex<Status>,
     pace: Mutex<Pace>,
+    time: TimeSheet,
     clock: Clock,
     events: Events,
     /// Codes of the findings that are told once.
@@ -52,7 +55,9 @@ impl Board {
         let pace = Mutex::new(Pace { woken: None, tokens: RateMeter::new() });
         let snapshot = watch::Sender::new(snapshot);
         let beneath = Mutex::new(status);
-        let board = Self { snapshot, beneath, pace, clock, events, said: Mutex::default() };
+        let time = TimeSheet::new(clock.clone());
+        let said = Mutex::default();
+        let board = Self { snapshot, beneath, pace, time, clock, events, said };
         board.emit_state();
         board
     }
@@ -107,6 +112,16 @@ impl Board {
         if self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(code) {
             self.finding(severity, code, what, fix);
         }
+    }
+
+    /// Where it is noted what the time goes into.
+    pub fn time(&self) -> &TimeSheet {
+        &self.time
+    }
+
+    /// The time.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Looks at the snapshot.
@@ -197,6 +212,7 @@ impl Board {
         self.snapshot.send_if_modified(|snapshot| {
             let urgent = change(snapshot);
             let status = composed(beneath, snapshot, now);
+            self.time.duty(activity(beneath, status.state));
             let was = &snapshot.status;
             let same = was.state == status.state && was.reason.code() == status.reason.code();
             told = !same || was.since != status.since;
@@ -240,6 +256,24 @@ impl Board {
         self.update(|snapshot| snapshot.tokens_per_second = rates);
     }
 
+    /// So many of this epoch's partitions are merged.
+    pub(super) fn merging(&self, epoch: u64, done: usize, of: usize) {
+        let now = self.clock.unix_seconds().round();
+        let ended = (done >= of).then_some(now);
+        self.update(|snapshot| {
+            let merges = &mut snapshot.measured.merges;
+            match merges.last_mut().filter(|merge| merge.epoch == epoch) {
+                Some(merge) => *merge = MergeView { done, of, ended, ..*merge },
+                None => {
+                    if merges.len() >= MOST_MERGES {
+                        merges.remove(0);
+                    }
+                    merges.push(MergeView { epoch, done, of, began: now, ended });
+                }
+            }
+        });
+    }
+
     /// Adds a loss.
     pub fn add_loss(&self, loss: f64) {
         self.update(|snapshot| {
@@ -274,6 +308,36 @@ fn composed(beneath: &Status, snapshot: &MinerSnapshot, now: f64) -> Status {
         status.next.push_str("; it ends when this epoch's work is handed in, as you asked");
     }
     status
+}
+
+/// What the time goes into in a state, outside of the training phase. A pause lies on top of what goes
+/// on beneath it, unless that is handed in.
+fn activity(beneath: &Status, shown: State) -> Activity {
+    let handing_in = matches!(beneath.state, State::Uploading | State::Merging);
+    if shown == State::Paused && !handing_in {
+        return Activity::Pause;
+    }
+    match (beneath.state, &beneath.reason) {
+        (_, Reason::NetworkTrouble { .. } | Reason::BackOff { .. }) => Activity::Network,
+        (_, Reason::StageLost { .. }) => Activity::Build,
+        (_, Reason::DeviceGone { .. } | Reason::Failed { .. }) => Activity::Fault,
+        (_, Reason::RunFull | Reason::Frozen | Reason::NextEpoch) => Activity::Benched,
+        (State::Registering, _) => Activity::Queue,
+        (State::Loading, Reason::BuildingStage) => Activity::Build,
+        (State::Loading, _) => Activity::Load,
+        (State::Training, Reason::CacheFull) => Activity::CacheFull,
+        (State::Training, Reason::OtherStageNotTraining) => Activity::OtherStage,
+        (State::Training, _) => Activity::NoActivation,
+        (State::Uploading, _) => Activity::Upload,
+        (State::Merging, _) => Activity::Merge,
+        (State::Waiting, Reason::OthersUploading) => Activity::OthersUpload,
+        (State::Waiting, Reason::OthersMerging) => Activity::OthersMerge,
+        (State::Waiting, _) => Activity::OtherStage,
+        (State::Paused, _) => Activity::Pause,
+        (State::Disabled, _) => Activity::Off,
+        (State::Fault, _) => Activity::Fault,
+        (State::Starting | State::Stopping | State::Stopped, _) => Activity::Start,
+    }
 }
 
 /// Who ends a pause, and what must happen.

@@ -27,6 +27,7 @@ pub struct DeviceWorker {
     pub(super) worker: Worker<Stage>,
     host_memory: HostMemory,
     pub(super) plans: HostPlans,
+    peak_flops: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -61,13 +62,20 @@ impl DeviceWorker {
         let worker = Worker::start(device.info().backend)?;
         let held = Held { device: Mutex::new(device), turn: tokio::sync::Mutex::default() };
         let plans = HostPlans::new(host::memory::own);
-        Ok(Self { held: Arc::new(held), worker, host_memory: host::memory::available, plans })
+        let host_memory = host::memory::available;
+        Ok(Self { held: Arc::new(held), worker, host_memory, plans, peak_flops: None })
     }
 
     /// The same for a process of several devices, whose stages must fit together.
     #[must_use]
     pub fn with_plans(self, plans: HostPlans) -> Self {
         Self { plans, ..self }
+    }
+
+    /// The same, with what a benchmark of it has measured: FLOPs a second of its best matrix product.
+    #[must_use]
+    pub fn with_peak(self, peak_flops: Option<u64>) -> Self {
+        Self { peak_flops, ..self }
     }
 
     /// The same, asking somebody else how much memory the host has left.
@@ -88,6 +96,7 @@ impl DeviceWorker {
         DeviceView {
             backend: info.backend.to_owned(),
             name: info.name.clone(),
+            peak_flops: self.peak_flops,
             ..DeviceView::default()
         }
     }

@@ -13,6 +13,7 @@ use super::announce::Announcer;
 use super::board::Board;
 use super::device::DeviceWorker;
 use super::error::MinerError;
+use super::feeds;
 use super::fleet;
 use super::heart::{self, InUse};
 use super::joining::{Disclosure, Joining};
@@ -214,6 +215,7 @@ pub(super) async fn live(
         ended = life.run() => ended,
         () = announcer.run(&peers, &traffic, &board, every) => Ok(()),
         () = fleet::report(telemetry, &services, &board) => Ok(()),
+        () = feeds::keep(&board, &peers) => Ok(()),
         () = warden.run() => Ok(()),
     };
     if clock.timeout(GOODBYE, life.close()).await.is_err() {
@@ -338,6 +340,7 @@ impl Life {
             clock: clock.clone(),
             entropy: entropy.split("peers"),
             traffic: traffic.clone(),
+            time: board.time().clone(),
         };
         let (peers, inbox) = Peers::bind(setup, Arc::clone(&door) as Arc<_>).await?;
         let address = settings.hotkey.address().clone();
@@ -352,8 +355,14 @@ impl Life {
         let announcer = Arc::new(Announcer::new(address, clock.clone()));
         let limit = constants.attestation_timeout;
         let attestor = Attestor::new(settings.attestation.clone(), limit, clock.clone());
-        let services =
-            Services { orchestrator, storage, attestor, clock: clock.clone(), constants };
+        let services = Services {
+            orchestrator,
+            storage,
+            attestor,
+            clock: clock.clone(),
+            constants,
+            time: board.time().clone(),
+        };
         Ok(Self {
             settings,
             device,

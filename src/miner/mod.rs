@@ -5,6 +5,7 @@ pub mod board;
 mod device;
 mod duties;
 mod error;
+mod feeds;
 mod fleet;
 mod heart;
 mod hold;

@@ -309,6 +309,9 @@ pub struct DeviceView {
     pub planned_bytes: u64,
     /// That plan in one line.
     pub memory: String,
+    /// FLOPs a second of its best matrix product, as `hearth bench` measured it; none where it did not.
+    #[serde(default)]
+    pub peak_flops: Option<u64>,
 }
 
 /// A miner of an adjacent stage, as the registry and its own broadcasts describe it.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::board::Board;
+use super::snapshot::transfers::{Deadline as Due, MOST_TRANSFERS, TransferView};
 use super::snapshot::{Eta, State};
 use crate::clock::Moment;
 use crate::network::line::Share;
@@ -72,6 +73,29 @@ impl<'a> UploadView<'a> {
         self.board.finding(Severity::Warning, "upload-limit-too-low", what, fix);
     }
 
+    /// Among the uploads of this phase.
+    fn list(&self, progress: &UploadProgress) {
+        let now = self.board.clock().unix_seconds();
+        let seen = TransferView {
+            file: word(progress.file).to_owned(),
+            began: now.round(),
+            ended: (progress.parts_done == progress.parts).then_some(now.round()),
+            sent: progress.sent,
+            total: progress.total,
+            parts_done: progress.parts_done,
+            parts: progress.parts,
+            bytes_per_second: progress.bytes_per_second.round(),
+            deadline_at: progress.deadline_in.map(|left| (now + left).round()),
+            verdict: match progress.verdict {
+                Verdict::Unknown => Due::Unknown,
+                Verdict::Fits { by } => Due::Fits { by: by.round() },
+                Verdict::Misses { by } => Due::Misses { by: by.round() },
+            },
+            held_back: progress.held_back.map(|share| share.bytes().round()),
+        };
+        self.board.update(|snapshot| note(&mut snapshot.measured.transfers, seen));
+    }
+
     /// The status line of a miner that does nothing but upload.
     fn show(&self, progress: &UploadProgress) {
         if progress.total == 0 {
@@ -124,6 +148,33 @@ impl UploadWatch for UploadView<'_> {
             _ => {}
         }
         self.show(progress);
+        self.list(progress);
+    }
+}
+
+/// The same object goes on where it was; another one is added, and pushes the oldest out.
+fn note(transfers: &mut Vec<TransferView>, seen: TransferView) {
+    let same = |known: &&mut TransferView| {
+        known.ended.is_none() && known.file == seen.file && known.total == seen.total
+    };
+    match transfers.iter_mut().rev().find(same) {
+        Some(known) => *known = TransferView { began: known.began, ..seen },
+        None => {
+            if transfers.len() >= MOST_TRANSFERS {
+                transfers.remove(0);
+            }
+            transfers.push(seen);
+        }
+    }
+}
+
+/// As the wire calls it.
+fn word(file: FileType) -> &'static str {
+    match file {
+        FileType::Weights => "weights",
+        FileType::OptimizerState => "optimizer_state",
+        FileType::Activation => "activation",
+        FileType::Partition => "partition",
     }
 }
 
@@ -182,6 +233,28 @@ mod tests {
         {
             assert!(what.contains(words), "{words:?} is missing in {what}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_upload_is_one_line_from_its_first_part_to_its_last() {
+        let device = DeviceView::default();
+        let board = Board::new("m0", "5x", device, Clock::system(), Events::new());
+        let view = UploadView::new(&board, "m0", Moment::default(), Duration::from_secs(60));
+        view.note(&progress(Verdict::Unknown));
+        view.note(&progress(Verdict::Misses { by: 40.4 }));
+        let transfers = board.read(|s| s.measured.transfers.clone());
+        let [one] = &transfers[..] else { panic!("{transfers:?}") };
+        assert_eq!((one.parts_done, one.parts, one.ended), (2, 10, None));
+        assert_eq!(one.verdict, Due::Misses { by: 40.0 });
+        let whole = UploadProgress { parts_done: 10, ..progress(Verdict::Fits { by: 1.0 }) };
+        view.note(&whole);
+        view.note(&progress(Verdict::Unknown));
+        for total in 0..2 * MOST_TRANSFERS as u64 {
+            view.note(&UploadProgress { total, ..whole });
+        }
+        let transfers = board.read(|s| s.measured.transfers.clone());
+        assert_eq!(transfers.len(), MOST_TRANSFERS);
+        assert!(transfers.iter().all(|one| one.ended.is_some()));
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::announce::{Announcer, Taking};
 use super::board::Board;
+use super::feeds;
 use super::pauses::PauseFile;
 use super::snapshot::{Command, Reason, State};
 use super::view::show_stop;
@@ -171,6 +172,7 @@ impl Warden {
             Some(readings) => readings.borrow_and_update().clone(),
             None => Readings::none(),
         };
+        feeds::machine::show(&self.board, &readings, &self.rules);
         let zone = local_zone();
         let now = Now { unix, steady: self.clock.now(), zone: &zone, labour: self.labour() };
         let ruling = rules::judge(&now, &readings, &self.rules, self.user, &mut self.past);

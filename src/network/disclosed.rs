@@ -134,6 +134,14 @@ pub const ALL: &[Disclosed] = &[
         &["attestation", "enclave_payload"],
         "under 1 KB",
     ),
+    say(
+        Orchestrator,
+        "GET /public/network",
+        Chosen,
+        &[],
+        "under 1 KB, every 2 s, without your key: only while you run hearth watch, and only to the \
+         address that you give it",
+    ),
     say(Orchestrator, "GET /miner/heartbeat", Always, &[], "under 1 KB, every 30 s"),
     say(Orchestrator, "GET /miner/all_layers_training", Always, &[], "under 1 KB, every 2 s"),
     say(Orchestrator, "GET /miner/get_run_config", Always, &[], "under 1 KB, every 5 min"),

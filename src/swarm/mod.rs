@@ -7,6 +7,7 @@ pub mod genesis;
 pub mod orchestrator;
 pub mod phases;
 pub mod practice;
+pub mod public;
 pub mod queue;
 pub mod relay;
 pub mod rules;

@@ -3,13 +3,18 @@
 //! window make the whole of it.
 
 mod ledger;
+mod legs;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use ledger::Ledger;
+pub use legs::Leg;
+
+use legs::Legs;
 
 use crate::clock::{Clock, Moment};
 
@@ -136,6 +141,7 @@ pub const WHOLE: u16 = 10_000;
 pub struct TimeSheet {
     clock: Clock,
     page: Arc<Mutex<Page>>,
+    legs: Arc<Mutex<Legs>>,
 }
 
 #[derive(Debug)]
@@ -145,6 +151,8 @@ struct Page {
     duty: Activity,
     /// What the training phase does, while there is one.
     training: Option<Activity>,
+    /// Whether the network lets this miner only look on.
+    benched: bool,
     receiving: usize,
     sending: usize,
 }
@@ -155,6 +163,7 @@ impl Page {
         let Some(training) = self.training else { return self.duty };
         match training {
             busy if busy.computes() => busy,
+            Activity::NoActivation | Activity::CacheFull if self.benched => Activity::Benched,
             Activity::NoActivation | Activity::CacheFull | Activity::AwaitGradient => {
                 match (self.receiving, self.sending) {
                     (1.., _) => Activity::Receive,
@@ -171,8 +180,15 @@ impl TimeSheet {
     /// A sheet that begins now.
     pub fn new(clock: Clock) -> Self {
         let ledger = Ledger::new(clock.now(), Activity::Start);
-        let page = Page { ledger, duty: Activity::Start, training: None, receiving: 0, sending: 0 };
-        Self { clock, page: Arc::new(Mutex::new(page)) }
+        let page = Page {
+            ledger,
+            duty: Activity::Start,
+            training: None,
+            benched: false,
+            receiving: 0,
+            sending: 0,
+        };
+        Self { clock, page: Arc::new(Mutex::new(page)), legs: Arc::default() }
     }
 
     /// What the miner's state is, outside of the training phase.
@@ -180,9 +196,20 @@ impl TimeSheet {
         self.write(|page| page.duty = activity);
     }
 
-    /// What the training phase does now; none when there is none.
-    pub fn training(&self, activity: Option<Activity>) {
-        self.write(|page| page.training = activity);
+    /// A training phase begins, and lasts until the guard is dropped.
+    pub fn begin_training(&self) -> InTraining {
+        self.training(Activity::NoActivation);
+        InTraining(self.clone())
+    }
+
+    /// What the training phase does now.
+    pub fn training(&self, activity: Activity) {
+        self.write(|page| page.training = Some(activity));
+    }
+
+    /// Whether the network lets this miner only look on.
+    pub fn benched(&self, benched: bool) {
+        self.write(|page| page.benched = benched);
     }
 
     /// Something comes in, until the guard is dropped.
@@ -209,6 +236,32 @@ impl TimeSheet {
         self.lock().ledger.read(now)
     }
 
+    /// An activation begins a leg of its way.
+    pub fn leg_begins(&self, leg: Leg, id: &str) {
+        let now = self.clock.now();
+        self.legs().begin(leg, id, now);
+    }
+
+    /// It has come to the end of that leg.
+    pub fn leg_ends(&self, leg: Leg, id: &str) {
+        let now = self.clock.now();
+        self.legs().end(leg, id, now);
+    }
+
+    /// A leg took so long.
+    pub fn leg_took(&self, leg: Leg, time: Duration) {
+        self.legs().took(leg, time);
+    }
+
+    /// Milliseconds that a leg took of late; none where none was ever ended.
+    pub fn leg(&self, leg: Leg) -> Option<f64> {
+        self.legs().mean(leg)
+    }
+
+    fn legs(&self) -> MutexGuard<'_, Legs> {
+        self.legs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn write(&self, change: impl FnOnce(&mut Page)) {
         let mut page = self.lock();
         let before = page.now();
@@ -223,6 +276,20 @@ impl TimeSheet {
 
     fn lock(&self) -> MutexGuard<'_, Page> {
         self.page.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A training phase, until this is dropped.
+#[derive(Debug)]
+pub struct InTraining(TimeSheet);
+
+impl Drop for InTraining {
+    fn drop(&mut self) {
+        self.0.write(|page| {
+            page.training = None;
+            page.benched = false;
+        });
+        self.0.legs().give_up();
     }
 }
 
@@ -251,8 +318,6 @@ impl Drop for Moving {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -262,23 +327,23 @@ mod tests {
         let wait = async |seconds| clock.sleep(Duration::from_secs(seconds)).await;
         sheet.duty(Activity::Load);
         wait(2).await;
-        sheet.training(Some(Activity::NoActivation));
+        let phase = sheet.begin_training();
         wait(1).await;
         let coming = sheet.receiving();
         wait(3).await;
         let going = sheet.sending();
-        sheet.training(Some(Activity::Forward));
+        sheet.training(Activity::Forward);
         wait(4).await;
         drop(coming);
-        sheet.training(Some(Activity::CacheFull));
+        sheet.training(Activity::CacheFull);
         wait(5).await;
         drop(going);
         wait(1).await;
-        sheet.training(Some(Activity::OtherStage));
+        sheet.training(Activity::OtherStage);
         let late = sheet.receiving();
         wait(2).await;
         drop(late);
-        sheet.training(None);
+        drop(phase);
         wait(2).await;
         let [(seconds, parts), ..] = sheet.read();
         assert_eq!(seconds, 20.0);

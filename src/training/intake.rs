@@ -17,6 +17,7 @@ use crate::protocol::bf16::bf16;
 use crate::protocol::messages::{ActivationResponse, Direction, Flag};
 use crate::protocol::torch::{self, TorchError};
 use crate::protocol::{ActivationHash, ActivationId};
+use crate::telemetry::spent::Leg;
 
 /// A message or sample that cannot be worked with.
 #[derive(Debug, thiserror::Error)]
@@ -50,11 +51,17 @@ pub(super) async fn take_forwards(floor: &Floor<'_>, pushes: &mut mpsc::Receiver
     while let Some((id, work)) = made.next().await {
         match work {
             Ok(work) => {
-                floor.desk.bring_forward(work).await;
+                bring(floor, work).await;
             }
             Err(why) => lose(floor, "forward", &id, &why),
         }
     }
+}
+
+/// Brings a forward to the desk, where it waits for its turn.
+async fn bring(floor: &Floor<'_>, work: ForwardWork) {
+    floor.services.time.leg_begins(Leg::Queue, work.id.as_str());
+    floor.desk.bring_forward(work).await;
 }
 
 /// Puts pushed gradients into the queue.
@@ -216,7 +223,7 @@ async fn take_held(
         sample,
         spot_check: None,
     };
-    floor.desk.bring_forward(work).await;
+    bring(floor, work).await;
     Ok(())
 }
 
@@ -246,5 +253,5 @@ async fn take_sample(floor: &Floor<'_>, answer: ActivationResponse) {
         spot_check: spot_check.map(|(upload_url, path)| SpotCheck { upload_url, path }),
     };
     // It was asked for, so it counts on this miner: it waits for its place.
-    floor.desk.bring_forward(work).await;
+    bring(floor, work).await;
 }

@@ -29,6 +29,7 @@ use crate::protocol::messages::{
 };
 use crate::protocol::torch::{self, TorchError};
 use crate::protocol::{ActivationHash, ActivationId, Epoch, Phase, StageIndex};
+use crate::telemetry::spent::{Activity, Leg};
 
 /// So long nothing happens before the miner is called idle: between two activations is no state.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
@@ -85,6 +86,7 @@ pub async fn train(pipeline: Pipeline<'_>, stage: &mut LocalStage) -> TrainingEn
         heard: pipeline.heard,
         wish: pipeline.wish,
     });
+    let _time = services.time.begin_training();
     let floor = &floor;
     let fetching = async {
         if floor.terms.is_first() {
@@ -139,6 +141,7 @@ async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule)
         let began = floor.services.clock.now();
         pace.keep_to(floor.percent(), began);
         if let Some(rest) = pace.rest(began) {
+            floor.services.time.training(Activity::Rest);
             rest_a_while(floor, rest).await;
             continue;
         }
@@ -148,15 +151,21 @@ async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule)
         let done = match next {
             Some(Work::Forward(work)) => {
                 floor.observer.tell(News::Busy);
+                floor.services.time.leg_ends(Leg::Queue, work.id.as_str());
+                floor.services.time.training(Activity::Forward);
                 forward(floor, stage, work).await
             }
             Some(Work::Backward(work)) => {
                 floor.observer.tell(News::Busy);
+                floor.services.time.training(Activity::Backward);
                 backward(floor, stage, work).await
             }
             None => {
                 match forwards {
-                    Some(rest) => rest_a_while(floor, rest).await,
+                    Some(rest) => {
+                        floor.services.time.training(Activity::Rest);
+                        rest_a_while(floor, rest).await;
+                    }
                     None => wait_for_work(floor).await,
                 }
                 Ok(())
@@ -187,21 +196,39 @@ async fn rest_a_while(floor: &Floor<'_>, rest: Duration) {
 async fn wait_for_work(floor: &Floor<'_>) {
     let works = floor.wish.borrow().works();
     let patience = if works { IDLE_AFTER } else { PAUSED_LOOK };
+    note_cause(floor, works);
     let changed = floor.services.clock.timeout(patience, floor.desk.changed()).await;
     if changed.is_err() {
-        let load = floor.desk.load();
-        let reach = floor.services.orchestrator.reach().borrow().clone();
-        let why = if let Reach::Silent { why } = reach {
-            Idle::Network(why)
-        } else if !floor.is_open() {
-            Idle::OtherStage
-        } else if load.cached >= load.capacity {
-            Idle::CacheFull
-        } else {
-            Idle::NoActivation
-        };
-        floor.observer.tell(News::Idle(why));
+        floor.observer.tell(News::Idle(cause(floor)));
     }
+}
+
+/// Why there is nothing to do.
+fn cause(floor: &Floor<'_>) -> Idle {
+    let load = floor.desk.load();
+    let reach = floor.services.orchestrator.reach().borrow().clone();
+    if let Reach::Silent { why } = reach {
+        Idle::Network(why)
+    } else if !floor.is_open() {
+        Idle::OtherStage
+    } else if load.cached >= load.capacity {
+        Idle::CacheFull
+    } else {
+        Idle::NoActivation
+    }
+}
+
+/// Notes on the time sheet what the time goes into from here on.
+fn note_cause(floor: &Floor<'_>, works: bool) {
+    let activity = match cause(floor) {
+        _ if !works => Activity::Pause,
+        Idle::Network(_) => Activity::Network,
+        Idle::OtherStage => Activity::OtherStage,
+        Idle::CacheFull => Activity::CacheFull,
+        Idle::NoActivation if floor.desk.load().cached > 0 => Activity::AwaitGradient,
+        Idle::NoActivation => Activity::NoActivation,
+    };
+    floor.services.time.training(activity);
 }
 
 /// Takes over flags and hyper-parameters that were fetched meanwhile (spec 1.8). Sizes of the stage
@@ -249,6 +276,9 @@ async fn forward(
         floor.desk.take(&id);
         return Ok(());
     };
+    let time = &floor.services.time;
+    time.leg_took(Leg::Forward, floor.services.clock.now().since(since));
+    time.leg_begins(Leg::Wait, id.as_str());
     floor.observer.tell(News::Forward);
     let mut submit = SubmitActivationRequest::new(id.clone(), Direction::Forward);
     submit.input_activation_hash = work.input_hash.map(|hash| hash.to_string());
@@ -269,7 +299,11 @@ async fn last_stage(
 ) -> Result<(), LocalError> {
     let id = work.id.clone();
     let sender = work.source.as_ref().map(|source| source.hotkey.clone());
+    // Forward, loss and backward are one pass here.
+    floor.services.time.training(Activity::Backward);
+    let began = floor.services.clock.now();
     let done = stage.backward(&id, work.input, Gradient::Targets(targets), sender.as_ref()).await?;
+    floor.services.time.leg_took(Leg::Backward, floor.services.clock.now().since(began));
     floor.observer.tell(News::Forward);
     if let Some(loss) = done.loss {
         floor.observer.tell(News::Loss(id.clone(), loss));
@@ -284,9 +318,12 @@ async fn backward(
     work: BackwardWork,
 ) -> Result<(), LocalError> {
     let Some(entry) = floor.desk.take(&work.id) else { return Ok(()) };
+    let (time, began) = (&floor.services.time, floor.services.clock.now());
+    time.leg_ends(Leg::Wait, work.id.as_str());
     let sender = entry.source.as_ref().map(|source| source.hotkey.clone());
     let gradient = Gradient::Activation(work.gradient);
     let done = stage.backward(&work.id, entry.input, gradient, sender.as_ref()).await?;
+    time.leg_took(Leg::Backward, floor.services.clock.now().since(began));
     floor.desk.note_backward();
     send_back(floor, &work.id, done, entry.source, Some(work.input_hash));
     step(floor, stage).await
@@ -327,6 +364,7 @@ fn send_back(
 }
 
 async fn step(floor: &Floor<'_>, stage: &mut LocalStage) -> Result<(), LocalError> {
+    floor.services.time.training(Activity::Step);
     if let Some(report) = stage.step_if_due().await? {
         floor.observer.tell(News::Step(report));
         if !stage.terms().flags.is_on(Flag::KeepCacheOnLocalStep) {
@@ -375,6 +413,13 @@ async fn send_reports(
                     floor.desk.take(&push.activation);
                     let what = format!("Activation {} found no way on: {why}.", push.activation);
                     floor.observer.tell(News::WorkLost(what));
+                }
+                if let Outcome::Delivered { took, .. } = push.outcome {
+                    let leg = match push.direction {
+                        Direction::Forward => Leg::Send,
+                        Direction::Backward => Leg::SendBack,
+                    };
+                    floor.services.time.leg_took(leg, took);
                 }
                 if let Some(report) = floor.pushed(&push.activation, push.direction) {
                     running.push(send_report(floor, report));
@@ -432,6 +477,7 @@ async fn beat_once(floor: &Floor<'_>) {
         }
         Ok(answer) => {
             let benched = answer.status.as_ref().is_some_and(MinerStatus::is_benched);
+            floor.services.time.benched(benched);
             floor.observer.tell(News::Benched(benched));
         }
         Err(error) => floor.heed(&error),

@@ -10,6 +10,7 @@ use crate::network::attestation::Attestor;
 use crate::network::storage::Storage;
 use crate::protocol::RunId;
 use crate::protocol::messages::{Attestation, AttestationAction, Flag, RunFlags};
+use crate::telemetry::spent::TimeSheet;
 
 /// Orchestrator, store, time and the network's constants. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Services {
     pub clock: Clock,
     /// The network's numbers.
     pub constants: Arc<Constants>,
+    /// Where it is noted what the time goes into.
+    pub time: TimeSheet,
 }
 
 impl Services {

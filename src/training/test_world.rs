@@ -241,7 +241,8 @@ pub(super) async fn world() -> (Server, Services, LocalStage, Recorder) {
     let storage = Storage::new(http, constants.storage.clone(), clock.clone());
     let attestor = Attestor::new(Provider::Nobody, Duration::from_secs(1), clock.clone());
     let constants = Arc::new(constants);
-    let services = Services { orchestrator, storage, attestor, clock, constants };
+    let time = crate::telemetry::spent::TimeSheet::new(clock.clone());
+    let services = Services { orchestrator, storage, attestor, clock, constants, time };
     let recorder = Recorder::in_memory();
     let name = hotkey.address().clone();
     let stage = stage_of(name, recorder.clone(), MomentPrecision::F32).await;

@@ -32,6 +32,7 @@ fn only_programs_of_this_machine_that_know_the_token_get_anywhere() {
         "/v1/snapshot",
         "/v1/snapshots",
         "/v1/events",
+        "/v1/history",
         "/v1/config",
         "/v1/log-level",
         "/nowhere",
@@ -96,6 +97,13 @@ fn nonsense_is_refused_with_a_code_and_what_there_is_is_answered() {
     miner.until("a loss", |event| event["event"] == "loss");
     miner.until("a merge", |event| event["event"] == "merge");
     assert!(in_log()[from..].contains("DEBUG"), "{}", &in_log()[from..]);
+
+    let past = Ask::get("/v1/history").to(&miner).json()["m0"].clone();
+    let past = past.as_array().unwrap();
+    assert!(past.iter().all(|point| point["seconds"] == 2), "{past:?}");
+    let trained =
+        past.iter().filter(|point| point["tokens_per_second"]["max"].as_f64() > Some(0.0));
+    assert!(trained.count() > 0, "{past:?}");
 
     let config = Ask::get("/v1/config").to(&miner).json();
     let of = |key: &str| -> Value {

@@ -119,6 +119,7 @@ async fn a_slow_reader_loses_the_oldest_and_is_told_how_many() {
         names: std::sync::Arc::default(),
         epochs: None,
         progress,
+        histories: Default::default(),
         send: std::sync::Arc::new(|_| {}),
     };
     let settings = LiveSettings::fixed(Settings::default());

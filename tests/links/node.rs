@@ -286,6 +286,7 @@ async fn play_node(stage: usize, bridge: String, relay: Option<Box<Told>>, name:
         clock: clock.clone(),
         entropy: Entropy::system(),
         traffic: traffic.clone(),
+        time: hearth::telemetry::spent::TimeSheet::new(clock.clone()),
     };
     let admission = Arc::new(Open { stage: own, sent: sent.clone() });
     let (peers, mut inbox) = Peers::bind(setup, admission).await.unwrap();

@@ -69,6 +69,7 @@ impl Neighbour {
             clock: clock.clone(),
             entropy: entropy.split("peers"),
             traffic: Traffic::default(),
+            time: hearth::telemetry::spent::TimeSheet::new(Clock::system()),
         };
         let (peers, inbox) = Peers::bind(setup, Arc::new(Open(stage))).await.unwrap();
         let limit = Duration::from_secs(10);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::measure::Spread;
+use crate::compute::DeviceInfo;
 use crate::config::folders::{FolderError, Folders, prepare, write_atomically};
 
 /// So many devices' results are kept.
@@ -136,6 +137,16 @@ fn path(folders: &Folders) -> PathBuf {
 fn kept(folders: &Folders) -> Vec<BenchRecord> {
     let text = fs::read(path(folders)).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
+}
+
+/// FLOPs a second of the best matrix product of this device, if it was ever measured.
+pub fn peak_flops(folders: &Folders, device: &DeviceInfo) -> Option<u64> {
+    let of_device =
+        |record: &BenchRecord| record.device == device.name && record.backend == device.backend;
+    let peak = kept(folders).into_iter().find(of_device)?.peak_gflops * 1e9;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let whole = peak.is_finite().then_some(peak.max(0.0) as u64);
+    whole.filter(|peak| *peak > 0)
 }
 
 /// The last benchmark of the device with this name.

@@ -17,6 +17,9 @@ use crate::telemetry::record::{Change, End, Recording, Shelf, Told, changes};
 
 /// Between two looks at the snapshots.
 const EVERY: Duration = Duration::from_secs(1);
+/// So many looks pass until what is measured is told again: it changes all the time, and a record has
+/// little room. States and counters are told at every look.
+const MEASURED_EVERY: u32 = 10;
 /// Losses of a swarm that a record begins with: enough for the curve, however long the run.
 const MOST_LOSSES: usize = 4096;
 
@@ -76,6 +79,8 @@ async fn hear(
             recording.tell(Told::Event(running.clock.unix(), json));
         }
     }
+    // All of it, for the last time.
+    look.looks = MEASURED_EVERY - 1;
     tell(&mut recording, &mut look, &running.clock);
     let end = match &*running.control.progress.borrow() {
         Progress::Running => End::Stopped,
@@ -135,6 +140,8 @@ struct Look {
     losses: (usize, usize),
     progress: Progress,
     must_tell_all: bool,
+    /// Looks since what is measured was told.
+    looks: u32,
 }
 
 /// One miner as it was told last.
@@ -160,6 +167,7 @@ impl Look {
             losses: (0, 0),
             progress,
             must_tell_all: false,
+            looks: 0,
         }
     }
 
@@ -187,10 +195,14 @@ impl Look {
     /// The steps to now from what was told last.
     fn changes(&mut self) -> Vec<Change> {
         let mut found = Vec::new();
+        self.looks = (self.looks + 1) % MEASURED_EVERY;
         for (number, (miner, seen)) in self.control.miners.iter().zip(&mut self.miners).enumerate()
         {
-            let now = miner.borrow();
-            if *now == seen.snapshot {
+            let mut now = miner.borrow().clone();
+            if self.looks > 0 {
+                now.measured = seen.snapshot.measured.clone();
+            }
+            if now == seen.snapshot {
                 continue;
             }
             let place = format!("/miners/{number}");

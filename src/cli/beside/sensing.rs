@@ -104,11 +104,15 @@ impl Sensing {
     async fn look(&mut self) {
         let settings = self.settings.now();
         let wanted = Wanted::of(&settings);
-        let readings = match wanted.is_empty() {
-            true => vec![Readings::none(); self.told.len()],
-            false => self.sensors.read(&wanted).await,
-        };
+        let readings = self.sensors.read(&wanted.clone().with_shown()).await;
         for (told, mut new) in self.told.iter().zip(readings) {
+            new.shown.temperature = new.temperature.clone();
+            new.shown.watts = new.watts.clone();
+            new.shown.load = new.load.clone();
+            // The rules hear what they asked for, and no more.
+            for sense in Sense::ALL.into_iter().filter(|sense| !wanted.has(*sense)) {
+                forget(&mut new, sense);
+            }
             if wanted.has(Sense::Month) {
                 new.month_bytes = Known::Is(self.month.bytes());
             }

@@ -22,7 +22,7 @@ use crate::clock::{Clock, Moment};
 use crate::compute::Device;
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
-use crate::control::{Control, Miners, Order, Progress};
+use crate::control::{Control, Histories, Miners, Order, Progress};
 use crate::host::readings::Readings;
 use crate::miner::RuleSource;
 use crate::swarm::feed::Feed;
@@ -155,7 +155,7 @@ impl Demo<'_> {
         };
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
-        let control = control(&self, &session, watched)?;
+        let control = control(&self, &session, watched, clock)?;
         let beside = match &self.run {
             Some((settings, folders)) => Some(Beside::start(&Running {
                 control: control.clone(),
@@ -218,13 +218,16 @@ fn control(
     demo: &Demo<'_>,
     session: &Session,
     progress: watch::Receiver<Progress>,
+    clock: &Clock,
 ) -> Result<Control, Failure> {
     let Some(own) = session.miners.first() else {
         return Err(Failure::new(Exit::Failed, "no miner could be started"));
     };
     let commands = own.commands.clone();
+    let miners = Miners::one(own.snapshot.clone());
     Ok(Control {
-        miners: Miners::one(own.snapshot.clone()),
+        histories: Histories::begin(miners.clone(), clock.clone()),
+        miners,
         swarm: Some(session.practice.snapshot()),
         names: Arc::clone(&session.names),
         epochs: demo.plan.end.epochs(),

@@ -15,13 +15,15 @@ use super::print::{readable, timed};
 use super::{Speed, failure};
 use crate::cli::{Exit, Failure};
 use crate::clock::Clock;
-use crate::control::{Control, Miners, Place, Playback, Progress, Wish};
+use crate::control::{Control, Histories, Miners, Place, Playback, Progress, Wish};
 use crate::miner::MinerSnapshot;
 use crate::swarm::SwarmSnapshot;
 use crate::telemetry::Event;
 use crate::telemetry::logs::Ring;
 use crate::telemetry::record::{Line, Reader, What, apply};
 
+/// While time passes without being shown, the histories are noted so often, in milliseconds.
+const NOTED_EVERY: u64 = 20_000;
 /// Between two pictures.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -43,6 +45,7 @@ struct Outlets {
     miners: Vec<watch::Sender<MinerSnapshot>>,
     swarm: Option<watch::Sender<SwarmSnapshot>>,
     progress: watch::Sender<Progress>,
+    histories: Histories,
     place: watch::Sender<Place>,
 }
 
@@ -55,8 +58,18 @@ impl Player {
         log: &Ring,
     ) -> Result<(Self, Control, Playback), Failure> {
         let (wish, wishes) = mpsc::channel();
-        let mut tape = Tape { reader, state: Value::Null, next: 0, lines: VecDeque::new() };
-        tape.go_to(from, log)?;
+        let histories = Histories::default();
+        let mut tape = Tape {
+            reader,
+            state: Value::Null,
+            next: 0,
+            lines: VecDeque::new(),
+            histories: histories.clone(),
+            noted: 0,
+        };
+        // From the beginning on, so that the histories have what was before.
+        tape.go_to(Duration::ZERO, log)?;
+        tape.go_on_to(from, log)?;
         if tape.state.is_null() {
             tape.first_state(log)?;
         }
@@ -75,6 +88,7 @@ impl Player {
             names: Arc::new(names),
             epochs: tape.part("epochs")?,
             progress: watched_progress,
+            histories: histories.clone(),
             // The past takes no orders.
             send: Arc::new(|_| {}),
         };
@@ -85,7 +99,7 @@ impl Player {
                 let _ = wish.send(wanted);
             }),
         };
-        let out = Outlets { miners, swarm, progress, place };
+        let out = Outlets { miners, swarm, progress, histories, place };
         let player = Self { tape, speed, holds: false, at: from, wishes, log: log.clone(), out };
         Ok((player, control, playback))
     }
@@ -132,12 +146,16 @@ impl Player {
             return self.go_on_to(self.at + distance);
         }
         self.at = self.at.saturating_sub(distance);
+        self.out.histories.forget_after(self.tape.unix(self.at));
+        self.tape.noted = millis(self.at);
         self.tape.go_to(self.at, &self.log)
     }
 
     fn show(&self) -> Result<(), Failure> {
+        let place = self.tape.place(self.at, self.speed, self.holds);
         let snapshots: Vec<MinerSnapshot> = self.tape.part("miners")?;
         for (miner, snapshot) in self.out.miners.iter().zip(snapshots) {
+            self.out.histories.note(place.unix, &snapshot);
             miner.send_if_modified(|shown| replace(shown, snapshot));
         }
         if let (Some(swarm), Some(snapshot)) = (&self.out.swarm, self.tape.part("swarm")?) {
@@ -145,7 +163,6 @@ impl Player {
         }
         let progress = self.tape.part("progress")?;
         self.out.progress.send_if_modified(|shown| replace(shown, progress));
-        let place = self.tape.place(self.at, self.speed, self.holds);
         self.out.place.send_if_modified(|shown| replace(shown, place));
         Ok(())
     }
@@ -166,6 +183,9 @@ struct Tape {
     next: usize,
     /// Lines of the frame before that, not yet played.
     lines: VecDeque<Line>,
+    histories: Histories,
+    /// When the histories were noted last, in milliseconds of the record.
+    noted: u64,
 }
 
 impl Tape {
@@ -212,6 +232,9 @@ impl Tape {
     fn step(&mut self, log: &Ring) {
         let Some(line) = self.lines.pop_front() else { return };
         let at = Duration::from_millis(line.at);
+        if line.at >= self.noted + NOTED_EVERY {
+            self.note(line.at);
+        }
         match line.what {
             What::State(state) => self.state = state,
             What::Changes(changes) => {
@@ -234,6 +257,20 @@ impl Tape {
         }
     }
 
+    /// What passes without being shown is noted too.
+    fn note(&mut self, at: u64) {
+        self.noted = at;
+        let snapshots: Vec<MinerSnapshot> = self.part("miners").unwrap_or_default();
+        let unix = self.unix(Duration::from_millis(at));
+        snapshots.iter().for_each(|snapshot| self.histories.note(unix, snapshot));
+    }
+
+    fn unix(&self, at: Duration) -> u64 {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let unix = (self.reader.header().started + at.as_secs_f64()).max(0.0) as u64;
+        unix
+    }
+
     /// A part of the state, as this version knows it.
     fn part<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
         let part = self.state.get(name).unwrap_or(&Value::Null);
@@ -250,8 +287,7 @@ impl Tape {
 
     fn place(&self, at: Duration, speed: Speed, holds: bool) -> Place {
         let started = self.reader.header().started;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let unix = (started + at.as_secs_f64()).max(0.0) as u64;
+        let unix = self.unix(at);
         let (recorded, length) = (local_time(started), self.reader.length());
         Place { recorded, at, length, speed: speed.0, holds, unix }
     }
@@ -264,4 +300,55 @@ fn millis(time: Duration) -> u64 {
 fn nothing_in_it() -> Failure {
     let line = "the record ends before anything was written into it: there is nothing to play";
     Failure::new(Exit::Failed, line).coded("record-empty")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::miner::DeviceView;
+    use crate::miner::board::Board;
+    use crate::telemetry::Events;
+    use crate::telemetry::record::{Change, End, Recording, Shelf, Told};
+
+    #[test]
+    fn the_history_of_a_record_is_there_wherever_one_begins_and_goes_back_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+        let _guard = runtime.enter();
+        let clock = Clock::system();
+        let board = Board::new("m0", "5x", DeviceView::default(), clock.clone(), Events::new());
+        let state = json!({
+            "miners": [board.read(Clone::clone)],
+            "names": {},
+            "progress": {"progress": "running"},
+        });
+        let mut recording = Recording::start(Shelf::of(folder.path()), 1 << 20, &clock).unwrap();
+        let start = clock.unix();
+        assert!(recording.tell(Told::State(start, state)));
+        for (second, speed) in [(25, 500.0), (50, 0.0), (75, 0.0), (100, 700.0), (125, 0.0)] {
+            let place = "/miners/0/tokens_per_second/0".to_owned();
+            let step = vec![Change::Set(place, json!(speed))];
+            assert!(recording.tell(Told::Changes(start + Duration::from_secs(second), step)));
+        }
+        runtime.block_on(tokio::time::advance(Duration::from_secs(130)));
+        recording.finish(End::Stopped);
+        let record = Shelf::of(folder.path()).list().pop().unwrap();
+        let reader = Reader::open(&record.path).unwrap();
+        let from = Duration::from_secs(90);
+        let (mut player, control, _playback) =
+            Player::open(reader, from, Speed(1.0), &Ring::default()).unwrap();
+        let most = || {
+            let points = control.histories.of("m0");
+            points.iter().filter_map(|point| point.tokens_per_second).map(|s| s.max).collect()
+        };
+        let seen: Vec<f32> = most();
+        assert!(seen.contains(&500.0) && !seen.contains(&700.0), "{seen:?}");
+        player.skip(40).unwrap();
+        assert!(most().contains(&700.0), "{:?}", most());
+        player.skip(-90).unwrap();
+        assert!(!most().contains(&700.0) && !most().contains(&500.0), "{:?}", most());
+    }
 }

@@ -22,7 +22,7 @@ use crate::clock::{Clock, Entropy};
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
-use crate::control::{Addressee, Control, Miners, Order, Progress};
+use crate::control::{Addressee, Control, Histories, Miners, Order, Progress};
 use crate::host::readings::Readings;
 use crate::miner::text_source::TokenizerSource;
 use crate::miner::{
@@ -82,7 +82,7 @@ impl Mine {
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
         let pulses = started.iter().map(|miner| miner.pulse.clone()).collect();
-        let control = control(started, watched)?;
+        let control = control(started, watched, clock)?;
         let beside = Beside::start(&Running {
             control: control.clone(),
             pulses,
@@ -265,7 +265,11 @@ impl Mine {
 }
 
 /// What a face attaches to: all miners, each reached by its name.
-fn control(started: Vec<Started>, progress: watch::Receiver<Progress>) -> Result<Control, Failure> {
+fn control(
+    started: Vec<Started>,
+    progress: watch::Receiver<Progress>,
+    clock: &Clock,
+) -> Result<Control, Failure> {
     let mut snapshots = started.iter().map(|miner| miner.snapshot.clone());
     let Some(first) = snapshots.next() else {
         return Err(Failure::new(Exit::Failed, "no miner could be started"));
@@ -273,6 +277,7 @@ fn control(started: Vec<Started>, progress: watch::Receiver<Progress>) -> Result
     let miners = Miners::new(first, snapshots.collect());
     let names = started.iter().map(|miner| (miner.hotkey.clone(), miner.name.clone()));
     Ok(Control {
+        histories: Histories::begin(miners.clone(), clock.clone()),
         miners,
         swarm: None,
         names: Arc::new(names.collect::<BTreeMap<_, _>>()),

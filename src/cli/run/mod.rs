@@ -125,7 +125,7 @@ fn one_device(arguments: &RunArguments, settings: &Settings) -> Result<(), Failu
 }
 
 /// The settings of a command line that takes the flags of a run.
-fn settings(arguments: &RunArguments, folders: &Folders) -> Result<Settings, Failure> {
+pub(super) fn settings(arguments: &RunArguments, folders: &Folders) -> Result<Settings, Failure> {
     read(arguments, &folders.config).map_err(|error| Failure::of_settings(&error))
 }
 

@@ -160,6 +160,8 @@ fn is_sent(plan: &RunPlan, what: &Disclosed) -> bool {
         (Recipient::Relays, ..) => !local && plan.relays != Relays::Off,
         (Recipient::Hub, ..) => plan.tokenizer_download && plan.tokenizer.is_none(),
         (_, When::Chosen, "POST /miner/fleet-telemetry") => plan.telemetry == FleetTelemetry::On,
+        // No miner asks for it.
+        (_, When::Chosen, "GET /public/network") => false,
         (_, When::Chosen, "POST /miner/register") => plan.disclosure.location.is_some(),
         (_, When::Chosen, _) => {
             matches!(plan.joining, crate::miner::Joining::Pool(Some(_)))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::arguments::{HotkeySource, RunPlan};
 use super::key::{self, RunKey};
+use crate::cli::bench::record;
 use crate::cli::beside::sensing;
 use crate::cli::demo::face;
 use crate::cli::device::choice::{Chosen, choose};
@@ -179,7 +180,8 @@ fn one(
     let compute = plan.compute;
     let Opened { device, findings } = device::open(compute, folders, clock, &mut face::notice)?;
     let computing = sensing::computing(device.info());
-    let worker = DeviceWorker::start(device).map_err(|error| no_thread(&error))?;
+    let peak = record::peak_flops(folders, device.info());
+    let worker = DeviceWorker::start(device).map_err(|error| no_thread(&error))?.with_peak(peak);
     let again = opener(folders, clock, move |folders, clock, notice| {
         device::open(compute, folders, clock, notice)
     });
@@ -206,8 +208,10 @@ fn many(
         let (view, ready) = match device::open_chosen(&one, folders, clock, &mut face::notice) {
             Ok(opened) => {
                 findings.extend(opened.findings);
+                let peak = record::peak_flops(folders, opened.device.info());
                 let worker =
                     DeviceWorker::start(opened.device).map_err(|error| no_thread(&error))?;
+                let worker = worker.with_peak(peak);
                 (worker.view(), Some(worker.with_plans(plans.clone())))
             }
             // Its miner meets the same failure and shows it.
@@ -265,7 +269,9 @@ fn opener(
                 tracing::warn!("{what} {fix}");
             }
         }
+        let peak = record::peak_flops(&folders, opened.device.info());
         DeviceWorker::start(opened.device)
+            .map(|worker| worker.with_peak(peak))
             .map_err(|error| MinerError::Failed(format!("no thread for the device: {error}")))
     })
 }

@@ -20,7 +20,7 @@ use crate::cli::exit::miner_failure;
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::Folders;
-use crate::control::{Control, Miners, Order, Progress};
+use crate::control::{Control, Histories, Miners, Order, Progress};
 use crate::swarm::Rules;
 use crate::swarm::feed::{Source, TokenizerChoice};
 use crate::telemetry::Events;
@@ -186,6 +186,8 @@ fn control(session: &Session, progress: watch::Receiver<Progress>) -> Option<Con
         names: Arc::clone(&session.names),
         epochs: None,
         progress,
+        // The wizard shows none.
+        histories: Histories::default(),
         send: Arc::new(move |order: Order| {
             // A miner that has ended takes no commands, and needs none.
             let _ = commands.send(order.command);

@@ -12,7 +12,7 @@ use super::{Client, ClientError};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::control::overview::{News, Overview};
-use crate::control::{Control, Miners, Order, Progress};
+use crate::control::{Control, Histories, Miners, Order, Progress};
 use crate::miner::{MinerSnapshot, State};
 use crate::swarm::SwarmSnapshot;
 use crate::telemetry::logs::Ring;
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub struct Attached {
     /// Snapshots and commands of the other process.
     pub control: Control,
-    tasks: [JoinHandle<()>; 2],
+    tasks: [JoinHandle<()>; 3],
 }
 
 impl Drop for Attached {
@@ -58,6 +58,11 @@ pub async fn attach(
         _ => return Err(ClientError::NotUnderstood("it begins with no overview".into())),
     };
     let (channels, mut control) = open(first)?;
+    // One of an older version keeps none: it begins here then.
+    if let Ok(told) = client.history().await {
+        control.histories.take(&told);
+    }
+    let noting = control.histories.clone().follow(control.miners.clone(), clock.clone());
     let (orders, ordered) = mpsc::unbounded_channel();
     control.send = Arc::new(move |order| {
         // Gone only when nobody is attached any more.
@@ -82,7 +87,8 @@ pub async fn attach(
             };
         }
     };
-    let tasks = [tokio::spawn(follow), tokio::spawn(pass_on(ordered, latest, log))];
+    let orders = tokio::spawn(pass_on(ordered, latest, log));
+    let tasks = [tokio::spawn(follow), orders, tokio::spawn(noting)];
     Ok(Attached { control, tasks })
 }
 
@@ -101,6 +107,7 @@ fn open(first: Overview) -> Result<(Channels, Control), ClientError> {
         names: Arc::new(first.names),
         epochs: first.epochs,
         progress: watched,
+        histories: Histories::default(),
         send: Arc::new(|_| {}),
     };
     Ok((Channels { miners, swarm, progress }, control))

@@ -13,6 +13,7 @@ use sse_stream::SseByteStream;
 
 use super::Order;
 use super::address::Address;
+use super::history::Told;
 use super::overview::{News, Overview};
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::Folders;
@@ -167,6 +168,14 @@ impl Client {
     /// It does not answer, or not as expected.
     pub async fn overview(&self) -> Result<Overview, ClientError> {
         self.call(self.request(Method::GET, "/v1/snapshot")).await
+    }
+
+    /// What its miners did over the last day.
+    ///
+    /// # Errors
+    /// It does not answer, or not as expected.
+    pub async fn history(&self) -> Result<Told, ClientError> {
+        self.call(self.request(Method::GET, "/v1/history")).await
     }
 
     /// Gives an order. Answers with the names of the miners that take it.

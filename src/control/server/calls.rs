@@ -18,6 +18,7 @@ use super::refusal::{LARGEST_BODY, Refusal};
 use super::{Served, events, gate, ready, watching};
 use crate::config::settings::Key;
 use crate::config::shown::Shown;
+use crate::control::history::Told;
 use crate::control::measures;
 use crate::control::overview::Overview;
 use crate::control::{Addressee, Order};
@@ -38,6 +39,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
         .route("/v1/snapshot", get(snapshot))
         .route("/v1/snapshots", get(snapshots))
         .route("/v1/events", get(events))
+        .route("/v1/history", get(history))
         .route("/v1/commands", post(command))
         .route("/v1/config", get(config))
         .route("/v1/log-level", get(log_level).put(set_log_level))
@@ -96,6 +98,10 @@ async fn snapshots(Of(served): Of<Arc<Served>>) -> Response {
 
 async fn events(Of(served): Of<Arc<Served>>) -> Response {
     Sse::new(events::stream(&served)).keep_alive(KeepAlive::default()).into_response()
+}
+
+async fn history(Of(served): Of<Arc<Served>>) -> Json<Told> {
+    Json(served.offer.control.histories.tell())
 }
 
 async fn config(Of(served): Of<Arc<Served>>) -> Json<Value> {

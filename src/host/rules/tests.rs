@@ -29,6 +29,7 @@ fn calm() -> Readings {
         metered: Known::Is(false),
         month_bytes: Known::Is(1),
         disk_free: Known::Is(100_000_000_000),
+        shown: crate::host::readings::Shown::none(),
     }
 }
 
@@ -424,6 +425,7 @@ fn any_readings() -> impl Strategy<Value = Readings> {
                     metered,
                     month_bytes,
                     disk_free,
+                    shown: crate::host::readings::Shown::none(),
                 }
             },
         )

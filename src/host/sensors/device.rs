@@ -19,11 +19,12 @@ pub enum Computing {
     Card(String),
 }
 
-/// Which of the two is asked for.
+/// Which of them is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ask {
     pub(super) temperature: bool,
     pub(super) watts: bool,
+    pub(super) memory: bool,
 }
 
 /// The answers.
@@ -31,6 +32,8 @@ pub(super) struct Ask {
 pub(super) struct Answer {
     pub(super) temperature: Known<f64>,
     pub(super) watts: Known<f64>,
+    /// In use, and all.
+    pub(super) memory: Known<(u64, u64)>,
 }
 
 /// NVIDIA's number on the PCI bus.
@@ -63,6 +66,10 @@ impl Device {
                 true => known(self.watts().and_then(plausible_power)),
                 false => Known::NotAsked,
             },
+            memory: match ask.memory {
+                true => self.memory().map_or_else(Known::No, Known::Is),
+                false => Known::NotAsked,
+            },
         }
     }
 
@@ -91,6 +98,26 @@ impl Device {
                 let said = of("power1_average").or_else(|| of("power1_input"));
                 said.map(|micro| micro / 1e6)
                     .ok_or_else(|| "the card's driver does not show the power it takes".to_owned())
+            }
+        }
+    }
+
+    fn memory(&mut self) -> Result<(u64, u64), String> {
+        match self.computing.clone() {
+            Computing::Processor => {
+                let own = crate::host::memory::own();
+                let all = crate::host::memory::memory().map(|memory| memory.total);
+                own.zip(all).ok_or_else(|| "the system does not say how much is in use".to_owned())
+            }
+            Computing::Card(place) if self.is_nvidia(&place) => self
+                .nvidia
+                .ask(&place, |card| card.memory_info().map(|memory| (memory.used, memory.total))),
+            Computing::Card(place) => {
+                let folder = self.card_folder(&place);
+                let of = |name: &str| text(&folder.join(name))?.parse().ok();
+                of("mem_info_vram_used")
+                    .zip(of("mem_info_vram_total"))
+                    .ok_or_else(|| "the card's driver does not show its memory".to_owned())
             }
         }
     }
@@ -255,11 +282,11 @@ struct Nvidia {
 }
 
 impl Nvidia {
-    fn ask(
+    fn ask<T>(
         &mut self,
         place: &str,
-        question: impl Fn(&nvml_wrapper::Device<'_>) -> Result<f64, nvml_wrapper::error::NvmlError>,
-    ) -> Result<f64, String> {
+        question: impl Fn(&nvml_wrapper::Device<'_>) -> Result<T, nvml_wrapper::error::NvmlError>,
+    ) -> Result<T, String> {
         if self.rest > 0 {
             self.rest -= 1;
             return Err("NVIDIA's library does not answer".to_owned());
@@ -272,11 +299,11 @@ impl Nvidia {
         asked
     }
 
-    fn asked(
+    fn asked<T>(
         &mut self,
         place: &str,
-        question: impl Fn(&nvml_wrapper::Device<'_>) -> Result<f64, nvml_wrapper::error::NvmlError>,
-    ) -> Result<f64, String> {
+        question: impl Fn(&nvml_wrapper::Device<'_>) -> Result<T, nvml_wrapper::error::NvmlError>,
+    ) -> Result<T, String> {
         let why = |error| format!("NVIDIA's library does not answer ({error})");
         let library = match self.library.take() {
             Some(library) => library,
@@ -306,8 +333,11 @@ mod tests {
 
     fn asked(files: &[(&str, &str)], computing: Computing) -> Answer {
         let (_folder, roots) = tree(files);
-        Device::new(roots, computing, Clock::system())
-            .answer(Ask { temperature: true, watts: true })
+        Device::new(roots, computing, Clock::system()).answer(Ask {
+            temperature: true,
+            watts: true,
+            memory: false,
+        })
     }
 
     fn processor(files: &[(&str, &str)]) -> Answer {

@@ -25,8 +25,9 @@ use self::aside::Aside;
 use self::desk::Desk;
 use self::device::Device;
 use self::load::Load;
+use super::memory::{Memory, memory};
 use super::power::{Power, power};
-use super::readings::{Known, PowerSource, Readings};
+use super::readings::{Known, PowerSource, Readings, Shown};
 use super::surroundings::Variables;
 use super::{Roots, disk};
 use crate::clock::{Clock, Moment};
@@ -55,6 +56,7 @@ pub struct Place {
 struct Busy {
     load: Result<f64, String>,
     programs: Option<BTreeSet<String>>,
+    memory: Option<Memory>,
 }
 
 /// The sensors of this machine.
@@ -100,6 +102,7 @@ impl Sensors {
                     true => programs::running(&at, wanted.programs()),
                     false => None,
                 },
+                memory: if wanted.has_memory() { memory() } else { None },
             }
         });
         let at = roots.clone();
@@ -124,8 +127,10 @@ impl Sensors {
         let of_device = device::Ask {
             temperature: wanted.has(Sense::Temperature),
             watts: wanted.has(Sense::Watts),
+            memory: wanted.has_memory(),
         };
-        let asks_busy = wanted.has(Sense::Load) || wanted.has(Sense::Programs);
+        let asks_busy =
+            wanted.has(Sense::Load) || wanted.has(Sense::Programs) || wanted.has_memory();
         let asks_device = of_device != device::Ask::default();
         let (desk, busy, metered, disk, power, devices) = tokio::join!(
             on(desk.idle || desk.fullscreen, ask_desk(&mut self.desk, &clock, desk)),
@@ -135,6 +140,14 @@ impl Sensors {
             on(wanted.has(Sense::Power), ask_power(&mut self.power, &self.roots, &clock)),
             on(asks_device, ask_devices(&mut self.devices, &clock, of_device)),
         );
+        let memory = match &busy {
+            _ if !wanted.has_memory() => Known::NotAsked,
+            Some(Some(Busy { memory: Some(memory), .. })) => {
+                Known::Is((memory.total.saturating_sub(memory.available), memory.total))
+            }
+            Some(Some(_)) => no("the system does not say how much memory is free"),
+            None | Some(None) => late(),
+        };
         let (load, programs) = match busy {
             None => (Known::NotAsked, Known::NotAsked),
             Some(None) => (late_if(wanted, Sense::Load), late_if(wanted, Sense::Programs)),
@@ -164,15 +177,21 @@ impl Sensors {
                 Some(None) => no("the system does not say how much of the disk is free"),
                 None => late(),
             }),
+            shown: Shown { memory, ..Shown::none() },
             ..Readings::none()
         };
         let Some(devices) = devices else { return vec![shared; self.devices.len()] };
         let of_each = devices.into_iter().map(|answer| {
-            let (temperature, watts) = match answer {
-                Some(answer) => (answer.temperature, answer.watts),
-                None => (late_if(wanted, Sense::Temperature), late_if(wanted, Sense::Watts)),
+            let (temperature, watts, device_memory) = match answer {
+                Some(answer) => (answer.temperature, answer.watts, answer.memory),
+                None => (
+                    late_if(wanted, Sense::Temperature),
+                    late_if(wanted, Sense::Watts),
+                    if wanted.has_memory() { late() } else { Known::NotAsked },
+                ),
             };
-            Readings { temperature, watts, ..shared.clone() }
+            let shown = Shown { device_memory, ..shared.shown.clone() };
+            Readings { temperature, watts, shown, ..shared.clone() }
         });
         of_each.collect()
     }

@@ -77,6 +77,8 @@ impl Sense {
 pub struct Wanted {
     senses: BTreeSet<Sense>,
     programs: BTreeSet<String>,
+    /// What no rule goes by.
+    memory: bool,
 }
 
 impl Wanted {
@@ -92,7 +94,8 @@ impl Wanted {
             let said = settings.text(key).map(|said| said.value.trim().to_lowercase());
             said.as_deref().unwrap_or(key.default_words()) != sense.no_rule()
         };
-        Self { senses: Sense::ALL.into_iter().filter(asks).collect(), programs }
+        let senses = Sense::ALL.into_iter().filter(asks).collect();
+        Self { senses, programs, memory: false }
     }
 
     /// Exactly these, and these programs.
@@ -100,7 +103,21 @@ impl Wanted {
         senses: impl IntoIterator<Item = Sense>,
         programs: impl IntoIterator<Item = String>,
     ) -> Self {
-        Self { senses: senses.into_iter().collect(), programs: programs.into_iter().collect() }
+        let (senses, programs) = (senses.into_iter().collect(), programs.into_iter().collect());
+        Self { senses, programs, memory: false }
+    }
+
+    /// These, and what faces show besides.
+    #[must_use]
+    pub fn with_shown(mut self) -> Self {
+        self.senses.extend([Sense::Temperature, Sense::Watts, Sense::Load]);
+        self.memory = true;
+        self
+    }
+
+    /// Whether the memory in use is asked for.
+    pub(super) fn has_memory(&self) -> bool {
+        self.memory
     }
 
     /// Whether it is asked for.

@@ -42,6 +42,7 @@ impl Life {
             snapshot.epoch = epoch.0;
             snapshot.work.backwards_this_epoch = 0;
         });
+        self.board.time().begin_epoch();
         if !coverage.failed.is_empty() {
             let fix = "Nothing: the own weights are kept there until the next merge.";
             self.warn("weights-incomplete", coverage.summary(), fix);
@@ -223,7 +224,9 @@ impl Life {
         self.note_phase(Phase::MergingPartitions);
         let Some(stage) = &self.stage else { return out_of_order("a stage") };
         let board = &self.board;
+        let epoch = stage.epoch().0;
         let progress = |done: usize, of: usize| {
+            board.merging(epoch, done, of);
             let next = format!("{} of {of} partitions must still be merged", of - done);
             board.status(State::Merging, Reason::MergingPartitions, Who::Machine, &next);
         };

@@ -49,7 +49,14 @@ impl Life {
             }
         };
         let bytes = stage.memory_bytes().await.map_err(|error| lost(&error))?;
-        self.board.update(|snapshot| snapshot.device.stage_bytes = bytes);
+        let plan = terms.spec.plan().map_err(|error| lost(&error))?;
+        let (flops, tokens) = (plan.product_flops("backward"), terms.tokens() as u64);
+        self.board.update(|snapshot| {
+            snapshot.device.stage_bytes = bytes;
+            // A backward computes the forward once again: its products are those of both.
+            let peak = snapshot.device.peak_flops;
+            snapshot.measured.utilisation.of_stage(flops, tokens, peak);
+        });
         if let Err(error) = self.recover(&mut stage).await {
             return Err(lost(&error));
         }

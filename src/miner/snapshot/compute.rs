@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub struct Utilisation {
     /// FLOPs (a multiplication or an addition is one) of the matrix products of one activation's forward
-    /// and backward, by the stage's plan; none before there is a stage.
+    /// and backward, by the stage's plan, without the forward that a backward computes again; none
+    /// before there is a stage.
     pub flops_per_activation: Option<f64>,
+    /// The same for one token.
+    pub flops_per_token: Option<f64>,
     /// FLOPs a second of the best matrix product on this device, as the last `hearth bench` kept it;
     /// none where it never measured this device.
     pub peak: Option<f64>,

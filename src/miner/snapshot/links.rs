@@ -31,6 +31,13 @@ pub struct Failures {
     pub relay: u64,
 }
 
+impl LinkView {
+    /// Whether anything ever failed.
+    pub fn failed(&self) -> bool {
+        self.failures != Failures::default()
+    }
+}
+
 /// One other miner's node. Sources: the registry (who), the endpoint's connections (way, round trip),
 /// own measurement (bytes, speed, failures), the peer's own word (`heard`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

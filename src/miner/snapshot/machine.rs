@@ -3,8 +3,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::readings::Known;
-
 /// A reading, or why there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "known", rename_all = "kebab-case")]
@@ -30,16 +28,6 @@ impl<T> Reading<T> {
         match self {
             Self::Is { value } => Some(value),
             Self::No { .. } | Self::NotAsked => None,
-        }
-    }
-}
-
-impl<T: Clone> From<&Known<T>> for Reading<T> {
-    fn from(known: &Known<T>) -> Self {
-        match known {
-            Known::Is(value) => Self::Is { value: value.clone() },
-            Known::No(why) => Self::No { why: why.clone() },
-            Known::NotAsked => Self::NotAsked,
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct Measured {
     pub time: TimeView,
     /// How much of what the device can do the stage gets out of it.
     pub utilisation: Utilisation,
-    /// The ways to other miners, neighbours first, at most [`super::links::MOST_LINKS`].
+    /// The ways to other miners, by stage, at most [`super::links::MOST_LINKS`].
     pub links: Vec<LinkView>,
     /// What the machine does, and the limits that the rules set.
     pub machine: MachineView,

@@ -56,7 +56,7 @@ pub struct TransferView {
 }
 
 /// A merge of this miner's partitions. Own measurement; the orchestrator says which they are.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MergeView {
     /// The epoch.

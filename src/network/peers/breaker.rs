@@ -14,6 +14,11 @@ use crate::protocol::ids::NodeId;
 /// Nodes remembered at most; far more than a run has miners.
 const REMEMBERED: usize = 4096;
 
+/// The least bytes of a message by which a speed is measured.
+const LEAST_MEASURED: usize = 16 << 10;
+/// The speed of a push counts for one in so many.
+const SPEED_FOLLOWS: f64 = 4.0;
+
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
@@ -24,7 +29,7 @@ pub enum Blame {
 }
 
 /// How one node fared.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PeerRecord {
     /// Requests that were answered, refusals included.
     pub answered: u64,
@@ -32,6 +37,18 @@ pub struct PeerRecord {
     pub failed_by_peer: u64,
     /// Attempts that failed while our own connection was down.
     pub failed_by_own_uplink: u64,
+    /// Of the peer's, those on a way through a relay.
+    pub failed_at_relay: u64,
+    /// Requests that it answered with no.
+    pub refused: u64,
+    /// Bytes of messages sent to it.
+    pub sent: u64,
+    /// Bytes of messages that came from it.
+    pub received: u64,
+    /// Bytes a second of the last pushes, each from its first byte to its answer.
+    pub push_speed: Option<f64>,
+    /// When something last came from it.
+    pub heard: Option<Moment>,
     /// What went wrong last.
     pub last_failure: Option<String>,
     /// Until when it is left alone.
@@ -98,6 +115,7 @@ impl Breakers {
         book.silent.clear();
         let entry = book.entry(node, now);
         entry.record.answered += 1;
+        entry.record.heard = Some(now);
         entry.record.rests_until = None;
         (entry.in_a_row, entry.rests) = (0, 0);
     }
@@ -124,6 +142,47 @@ impl Breakers {
             entry.in_a_row = self.failures - 1;
         }
         Blame::Peer
+    }
+
+    /// What `node` was asked went through a relay, and failed by no fault of ours.
+    pub(super) fn failed_at_relay(&self, node: &NodeId, now: Moment) {
+        self.lock().entry(node, now).record.failed_at_relay += 1;
+    }
+
+    /// `node` answered with no.
+    pub(super) fn refused(&self, node: &NodeId, now: Moment) {
+        self.lock().entry(node, now).record.refused += 1;
+    }
+
+    /// So many bytes went to `node`, and so many came back, in this time.
+    pub(super) fn exchanged(
+        &self,
+        node: &NodeId,
+        now: Moment,
+        (sent, received): (usize, usize),
+        took: Duration,
+    ) {
+        let mut book = self.lock();
+        let record = &mut book.entry(node, now).record;
+        record.sent += sent as u64;
+        record.received += received as u64;
+        record.heard = Some(now);
+        // Small messages measure the way's length and not its width.
+        if sent >= LEAST_MEASURED && !took.is_zero() {
+            #[allow(clippy::cast_precision_loss)]
+            let speed = sent as f64 / took.as_secs_f64();
+            let before = record.push_speed.unwrap_or(speed);
+            record.push_speed = Some(before + (speed - before) / SPEED_FOLLOWS);
+        }
+    }
+
+    /// So many bytes came from `node` by its own wish. Only one that the registry lists is counted:
+    /// strangers must not fill the book.
+    pub(super) fn came(&self, node: &NodeId, now: Moment, bytes: usize) {
+        let mut book = self.lock();
+        let record = &mut book.entry(node, now).record;
+        record.received += bytes as u64;
+        record.heard = Some(now);
     }
 
     /// Something came from outside: our own connection works.

@@ -23,6 +23,7 @@ use crate::protocol::messages::{Direction, PeerStatus};
 use crate::protocol::p2p::{
     self, ActivationPush, Envelope, PullRequest, Route, SignedPull, StatusCode,
 };
+use crate::telemetry::spent::Leg;
 
 /// Code with which a stream is stopped or a connection closed that is not wanted.
 const NOT_WANTED: VarInt = VarInt::from_u32(1);
@@ -129,6 +130,7 @@ async fn take_uni(shared: Arc<Shared>, mut receive: RecvStream, node: NodeId) {
         return;
     };
     shared.breakers.heard_somebody();
+    shared.breakers.came(&node, shared.clock.now(), message.len());
     status.last_status_received = shared.clock.unix_seconds();
     shared.directory.hear(hotkey, status);
     count(&shared.counters.statuses);
@@ -137,7 +139,18 @@ async fn take_uni(shared: Arc<Shared>, mut receive: RecvStream, node: NodeId) {
 async fn take_bi(shared: Arc<Shared>, mut send: SendStream, mut receive: RecvStream, node: NodeId) {
     let sender = Sender { claims: shared.directory.claimants(&node), node };
     let limit = message_limit(&shared, &sender);
-    let Some((message, held)) = read_message(&shared, &mut receive, limit).await else {
+    // Whoever may only ask for something sends nothing that is waited for.
+    let time = (limit > MAX_REQUEST).then(|| shared.time.receiving());
+    let began = shared.clock.now();
+    let message = read_message(&shared, &mut receive, limit).await;
+    let took = shared.clock.now().since(began);
+    drop(time);
+    if let Some((message, _)) = &message
+        && !sender.claims.is_empty()
+    {
+        shared.breakers.came(&sender.node, shared.clock.now(), message.len());
+    }
+    let Some((message, held)) = message else {
         answer(&shared, &mut send, StatusCode::Error, &[]).await;
         return;
     };
@@ -151,6 +164,7 @@ async fn take_bi(shared: Arc<Shared>, mut send: SendStream, mut receive: RecvStr
                 Place::Within(range) => Payload::within(message, range),
                 Place::Copied(bytes) => Payload::from(bytes),
             };
+            shared.time.leg_took(Leg::Receive, took);
             take_push(&shared, &mut send, header, tensor_file, sender).await;
         }
         Some(Err(error)) => garbage(&shared, &mut send, &sender, &error).await,

@@ -39,6 +39,7 @@ use crate::protocol::constants::MAX_PEER_MESSAGE;
 use crate::protocol::ids::{ActivationId, Hotkey, NodeId, StageIndex};
 use crate::protocol::messages::Direction;
 use crate::protocol::p2p::RouteTags;
+use crate::telemetry::spent::TimeSheet;
 use crate::wallet::HotkeyPair;
 use breaker::Breakers;
 pub use breaker::{Blame, PeerRecord};
@@ -156,6 +157,8 @@ pub struct PeerSetup {
     pub entropy: Entropy,
     /// Where bytes are counted.
     pub traffic: Traffic,
+    /// Where it is noted what waits for the line.
+    pub time: TimeSheet,
 }
 
 /// The peer-to-peer endpoint. A cheap handle; closed by [`Peers::close`].
@@ -174,6 +177,7 @@ struct Shared {
     clock: Clock,
     entropy: Mutex<Entropy>,
     traffic: Traffic,
+    time: TimeSheet,
     counters: Counters,
     served: Mutex<ServedCache>,
     links: Links,
@@ -219,6 +223,7 @@ impl Peers {
             clock: setup.clock,
             entropy: Mutex::new(setup.entropy),
             traffic: setup.traffic,
+            time: setup.time,
             counters: Counters::default(),
             served: Mutex::new(ServedCache::new(setup.served_activations, rules.served_ttl)),
             tags: RouteTags::of_names(&rules.status_route, &rules.push_route),

@@ -7,6 +7,7 @@ use futures::future::join_all;
 use iroh::EndpointId;
 use iroh::endpoint::Connection;
 
+use super::breaker::Blame;
 use super::link::{Dialled, Kind, Link};
 use super::paths::OpenedBy;
 use super::{Peers, Shared};
@@ -65,8 +66,13 @@ impl Peers {
     /// a refusal is not.
     pub async fn push(&self, to: &NodeId, message: &[u8]) -> Result<(), PushError> {
         let _first = self.0.line.activation(Way::Up);
+        let _time = self.0.time.sending();
         let answer = self.request(to, message, 1).await?;
-        if p2p::is_accepted(&answer) { Ok(()) } else { Err(PushError::Refused) }
+        if p2p::is_accepted(&answer) {
+            return Ok(());
+        }
+        self.0.breakers.refused(to, self.0.clock.now());
+        Err(PushError::Refused)
     }
 
     /// Pulls the serialized tensor of `activation` from `from`. The caller checks its hash.
@@ -77,6 +83,7 @@ impl Peers {
     ) -> Result<Vec<u8>, PullError> {
         let shared = &self.0;
         let _first = shared.line.activation(Way::Down);
+        let _time = shared.time.receiving();
         let now = shared.clock.unix_millis();
         let (keypair, id) = (shared.hotkey.keypair(), activation.clone());
         let signed =
@@ -135,7 +142,9 @@ impl Peers {
         };
         match self.0.clock.timeout(self.0.rules.status_timeout, work).await {
             Ok(Ok(())) => {
-                self.0.breakers.answered(to, self.0.clock.now());
+                let now = self.0.clock.now();
+                self.0.breakers.answered(to, now);
+                self.0.breakers.exchanged(to, now, (message.len(), 0), Duration::ZERO);
                 self.0.traffic.add_sent(message.len());
                 true
             }
@@ -202,7 +211,13 @@ impl Shared {
         limit: usize,
     ) -> Result<Vec<u8>, PushError> {
         let connection = self.connection(link, to, Kind::Bi).await?;
+        let began = self.clock.now();
         let answer = self.converse(&connection, message, limit).await;
+        if let Ok(answer) = &answer {
+            let now = self.clock.now();
+            let bytes = (message.len(), answer.len());
+            self.breakers.exchanged(to, now, bytes, now.since(began));
+        }
         if answer.is_err() {
             link.discard(Kind::Bi, &connection).await;
         }
@@ -280,6 +295,9 @@ impl Shared {
 
     fn note_failure(&self, node: &NodeId, error: &PushError) {
         let blame = self.breakers.failed(node, self.clock.now(), error.to_string());
+        if blame == Blame::Peer && self.paths.is_relayed(node) {
+            self.breakers.failed_at_relay(node, self.clock.now());
+        }
         tracing::debug!(peer = node.as_str(), ?blame, %error, "an attempt failed");
     }
 }

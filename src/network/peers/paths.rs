@@ -97,6 +97,15 @@ impl Paths {
         found
     }
 
+    /// Whether the only open ways to `node` go through a relay.
+    pub(super) fn is_relayed(&self, node: &NodeId) -> bool {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let ways = open.iter().filter(|tracked| &tracked.node == node);
+        let ways = ways.filter_map(|tracked| way(&live(&tracked.connection)?));
+        let kinds: Vec<PathKind> = ways.map(|(kind, _)| kind).collect();
+        !kinds.is_empty() && kinds.iter().all(|kind| *kind == PathKind::Relayed)
+    }
+
     /// Closes every connection with `node`, whoever opened it.
     pub(super) fn close_all(&self, node: &NodeId) {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

@@ -87,6 +87,7 @@ impl Node {
             clock: Clock::system(),
             entropy: Entropy::seeded(u64::from(number), "peers"),
             traffic: Traffic::default(),
+            time: crate::telemetry::spent::TimeSheet::new(Clock::system()),
         };
         let admission: Arc<dyn Admission> = Arc::<Answers>::clone(&answers);
         let (peers, inbox) = Peers::bind(setup, admission).await.unwrap();

@@ -11,17 +11,24 @@ use tokio::sync::{Mutex, mpsc, watch};
 use super::answer::Refused;
 use super::attestation::Challenges;
 use super::board::Board;
-use super::books::Books;
+use super::books::{Books, BooksError};
 use super::rates::Rates;
 use crate::clock::{Clock, Entropy, Moment};
 use crate::protocol::messages::{ModelConfig, ModelMetadata};
 use crate::protocol::{ActivationHash, ActivationId, ChunkNumber, Hotkey, RunId};
+use crate::swarm::public::PublicNetwork;
 use crate::swarm::queue::Queue;
 use crate::swarm::rules::Rules;
 use crate::swarm::run::{Comparison, Entry, Outcome, Run, SpotCheck};
 use crate::swarm::snapshot::SwarmSnapshot;
 use crate::swarm::store::Store;
 use crate::telemetry::{Event, Events};
+
+/// A power cut costs the books so much, and nothing that a stage moved on by.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// What is public stays as it is for so long.
+const PUBLIC_FOR: Duration = Duration::from_secs(1);
 
 /// What every miner of the run is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +70,8 @@ pub(in crate::swarm) struct Desk {
     ids: SyncMutex<Entropy>,
     snapshot: watch::Sender<SwarmSnapshot>,
     failure: watch::Sender<Option<String>>,
+    /// What anybody may see, and when it was put together.
+    public: SyncMutex<Option<(Moment, Arc<str>)>>,
 }
 
 /// What only one call may touch at a time.
@@ -73,6 +82,8 @@ struct Paper {
     books: Books,
     board: Board,
     samples: mpsc::Receiver<String>,
+    /// Since when something was written and not flushed.
+    unflushed: Option<Moment>,
 }
 
 impl Desk {
@@ -89,12 +100,20 @@ impl Desk {
         Self {
             names: run.plan().names.clone(),
             rules: SyncMutex::new(Arc::new(run.plan().rules.clone())),
-            paper: Mutex::new(Paper { run, queue, books, board: Board::default(), samples }),
+            paper: Mutex::new(Paper {
+                run,
+                queue,
+                books,
+                board: Board::default(),
+                samples,
+                unflushed: None,
+            }),
             challenges: SyncMutex::default(),
             rates: SyncMutex::default(),
             ids: SyncMutex::new(Entropy::system()),
             snapshot: watch::Sender::new(SwarmSnapshot::default()),
             failure: watch::Sender::new(None),
+            public: SyncMutex::default(),
             facts,
             store,
             clock,
@@ -110,6 +129,22 @@ impl Desk {
     /// What faces see.
     pub(super) fn snapshots(&self) -> watch::Receiver<SwarmSnapshot> {
         self.snapshot.subscribe()
+    }
+
+    /// What anybody may see. It is put together once a second at most, however many ask.
+    pub(super) fn public(&self) -> Arc<str> {
+        let now = self.clock.now();
+        let mut kept = self.public.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, text)) = &*kept
+            && now.since(*at) < PUBLIC_FOR
+        {
+            return Arc::clone(text);
+        }
+        let public = PublicNetwork::of(&self.snapshot.borrow(), self.clock.unix().as_secs());
+        // Numbers and words: it always serialises.
+        let text: Arc<str> = serde_json::to_string(&public).unwrap_or_default().into();
+        *kept = Some((now, Arc::clone(&text)));
+        text
     }
 
     /// What made the swarm unable to go on, once something did.
@@ -220,11 +255,11 @@ impl Desk {
         seat_the_next(&mut paper.run, &mut paper.queue, now, self.clock.unix());
         let Outcome { mut entries, events, compare, prune, spot_checks } = paper.run.take_outcome();
         entries.extend(paper.queue.take_entries());
-        if let Err(error) = paper.books.write(&entries).await {
+        let turned = turns(&events);
+        if let Err(error) = write(paper, &entries, &events, now).await {
             self.fail(error.to_string());
             return Err(Refused::Internal(error.to_string()));
         }
-        let turned = events.iter().any(|event| matches!(event, Event::Phase { .. }));
         for event in events {
             paper.board.note(&event, now, paper.run.tokens());
             self.events.emit(event);
@@ -330,6 +365,31 @@ impl Desk {
     pub(super) async fn count(&self, query: &'static str) -> i64 {
         self.paper.lock().await.books.count(query).await.unwrap()
     }
+}
+
+/// Whether a stage moved on.
+fn turns(events: &[Event]) -> bool {
+    events.iter().any(|event| matches!(event, Event::Phase { .. }))
+}
+
+/// Writes the books; at a turn of a stage, and every few seconds, down to the disk. Objects that an
+/// earlier state of the books names go only after that.
+async fn write(
+    paper: &mut Paper,
+    entries: &[Entry],
+    events: &[Event],
+    now: Moment,
+) -> Result<(), BooksError> {
+    paper.books.write(entries).await?;
+    if !entries.is_empty() {
+        paper.unflushed.get_or_insert(now);
+    }
+    let turned = turns(events);
+    if paper.unflushed.is_some_and(|since| turned || now.since(since) >= FLUSH) {
+        paper.books.flush().await?;
+        paper.unflushed = None;
+    }
+    Ok(())
 }
 
 /// Moves the queue on and gives seats to those whose turn it is.

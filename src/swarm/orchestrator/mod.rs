@@ -10,7 +10,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::Response;
+use axum::http::{Response, header};
+use axum::response::IntoResponse as _;
+use axum::routing::get;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -20,6 +22,7 @@ use crate::clock::Clock;
 use crate::protocol::epistula::HEADER_REQUEST_ID;
 use crate::protocol::messages::Flag;
 use crate::swarm::bridge::Bridge;
+use crate::swarm::public;
 use crate::swarm::queue::Queue;
 use crate::swarm::run::Run;
 use crate::swarm::snapshot::SwarmSnapshot;
@@ -143,6 +146,7 @@ impl Orchestrator {
         let bridge = Bridge::new(clock.clone());
         let app = Router::new()
             .nest("/bridge", bridge.router())
+            .route(public::PATH, get(publish))
             .fallback(serve)
             .with_state(Arc::clone(&desk));
         let (stop, stopped) = oneshot::channel();
@@ -199,7 +203,14 @@ impl Orchestrator {
     }
 }
 
-/// Every call but the bridge's.
+/// What anybody may see, without a key.
+async fn publish(State(desk): State<Arc<Desk>>) -> Response<Body> {
+    let headers =
+        [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=1")];
+    (headers, desk.public().to_string()).into_response()
+}
+
+/// Every call but the bridge's and what is public.
 async fn serve(State(desk): State<Arc<Desk>>, request: Request) -> Response<Body> {
     let request_id = request.headers().get(HEADER_REQUEST_ID).cloned();
     answer::respond(answer_one(&desk, request).await, request_id)

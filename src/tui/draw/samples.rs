@@ -363,6 +363,7 @@ fn measured() -> Measured {
         },
         utilisation: Utilisation {
             flops_per_activation: Some(3.2e12),
+            flops_per_token: Some(1.6e9),
             peak: Some(4.1e13),
             share: Some([0.42, 0.4, 0.36]),
         },

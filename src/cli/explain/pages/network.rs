@@ -143,6 +143,28 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Give permission, or move the file away: a new one is made.",
     ),
     page(
+        "watch-not-published",
+        "The network publishes nothing of itself",
+        "`hearth watch` asked the address, and it has nothing for those without a key.",
+        "Only swarms of Hearth publish their stages and phases so far; other networks show them \
+         to their miners at most.",
+        "Watch a swarm of Hearth, or mine: your own miner shows what its network tells it.",
+    ),
+    page(
+        "watch-newer",
+        "The network publishes in a newer form",
+        "`hearth watch` does not know the form of what the address publishes.",
+        "The swarm runs a newer version of Hearth.",
+        "Update Hearth.",
+    ),
+    page(
+        "watch-silent",
+        "The watched network does not answer",
+        "The address that `hearth watch` was given does not answer.",
+        "The swarm has ended, the address is wrong, or the connection is down.",
+        "Check the address, and that the swarm runs.",
+    ),
+    page(
         "http-setup",
         "The HTTP client cannot be set up",
         "Connections to servers could not be prepared.",
