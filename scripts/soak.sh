@@ -5,8 +5,14 @@
 #   scripts/soak.sh [MINUTES]      30 by default; at least 3
 #
 # Uses target/release/hearth (set HEARTH to take another one) and a folder of its own, which is removed.
-# Prints a line a minute, then a table; ends with status 1 if anything grew. The first third is left out:
-# caches fill, the allocator settles. The books of the swarm, which keep every piece of work, are not counted.
+# Prints a line a minute, then a table: the medians of the third quarter against those of the last one.
+# The first half is left out: caches fill, histories reach their bounds, the allocator's arenas settle. Ends
+# with status 1 if anything grew. What is allowed is what one and the same state scatters by
+# (docs/faults.md has the measurements), so it is a bound for what is looked at, not a rate of growth.
+#
+# glibc keeps freed memory in arenas, up to eight for each core, and what is resident drifts with how work
+# happens to fall on them, while what is in use stays the same. So it gets one arena here, with which the two
+# are nearly one; MALLOC_ARENA_MAX=16 before the command shows the other.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,7 +30,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-HEARTH_HOME="$home/hearth" "$hearth" demo --json --preset nano --backend cpu --minutes "$minutes" \
+MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-1} HEARTH_HOME="$home/hearth" "$hearth" demo --json --preset nano --backend cpu --minutes "$minutes" \
   >"$home/events" 2>"$home/errors" &
 process=$!
 
@@ -36,8 +42,7 @@ sample() {
   [ -n "$resident" ] && [ -n "$threads" ] || return 1
   descriptors=$(find "/proc/$process/fd" -mindepth 1 2>/dev/null | wc -l)
   files=$(find "$home/hearth" -type f 2>/dev/null | wc -l)
-  # The swarm's books are a history: they grow with the run, a line for each piece of work.
-  disk=$(du -sk --exclude='books.sqlite*' "$home/hearth" 2>/dev/null | cut -f1)
+  disk=$(du -sk "$home/hearth" 2>/dev/null | cut -f1)
   echo "$SECONDS $resident $descriptors $threads $files ${disk:-0}"
 }
 
@@ -66,7 +71,7 @@ if [ "$status" -ne 0 ]; then
 fi
 grep '"event":"summary"' "$home/events" | tail -1
 
-# The middle third against the last one, by their medians.
+# The third quarter against the last one, by their medians.
 awk '
   { for (i = 2; i <= 6; i++) value[NR, i] = $i }
   function median(column, from, to,    n, i, j, t, list) {
@@ -77,14 +82,14 @@ awk '
   }
   END {
     split("x memory-kB descriptors threads files disk-kB", name, " ")
-    # Growth that is allowed: a share, and an amount. Threads that read and write files come with the
-    # largest burst there was, and stay while there is work.
-    split("0 0.03 0 0 0 0.10", share, " ")
-    split("0 2048 8 16 12 2048", amount, " ")
-    third = int(NR / 3)
-    printf "\n%-12s %12s %12s %12s  %s\n", "", "middle", "end", "allowed", ""
+    # A share, and an amount. Files and what they take swing with every epoch (270 to 400): their medians
+    # do not. Connections come and go in pairs.
+    split("0 0.01 0 0 0.05 0.05", share, " ")
+    split("0 0 4 1 0 0", amount, " ")
+    half = int(NR / 2); quarter = int(NR / 4)
+    printf "\n%-12s %12s %12s %12s  %s\n", "", "3rd quarter", "last", "allowed", ""
     for (i = 2; i <= 6; i++) {
-      before = median(i, third + 1, 2 * third); after = median(i, 2 * third + 1, NR)
+      before = median(i, half + 1, half + quarter); after = median(i, half + quarter + 1, NR)
       most = before * (1 + share[i]) + amount[i]
       word = after > most ? "GREW" : "ok"
       if (after > most) bad = 1

@@ -25,6 +25,15 @@ struct Seen {
     last: Option<(State, &'static str)>,
 }
 
+impl Seen {
+    /// Each once: a miner that comes and goes for days has one list of a few words.
+    fn note(&mut self, kind: Kind) {
+        if !self.open.contains(&kind) {
+            self.open.push(kind);
+        }
+    }
+}
+
 impl Watcher {
     /// Looks at a snapshot.
     pub fn look(&mut self, miner: &MinerSnapshot, unix: f64) -> Vec<Alert> {
@@ -46,7 +55,7 @@ impl Watcher {
             if !is_new {
                 return Vec::new();
             }
-            seen.open.push(kind);
+            seen.note(kind);
             return vec![tell(kind, sentence())];
         }
         let is_idle = matches!(
@@ -99,7 +108,7 @@ impl Watcher {
                 Some(match name {
                     Some(name) => {
                         let alert = Alert::of(kind, name, text.trim_end(), code, at);
-                        self.miners.entry(name.to_owned()).or_default().open.push(kind);
+                        self.miners.entry(name.to_owned()).or_default().note(kind);
                         alert
                     }
                     None => Alert::of_all(kind, text.trim_end(), code, at),

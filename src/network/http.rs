@@ -74,6 +74,10 @@ pub fn skew(date: &str, unix: Duration, took: Duration) -> Option<i64> {
     i64::try_from(here).ok().map(|here| here - date.unix_timestamp())
 }
 
+/// Idle connections that are kept to a server. A burst opens more; kept, each burst would add its own,
+/// with their buffers and descriptors.
+const MOST_IDLE: usize = 4;
+
 /// A pool of connections. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
@@ -94,6 +98,7 @@ impl HttpClient {
         let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(connect_timeout)
+            .pool_max_idle_per_host(MOST_IDLE)
             .user_agent(concat!("hearth/", env!("CARGO_PKG_VERSION")));
         let builder = match route {
             Route::Loopback => builder.no_proxy().tls_certs_only([]),

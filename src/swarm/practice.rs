@@ -364,6 +364,7 @@ async fn publish_first_weights(
         for (chunk, blob) in made.map_err(|e| fail(e.to_string()))?.into_iter().enumerate() {
             let object = format!("{run_id}/0/{stage}/partition/first-{chunk}");
             store.put(&object, blob).await?;
+            store.keep(&object).await?;
             run.publish_first(stage, ChunkNumber(chunk), object);
         }
     }

@@ -227,6 +227,24 @@ impl Store {
         self.send(object, request).await.is_ok()
     }
 
+    /// Makes sure that a power cut does not take an object that is there: the books will name it.
+    pub async fn keep(&self, object: &str) -> Result<(), StoreError> {
+        let kept = |source| StoreError::Folder { folder: self.folder.clone(), source };
+        let path = self.folder.join(BUCKET).join(object);
+        tokio::fs::File::open(&path).await.map_err(kept)?.sync_all().await.map_err(kept)?;
+        // The server reads these first; one that is empty is no better than none of the object.
+        for note in self.notes(object) {
+            if let Ok(note) = tokio::fs::File::open(note).await {
+                note.sync_all().await.map_err(kept)?;
+            }
+        }
+        #[cfg(unix)]
+        for folder in path.parent().into_iter().chain([self.folder.as_path()]) {
+            tokio::fs::File::open(folder).await.map_err(kept)?.sync_all().await.map_err(kept)?;
+        }
+        Ok(())
+    }
+
     /// Deletes an object; one that is not there is no error.
     pub async fn delete(&self, object: &str) -> Result<(), StoreError> {
         let action = self.bucket.delete_object(Some(&self.credentials), object);
@@ -251,11 +269,15 @@ impl Store {
     /// The server keeps two small notes beside every object and leaves them when it is deleted; over
     /// a long run they would outnumber the objects. Losing this race only costs their space.
     async fn forget_notes(&self, object: &str) {
-        let (bucket, key) = (base64_url(BUCKET.as_bytes()), base64_url(object.as_bytes()));
-        for kind in ["metadata", "internal"] {
-            let note = self.folder.join(format!(".bucket-{bucket}.object-{key}.{kind}.json"));
+        for note in self.notes(object) {
             let _ = tokio::fs::remove_file(note).await;
         }
+    }
+
+    fn notes(&self, object: &str) -> [PathBuf; 2] {
+        let (bucket, key) = (base64_url(BUCKET.as_bytes()), base64_url(object.as_bytes()));
+        ["metadata", "internal"]
+            .map(|kind| self.folder.join(format!(".bucket-{bucket}.object-{key}.{kind}.json")))
     }
 
     async fn make_bucket(&self) -> Result<(), StoreError> {

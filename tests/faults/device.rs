@@ -89,6 +89,19 @@ fn memory_that_runs_out_makes_the_stage_smaller_and_the_demo_goes_on() {
     ended_well(&events, code, 8);
 }
 
+#[test]
+fn memory_that_runs_out_twice_rounds_the_moments_and_the_demo_goes_on_learning() {
+    let home = tempfile::tempdir().unwrap();
+    let flags = ["--epochs", "8", "--faults", "out-of-memory=1500ms@m0,out-of-memory=5s@m0"];
+    let (events, code) = demo(home.path(), "cpu", &flags);
+    let again = events.iter().rposition(|(_, event)| is_finding(event, "memory-stepped-down"));
+    let (second, finding) = time_to_work(&events[again.unwrap()..], "memory-stepped-down");
+    let what = finding["what"].as_str().unwrap();
+    assert!(what.contains("moments in bf16 instead of one sequence at a time"), "{finding}");
+    recovered("out of memory again: moments in bf16", second, Duration::from_secs(8));
+    ended_well(&events, code, 8);
+}
+
 /// A software adapter whose device is really destroyed. Needs a Vulkan driver.
 #[test]
 #[ignore = "tests the kernels of the adapter first: scripts/faults.sh runs it"]

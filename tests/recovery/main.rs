@@ -9,6 +9,8 @@
 
 mod disk;
 mod kills;
+#[cfg(target_os = "linux")]
+mod power;
 mod process;
 mod proof;
 mod speed;

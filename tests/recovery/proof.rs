@@ -51,6 +51,8 @@ pub struct Verdict {
     pub after_resuming: u64,
     /// Vectors of moments that were compared with what the process itself wrote later.
     pub moments: u64,
+    /// Every miner with its stage and the epoch that it gets back.
+    pub reached: Vec<(String, u64, u64)>,
     /// What was damaged or came out otherwise.
     pub wrong: Vec<String>,
 }
@@ -62,6 +64,9 @@ pub async fn judge(practice: &Path) -> Verdict {
     let worker = Worker::start("proof").unwrap();
     for files in miners(practice) {
         let recovered = straight_on(&worker, &files, &mut verdict).await;
+        if let Some((at, _)) = recovered {
+            verdict.reached.push((files.name.clone(), files.stage.0 as u64, at.0));
+        }
         let of = |(key, stage, _, _): &&(String, usize, u64, u64)| {
             *key == files.hotkey.as_str() && *stage == files.stage.0
         };

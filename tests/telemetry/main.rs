@@ -13,3 +13,4 @@ mod quiet;
 mod records;
 mod reports;
 mod runs;
+mod secrets;

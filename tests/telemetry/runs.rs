@@ -44,7 +44,7 @@ impl Run {
 
     /// A command that prints events.
     pub fn of(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (sender, events) = mpsc::channel();
         std::thread::spawn(move || {

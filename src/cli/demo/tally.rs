@@ -1,5 +1,7 @@
 //! The summary of a demo, counted from its events.
 
+use std::collections::VecDeque;
+
 use crate::telemetry::{Event, Summary};
 
 /// How many losses the first and last means are over.
@@ -8,7 +10,8 @@ const ENDS: usize = 16;
 /// Counts.
 #[derive(Debug, Default)]
 pub struct Tally {
-    losses: Vec<f64>,
+    first_losses: Vec<f64>,
+    last_losses: VecDeque<f64>,
     optimizer_steps: u64,
     partitions_merged: u64,
     caught: Vec<String>,
@@ -45,7 +48,7 @@ impl Tally {
     /// Counts one event.
     pub fn note(&mut self, event: &Event) {
         match event {
-            Event::Loss { loss, .. } => self.losses.push(*loss),
+            Event::Loss { loss, .. } => self.note_loss(*loss),
             Event::Step { .. } => self.optimizer_steps += 1,
             Event::Merge { partitions, .. } => self.partitions_merged += *partitions as u64,
             Event::Evidence { miner, check, .. }
@@ -57,9 +60,18 @@ impl Tally {
         }
     }
 
+    fn note_loss(&mut self, loss: f64) {
+        if self.first_losses.len() < ENDS {
+            self.first_losses.push(loss);
+        }
+        if self.last_losses.len() >= ENDS {
+            self.last_losses.pop_front();
+        }
+        self.last_losses.push_back(loss);
+    }
+
     /// The summary.
     pub fn summary(&self, rest: &Rest) -> Summary {
-        let n = self.losses.len();
         #[allow(clippy::cast_precision_loss)]
         Summary {
             epochs: rest.epochs,
@@ -71,8 +83,8 @@ impl Tally {
             backwards: rest.backwards,
             optimizer_steps: self.optimizer_steps,
             partitions_merged: self.partitions_merged,
-            loss_first: mean(&self.losses[..n.min(ENDS)]),
-            loss_last: mean(&self.losses[n.saturating_sub(ENDS)..]),
+            loss_first: mean(self.first_losses.iter()),
+            loss_last: mean(self.last_losses.iter()),
             loss_unigram: rest.baselines.0,
             loss_bigram: rest.baselines.1,
             tokens: rest.tokens,
@@ -88,8 +100,9 @@ impl Tally {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn mean(values: &[f64]) -> f64 {
-    if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
+fn mean<'a>(values: impl ExactSizeIterator<Item = &'a f64>) -> f64 {
+    let many = values.len();
+    if many == 0 { 0.0 } else { values.sum::<f64>() / many as f64 }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::protocol::messages::RunFlags;
 use crate::protocol::splits::Split;
 use crate::protocol::{Epoch, RunId, StageIndex};
 use crate::training::memory::MemoryPlan;
+use crate::training::memory::ladder::rungs;
 use crate::training::terms::{HyperParameters, Terms};
 
 /// Stages of the run that is assumed: a first, one between, a last.
@@ -63,9 +64,14 @@ impl Fit {
 /// What fits; none where the memory is not known, or the plan is impossible.
 pub fn fit(device: &DeviceInfo, room: MemoryRoom) -> Option<Fit> {
     let layers = live_1b().n_layers;
-    let plan = |split| MemoryPlan::of(&terms(split), device, &StorageConstants::default()).ok();
+    let plan = |terms: &Terms| MemoryPlan::of(terms, device, &StorageConstants::default()).ok();
     let most = |split: &dyn Fn(usize) -> Split, limit: usize| {
-        let fits = |n: &usize| plan(split(*n)).is_some_and(|plan| has_room(&plan, room));
+        let fits = |n: &usize| {
+            let asked = terms(split(*n));
+            // As the miner does that finds too little for the first.
+            rungs(&asked)
+                .any(|rung| plan(&rung.applied_to(&asked)).is_some_and(|p| has_room(&p, room)))
+        };
         (1..=limit).take_while(fits).last()
     };
     if room.host.is_none() && room.device.is_none() {
@@ -77,7 +83,7 @@ pub fn fit(device: &DeviceInfo, room: MemoryRoom) -> Option<Fit> {
         head: most(&|n| Split { start: None, end: Some(n) }, layers - 2),
         body: most(&body, layers - 2),
         tail: most(&|n| Split { start: Some(layers - n), end: None }, layers - 2),
-        one_layer: plan(body(1))?.total(),
+        one_layer: plan(&terms(body(1)))?.total(),
     })
 }
 
@@ -125,6 +131,7 @@ fn terms(split: Split) -> Terms {
 mod tests {
     use super::*;
     use crate::compute::{Device, DeviceKind, cpu::CpuDevice};
+    use crate::training::memory::ladder::Rung;
 
     const GIB: u64 = 1 << 30;
 
@@ -148,9 +155,25 @@ mod tests {
 
     #[test]
     fn a_machine_without_room_fits_nothing_and_one_that_does_not_say_is_not_guessed() {
-        assert_eq!(with(1).body, None);
-        assert_eq!(with(1).words(), "no stage of the 1B model");
+        let half = MemoryRoom { host: None, device: Some(GIB / 2), shared: false };
+        let nothing = fit(&gpu(), half).unwrap();
+        assert_eq!(nothing.body, None);
+        assert_eq!(nothing.words(), "no stage of the 1B model");
         assert_eq!(fit(&gpu(), MemoryRoom::default()), None);
+    }
+
+    #[test]
+    fn what_only_fits_with_rounded_moments_fits() {
+        let asked = terms(Split { start: Some(1), end: Some(9) });
+        let bytes = |rung: Rung| {
+            let asked = rung.applied_to(&asked);
+            MemoryPlan::of(&asked, &gpu(), &StorageConstants::default()).unwrap().device()
+        };
+        let all: Vec<Rung> = rungs(&asked).collect();
+        let least = all.iter().copied().map(bytes).min().unwrap();
+        assert!(least < bytes(all[0]) * 4 / 5);
+        let room = MemoryRoom { host: None, device: Some(least), shared: false };
+        assert_eq!(fit(&gpu(), room).unwrap().body, Some(8));
     }
 
     #[test]

@@ -48,7 +48,11 @@ impl Board {
             if self.losses.len() > MOST_LOSSES {
                 thin(&mut self.losses);
             }
-            self.tokens.push_back((now, tokens));
+            // One point a second is enough for a rate over ten, and bounds them.
+            match self.tokens.back_mut() {
+                Some(last) if last.0.0.as_secs() == now.0.as_secs() => *last = (now, tokens),
+                _ => self.tokens.push_back((now, tokens)),
+            }
         }
     }
 

@@ -162,8 +162,14 @@ impl Books {
         let db = &mut self.connection;
         let epoch = sqlx::query("SELECT COALESCE(MAX(epoch), 0) FROM stages").fetch_one(&mut *db);
         let epoch = unsigned(epoch.await?.get(0));
-        let tokens = sqlx::query("SELECT COALESCE(SUM(tokens), 0) FROM losses").fetch_one(&mut *db);
-        let tokens = unsigned(tokens.await?.get(0));
+        let sums = sqlx::query(
+            "SELECT (SELECT COALESCE(SUM(tokens), 0) FROM losses)
+                    + COALESCE((SELECT tokens FROM totals), 0),
+                (SELECT COUNT(*) FROM activations)
+                    + COALESCE((SELECT handed_out FROM totals), 0)",
+        );
+        let sums = sums.fetch_one(&mut *db).await?;
+        let (tokens, handed_out) = (unsigned(sums.get(0)), unsigned(sums.get(1)));
         let merged = sqlx::query("SELECT stage, chunk, hotkey, object, epoch FROM merged")
             .fetch_all(&mut *db)
             .await?;
@@ -200,15 +206,13 @@ impl Books {
              JOIN stages ON stages.stage = submissions.stage AND stages.epoch = submissions.epoch",
         );
         let submissions = submissions.fetch_all(&mut *db).await?;
-        let handed_out =
-            sqlx::query("SELECT COUNT(*) FROM activations").fetch_one(&mut *db).await?;
         let leftovers = leftovers.fetch_all(&mut *db).await?;
         Ok(Restored {
             epoch,
             stages: stages.iter().filter_map(stage_of).collect(),
             work: work.iter().filter_map(work_of).collect(),
             submissions: submissions.iter().filter_map(submission_of).collect(),
-            handed_out: unsigned(handed_out.get(0)),
+            handed_out,
             tokens,
             merged: merged.iter().map(merged_of).collect(),
             miners: miners.iter().filter_map(miner_of).collect(),
@@ -228,6 +232,17 @@ impl Books {
         }
         let done = write_all(&mut self.connection, entries).await;
         done.map_err(|error| self.failed(&error))
+    }
+
+    /// Puts what was written on the disk: a power cut takes what is not there yet.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub async fn flush(&mut self) -> Result<(), BooksError> {
+        // It flushes the log before it takes anything over into the file, and then that.
+        let query = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)");
+        let done = query.fetch_all(&mut self.connection).await;
+        done.map(drop).map_err(|error| self.failed(&error))
     }
 
     /// One number from the books; for tests and reports.
@@ -264,5 +279,88 @@ fn told(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(inner) => inner.message().to_owned(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Hotkey;
+    use crate::protocol::messages::{Direction, FileType};
+    use crate::swarm::rules::Rules;
+    use crate::swarm::run::Submission;
+
+    /// What one epoch of a small swarm writes; its objects of two epochs ago go.
+    fn entries(epoch: u64) -> Vec<Entry> {
+        let hotkey = Hotkey::from_public_key(&[1; 32]);
+        let mut all = Vec::new();
+        for n in 0..20 {
+            let id: crate::protocol::ActivationId = format!("a{epoch}-{n}").into();
+            let sample = format!("sample{epoch}-{n}");
+            let (head, state) = (hotkey.clone(), "done");
+            all.push(Entry::Activation { id: id.clone(), epoch, sample, head, state });
+            for direction in [Direction::Forward, Direction::Backward] {
+                let (activation, hotkey) = (id.clone(), hotkey.clone());
+                let (input, output) = (Some("i".repeat(64)), Some("o".repeat(64)));
+                all.push(Entry::Pass { activation, stage: 0, direction, hotkey, input, output });
+            }
+            let (activation, hotkey) = (id, hotkey.clone());
+            all.push(Entry::Loss { epoch, activation, hotkey, loss: 2.0, tokens: 100 });
+            if let Some(old) = epoch.checked_sub(2) {
+                all.push(Entry::Pruned { object: format!("sample{old}-{n}") });
+            }
+        }
+        let (object, kind) = (format!("weights{epoch}"), FileType::Weights);
+        all.push(Entry::Upload { object: object.clone(), hotkey: hotkey.clone(), kind, epoch });
+        let Submission { hotkey, object, factor } = Submission { hotkey, object, factor: 3 };
+        all.push(Entry::Submission { epoch, stage: 0, hotkey, object, factor });
+        if let Some(old) = epoch.checked_sub(2).filter(|old| *old != 7) {
+            all.push(Entry::Pruned { object: format!("weights{old}") });
+        }
+        all
+    }
+
+    fn plan() -> RunPlan {
+        RunPlan {
+            run_id: "test".into(),
+            stages: 1,
+            miners_per_stage: 1,
+            backwards_per_miner: 20,
+            epochs: None,
+            seed: 1,
+            num_partitions: 1,
+            tokens_per_activation: 100,
+            rules: Rules::lenient(),
+            names: Default::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn books_of_a_long_run_stay_as_small_and_a_restart_knows_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::File(folder.path().join("books.sqlite"));
+        let mut books = Books::open(&shelf).await.unwrap();
+        books.begin(&plan(), "m", 1.0).await.unwrap();
+        let mut sizes = Vec::new();
+        for epoch in 1..=120 {
+            let mut entries = entries(epoch);
+            if let Some(epoch) = epoch.checked_sub(10).filter(|over| *over > 0) {
+                entries.push(Entry::Over { epoch });
+            }
+            books.write(&entries).await.unwrap();
+            sizes.push(books.count("SELECT page_count FROM pragma_page_count").await.unwrap());
+        }
+        assert!(sizes[119] <= sizes[30] + 4, "{sizes:?}");
+        assert!(sizes[0] + 20 < sizes[30], "nothing was written: {sizes:?}");
+        drop(books);
+        let mut books = Books::open(&shelf).await.unwrap();
+        let restored = books.begin(&plan(), "m", 2.0).await.unwrap();
+        assert_eq!((restored.handed_out, restored.tokens), (120 * 20, 120 * 20 * 100));
+        let mut left = restored.leftovers;
+        left.retain(|object| object.starts_with("weights"));
+        left.sort();
+        // The one that was never removed from the store is known for as long as it is there.
+        assert_eq!(left, ["weights119", "weights120", "weights7"]);
+        assert_eq!(books.count("SELECT MIN(epoch) FROM losses").await.unwrap(), 111);
     }
 }

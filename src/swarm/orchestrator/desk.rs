@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use super::answer::Refused;
 use super::attestation::Challenges;
 use super::board::Board;
-use super::books::Books;
+use super::books::{Books, BooksError};
 use super::rates::Rates;
 use crate::clock::{Clock, Entropy, Moment};
 use crate::protocol::messages::{ModelConfig, ModelMetadata};
@@ -23,6 +23,9 @@ use crate::swarm::run::{Comparison, Entry, Outcome, Run, SpotCheck};
 use crate::swarm::snapshot::SwarmSnapshot;
 use crate::swarm::store::Store;
 use crate::telemetry::{Event, Events};
+
+/// A power cut costs the books so much, and nothing that a stage moved on by.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// What is public stays as it is for so long.
 const PUBLIC_FOR: Duration = Duration::from_secs(1);
@@ -79,6 +82,8 @@ struct Paper {
     books: Books,
     board: Board,
     samples: mpsc::Receiver<String>,
+    /// Since when something was written and not flushed.
+    unflushed: Option<Moment>,
 }
 
 impl Desk {
@@ -95,7 +100,14 @@ impl Desk {
         Self {
             names: run.plan().names.clone(),
             rules: SyncMutex::new(Arc::new(run.plan().rules.clone())),
-            paper: Mutex::new(Paper { run, queue, books, board: Board::default(), samples }),
+            paper: Mutex::new(Paper {
+                run,
+                queue,
+                books,
+                board: Board::default(),
+                samples,
+                unflushed: None,
+            }),
             challenges: SyncMutex::default(),
             rates: SyncMutex::default(),
             ids: SyncMutex::new(Entropy::system()),
@@ -243,11 +255,11 @@ impl Desk {
         seat_the_next(&mut paper.run, &mut paper.queue, now, self.clock.unix());
         let Outcome { mut entries, events, compare, prune, spot_checks } = paper.run.take_outcome();
         entries.extend(paper.queue.take_entries());
-        if let Err(error) = paper.books.write(&entries).await {
+        let turned = turns(&events);
+        if let Err(error) = write(paper, &entries, &events, now).await {
             self.fail(error.to_string());
             return Err(Refused::Internal(error.to_string()));
         }
-        let turned = events.iter().any(|event| matches!(event, Event::Phase { .. }));
         for event in events {
             paper.board.note(&event, now, paper.run.tokens());
             self.events.emit(event);
@@ -353,6 +365,31 @@ impl Desk {
     pub(super) async fn count(&self, query: &'static str) -> i64 {
         self.paper.lock().await.books.count(query).await.unwrap()
     }
+}
+
+/// Whether a stage moved on.
+fn turns(events: &[Event]) -> bool {
+    events.iter().any(|event| matches!(event, Event::Phase { .. }))
+}
+
+/// Writes the books; at a turn of a stage, and every few seconds, down to the disk. Objects that an
+/// earlier state of the books names go only after that.
+async fn write(
+    paper: &mut Paper,
+    entries: &[Entry],
+    events: &[Event],
+    now: Moment,
+) -> Result<(), BooksError> {
+    paper.books.write(entries).await?;
+    if !entries.is_empty() {
+        paper.unflushed.get_or_insert(now);
+    }
+    let turned = turns(events);
+    if paper.unflushed.is_some_and(|since| turned || now.since(since) >= FLUSH) {
+        paper.books.flush().await?;
+        paper.unflushed = None;
+    }
+    Ok(())
 }
 
 /// Moves the queue on and gives seats to those whose turn it is.

@@ -120,12 +120,41 @@ async fn write_merging(db: &mut SqliteConnection, entry: &Entry) -> Result<(), s
         .bind(hotkey.as_str())
         .bind(signed(*backwards))
         .bind(signed(*partitions)),
+        Entry::Over { epoch } => return forget(db, signed(*epoch)).await,
         Entry::Pruned { object } => {
             sqlx::query("INSERT OR REPLACE INTO pruned (object) VALUES (?)").bind(object)
         }
         joining => return write_joining(db, joining).await,
     };
     query.execute(db).await.map(drop)
+}
+
+/// Adds up what the epochs to this one come to, and lets their rows go. What names an object that is
+/// still in the store stays: it is from there that a restart knows of it.
+async fn forget(db: &mut SqliteConnection, epoch: i64) -> Result<(), sqlx::Error> {
+    const STEPS: &[&str] = &[
+        "INSERT OR IGNORE INTO totals (id, handed_out, tokens) VALUES (1, 0, 0)",
+        "UPDATE totals SET
+            handed_out = handed_out + (SELECT COUNT(*) FROM activations
+                WHERE epoch <= ?1 AND sample IN (SELECT object FROM pruned)),
+            tokens = tokens + (SELECT COALESCE(SUM(tokens), 0) FROM losses WHERE epoch <= ?1)",
+        "DELETE FROM losses WHERE epoch <= ?1",
+        "DELETE FROM passes WHERE activation IN (SELECT id FROM activations
+            WHERE epoch <= ?1 AND sample IN (SELECT object FROM pruned))",
+        "DELETE FROM activations WHERE epoch <= ?1 AND sample IN (SELECT object FROM pruned)",
+        "DELETE FROM uploads WHERE epoch <= ?1 AND object IN (SELECT object FROM pruned)",
+        "DELETE FROM pruned WHERE object NOT IN (SELECT object FROM uploads)
+            AND object NOT IN (SELECT sample FROM activations)",
+        "DELETE FROM submissions WHERE epoch <= ?1",
+        "DELETE FROM copies WHERE epoch <= ?1",
+        "DELETE FROM scores WHERE epoch <= ?1",
+    ];
+    for step in STEPS {
+        let query = sqlx::query(*step);
+        let query = if step.contains("?1") { query.bind(epoch) } else { query };
+        query.execute(&mut *db).await?;
+    }
+    Ok(())
 }
 
 async fn write_joining(db: &mut SqliteConnection, entry: &Entry) -> Result<(), sqlx::Error> {

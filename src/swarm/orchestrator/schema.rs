@@ -2,7 +2,7 @@
 //! a version, so that a newer program can tell an older file from its own.
 
 /// Version of the tables below.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// Makes every table that is missing.
 pub(super) const TABLES: &[&str] = &[
@@ -51,4 +51,7 @@ pub(super) const TABLES: &[&str] = &[
         metrics BIGINT NOT NULL, samples BIGINT NOT NULL, newest TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS optimizer_states (
         stage BIGINT PRIMARY KEY, epoch BIGINT NOT NULL, hotkey TEXT NOT NULL, object TEXT NOT NULL)",
+    // Since version 3: what rows that are gone came to. One row.
+    "CREATE TABLE IF NOT EXISTS totals (
+        id BIGINT PRIMARY KEY, handed_out BIGINT NOT NULL, tokens BIGINT NOT NULL)",
 ];

@@ -114,10 +114,11 @@ fn check_parts(parts: &[CompletedPart], stored: &[u64], granted: u64) -> Result<
     Ok(())
 }
 
-/// An object that is submitted must be in the store.
+/// An object that is submitted must be in the store, and stay there.
 async fn must_exist(desk: &Arc<Desk>, object: &str) -> Result<(), Refused> {
     if desk.store.exists(object).await {
-        return Ok(());
+        let kept = desk.store.keep(object).await;
+        return kept.map_err(|error| Refused::Internal(error.to_string()));
     }
     let message = format!("{object:.200?} was not uploaded");
     Err(ServerError::Other { name: "UploadError".to_owned(), message }.into())

@@ -10,6 +10,10 @@ use crate::protocol::{Hotkey, Phase};
 use crate::swarm::phases::{Facts, Step, Time, step};
 use crate::telemetry::Event;
 
+/// The books keep every detail of so many epochs before the newest, for whoever wants to know how a
+/// swarm got where it is; of older ones the sums. So they do not grow for as long as a swarm lives.
+const DETAILED: u64 = 16;
+
 impl Run {
     /// Drops the silent, gives up the lost, and moves stages on whose work is done. To be called
     /// after every report and every now and then.
@@ -184,6 +188,9 @@ impl Run {
             self.note(Entry::Pruned { object: object.clone() });
         }
         self.outcome.prune.extend(gone);
+        if let Some(epoch) = self.epoch().0.checked_sub(DETAILED).filter(|epoch| *epoch > 0) {
+            self.note(Entry::Over { epoch });
+        }
     }
 }
 

@@ -80,6 +80,10 @@ pub enum Entry {
     Pruned {
         object: String,
     },
+    /// Nobody asks for the details of the epochs up to this one any more: their sums stay.
+    Over {
+        epoch: u64,
+    },
     /// The newest inner optimizer state of a stage.
     OptimizerState {
         stage: usize,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 
 /// Where [`super::tell`] writes events: files have them, the terminal prints them by itself.
 pub(super) const EVENTS: &str = "hearth::event";
@@ -14,6 +15,22 @@ pub(super) const EVENTS: &str = "hearth::event";
 /// optional layers, and its errors reach us as errors.
 const QUIET: &str = "wgpu=off,wgpu_core=off,wgpu_hal=off,naga=off,s3s=off,s3s_fs=off,iroh=error,\
                      iroh::socket=off,noq=off,noq_proto=off,noq_udp=off,netwatch=error,sqlx=error";
+
+/// Libraries whose lines hold secrets: the object store prints each address with its signature.
+const TELLTALES: [&str; 2] = ["s3s", "s3s_fs"];
+
+/// The filter that a user wrote, in which those libraries are silent whatever it says.
+pub(super) fn without_secrets(text: &str) -> Result<EnvFilter, ParseError> {
+    let is_telltale = |part: &str| {
+        let target = part.split(['=', '[']).next().unwrap_or_default().trim();
+        let name = target.split("::").next().unwrap_or_default();
+        TELLTALES.contains(&name)
+    };
+    let mut parts: Vec<String> =
+        text.split(',').filter(|part| !is_telltale(part)).map(str::to_owned).collect();
+    parts.extend(TELLTALES.map(|name| format!("{name}=off")));
+    EnvFilter::try_new(parts.join(","))
+}
 
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -84,6 +101,17 @@ mod tests {
             assert!(filter.contains(&format!("hearth={level}")), "{filter}");
         }
         assert_eq!("loud".parse::<Level>(), Err(NoLevel));
+    }
+
+    #[test]
+    fn libraries_that_print_signatures_stay_silent() {
+        for text in ["trace", "trace,s3s=trace", "s3s::ops[call]=debug,info, s3s_fs=trace"] {
+            let filter = without_secrets(text).unwrap().to_string();
+            assert!(filter.contains("s3s=off") && filter.contains("s3s_fs=off"), "{filter}");
+            assert_eq!(filter.matches("s3s").count(), 2, "{filter}");
+        }
+        assert!(without_secrets("hearth=debug").unwrap().to_string().contains("hearth=debug"));
+        assert!(without_secrets("hearth=loudest").is_err());
     }
 
     #[test]

@@ -73,8 +73,8 @@ static LINES: OnceLock<Lines> = OnceLock::new();
 
 /// What `RUST_LOG` says, if it says anything that can be read.
 fn told() -> Option<EnvFilter> {
-    std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty())?;
-    EnvFilter::try_from_default_env().ok()
+    let text = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty())?;
+    level::without_secrets(&text).ok()
 }
 
 /// What standard error and the ring get while nobody says anything.

@@ -72,12 +72,14 @@ impl Scrubber {
             && is_secret_field(name)
         {
             let between = piece.get(name.len()..=name.len()).unwrap_or("=");
+            let name = self.piece(name);
             return format!("{name}{between}{}", self.placeholder(Kind::Secret, value));
         }
         if let Some((name, value)) = piece.split_once('=')
             && starts_a_path(value)
         {
-            return format!("{}={}", self.plain(name), self.path(value));
+            // What is in front may be a path too: one may have such a sign in it.
+            return format!("{}={}", self.piece(name), self.path(value));
         }
         if starts_a_path(piece) {
             return self.path(piece);
@@ -161,7 +163,7 @@ impl Scrubber {
             return piece.to_owned();
         }
         if SYSTEM.iter().any(|folder| path.starts_with(folder)) && !path.contains("..") {
-            return format!("{}{line}{end}", self.plain(path));
+            return format!("{}{end}", self.plain(tidy));
         }
         format!("{}{line}{end}", self.placeholder(Kind::Path, path))
     }
@@ -261,10 +263,10 @@ impl Scrubber {
             // A network card's own number.
             return Some(self.placeholder(Kind::Hex, &piece.to_lowercase()));
         }
-        // `peer=2001:db8::1`, `[2001:db8::1]:443`, `fe80::1%eth0`.
+        // `peer=2001:db8::1`, `[2001:db8::1]:443`, `fe80::1%eth0`; in quotes a space may stand before it.
         let from = piece.find(|c: char| c.is_ascii_hexdigit() || c == ':')?;
         let starts = std::iter::once(from)
-            .chain(piece.match_indices(['=', '@', '[', '/']).map(|(at, _)| at + 1));
+            .chain(piece.match_indices([' ', '=', '@', '[', '/']).map(|(at, _)| at + 1));
         for from in starts {
             let tail = piece.get(from..)?;
             let end = tail

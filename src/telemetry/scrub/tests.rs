@@ -65,6 +65,10 @@ fn what_is_private_goes() {
             "tk [secret-1] and [secret-2]",
         ),
         ("write to ada.b@mail.example".into(), "write to [user-2]"),
+        // A property found this one: a path with an equals sign and another path in it.
+        ("\"/A 2001:db8:1::1 =/A\"".into(), "\"[path-1]=[path-2]\""),
+        ("/home/eve/my_token=abcdef".into(), "[path-1]=[secret-1]"),
+        ("\"/usr/share/a 2001:db8:a::1\"".into(), "\"/usr/share/a [ip-1]\""),
     ] {
         let got = scrubber().text(&text);
         assert_eq!(got, clean, "from {text}");

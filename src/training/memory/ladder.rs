@@ -73,7 +73,7 @@ impl fmt::Display for Rung {
 /// All rungs of a stage as it was read, from the one that is best for who trains. Only where the run
 /// leaves it to the miner (flag `auto_local_batch_size`, spec 8.8) may more sequences be computed at
 /// once than the stage was read with.
-fn rungs(terms: &Terms) -> impl Iterator<Item = Rung> {
+pub fn rungs(terms: &Terms) -> impl Iterator<Item = Rung> + use<> {
     let (batch, read) = (terms.spec.batch, terms.spec.local_batch);
     let first = if terms.flags.is_on(Flag::AutoLocalBatchSize) { batch } else { read };
     let at_once = move || (1..=first).rev().filter(move |n| batch.is_multiple_of(*n));

@@ -8,6 +8,7 @@ mod large;
 mod lost;
 mod memory;
 mod shaders;
+mod step;
 
 use std::sync::Arc;
 
