@@ -13,7 +13,8 @@ use pty::Terminal;
 fn demo(home: &Path, rows: u16, cols: u16, flags: &[&str]) -> Terminal {
     let mut arguments = vec!["demo", "--backend", "cpu"];
     arguments.extend(flags);
-    Terminal::start(rows, cols, &arguments, &[("HEARTH_HOME", home.to_str().unwrap())])
+    let variables = [("HEARTH_HOME", home.to_str().unwrap()), ("COLORTERM", "truecolor")];
+    Terminal::start(rows, cols, &arguments, &variables)
 }
 
 /// Left as it was found: no alternate screen, the cursor visible.
@@ -178,7 +179,7 @@ fn ctrl_c_stops_in_order() {
 #[test]
 fn a_screen_can_be_kept_as_a_picture() {
     let (flags, until): (&[&str], usize) = match picture::folder() {
-        Some(_) => (&["--epochs", "2"], 140),
+        Some(_) => (&["--preset", "nano", "--epochs", "20"], 60),
         None => (&["--preset", "nano", "--epochs", "2"], 2),
     };
     for (rows, cols) in [(24, 80), (40, 120)] {

@@ -19,9 +19,7 @@ pub mod wizard;
 
 use std::time::Duration;
 
-use ratatui::buffer::Buffer;
-
-use crossterm::event::{self, Event as Input, KeyCode, KeyEventKind};
+use crossterm::event::{self, Event as Input, KeyEventKind};
 
 use crate::clock::Clock;
 use crate::config::keys::Keys;
@@ -110,55 +108,74 @@ fn show(
     seat: (Kind, Option<&Playback>),
     furniture: &Furniture,
 ) -> Result<Left, TuiError> {
-    let mut screen = Screen::open()?;
-    let theme = Theme::from_environment();
     let Furniture { log, clock, keys, stop } = furniture;
     let mut shell = Shell::new(control, seat, log, clock, keys.clone());
-    let mut drawn: Option<View> = None;
-    // Whether somebody else has written on the terminal.
-    let mut torn = false;
+    let mut picture = Picture::open()?;
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
         }
-        let view = shell.view();
-        if drawn.as_ref() != Some(&view) {
-            match std::mem::take(&mut torn) {
-                true => screen.repaint(|frame| draw(frame, &view, &theme))?,
-                false => screen.draw(|frame| draw(frame, &view, &theme))?,
-            }
-            drawn = Some(view);
-        }
+        picture.show(shell.view())?;
         if !event::poll(tick(control))? {
             continue;
         }
         match event::read()? {
-            Input::Key(key) if key.kind != KeyEventKind::Release => {
-                if key.code == KeyCode::Backspace {
-                    shell.rub_out();
+            Input::Key(key) if key.kind != KeyEventKind::Release => match shell.press(key) {
+                Turn::Stay => {}
+                Turn::Leave(left) => return Ok(left),
+                Turn::Copy => {
+                    picture.copy()?;
+                    shell.copied();
                 }
-                match shell.press(key) {
-                    Turn::Stay => {}
-                    Turn::Leave(left) => return Ok(left),
-                    Turn::Copy => {
-                        let text = draw_again(&mut screen, drawn.as_ref(), &theme)?;
-                        clipboard::copy(&text)?;
-                        shell.copied();
-                    }
-                    Turn::Suspend => {
-                        screen.suspend(clock)?;
-                        (drawn, torn) = (None, true);
-                    }
-                }
-            }
-            Input::Resize(..) => drawn = None,
+                Turn::Suspend => picture.put_aside(clock)?,
+            },
+            Input::Resize(..) => picture.shown = None,
             _ => {}
         }
     }
 }
 
-/// The picture that is on the screen, as a buffer.
-fn draw_again(screen: &mut Screen, view: Option<&View>, theme: &Theme) -> Result<Buffer, TuiError> {
-    let Some(view) = view else { return Ok(Buffer::default()) };
-    Ok(screen.picture(|frame| draw(frame, view, theme))?)
+/// What stands on the terminal.
+struct Picture {
+    screen: Screen,
+    theme: Theme,
+    /// What it shows; none where it must be drawn whatever it shows.
+    shown: Option<View>,
+    /// Whether somebody else has written over it.
+    torn: bool,
+}
+
+impl Picture {
+    fn open() -> Result<Self, TuiError> {
+        let theme = Theme::from_environment();
+        Ok(Self { screen: Screen::open()?, theme, shown: None, torn: false })
+    }
+
+    /// Draws it, if it is not what stands there.
+    fn show(&mut self, view: View) -> Result<(), TuiError> {
+        if self.shown.as_ref() == Some(&view) {
+            return Ok(());
+        }
+        let frame = |frame: &mut ratatui::Frame<'_>| draw(frame, &view, &self.theme);
+        match std::mem::take(&mut self.torn) {
+            true => self.screen.repaint(frame)?,
+            false => self.screen.draw(frame)?,
+        }
+        self.shown = Some(view);
+        Ok(())
+    }
+
+    /// Sends its text to the clipboard.
+    fn copy(&mut self) -> Result<(), TuiError> {
+        let Some(view) = &self.shown else { return Ok(()) };
+        let buffer = self.screen.picture(|frame| draw(frame, view, &self.theme))?;
+        Ok(clipboard::copy(&buffer)?)
+    }
+
+    /// Gives the terminal to the shell for a while.
+    fn put_aside(&mut self, clock: &Clock) -> Result<(), TuiError> {
+        self.screen.suspend(clock)?;
+        (self.shown, self.torn) = (None, true);
+        Ok(())
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent};
 
 use super::keymap::{self, Action, Binding, Keys, Press};
 use super::look::{Lines, Look, Over, Scale, ScreenName, Search};
@@ -131,6 +131,10 @@ impl<'a> Shell<'a> {
     /// A key while a word is typed; nothing where it is not part of that.
     fn type_word(&mut self, key: KeyEvent) -> Option<Turn> {
         let Search::Typing(word) = &mut self.look.search else { return None };
+        if key.code == KeyCode::Backspace {
+            word.pop();
+            return Some(Turn::Stay);
+        }
         match keymap::press(key)? {
             Press::Char(c) if word.chars().count() < LONGEST_WORD => word.push(c),
             Press::Space if word.chars().count() < LONGEST_WORD => word.push(' '),
@@ -147,13 +151,6 @@ impl<'a> Shell<'a> {
         }
         self.look.above = 0;
         Some(Turn::Stay)
-    }
-
-    /// Takes the last letter of the word back.
-    pub(super) fn rub_out(&mut self) {
-        if let Search::Typing(word) = &mut self.look.search {
-            word.pop();
-        }
     }
 
     fn act(&mut self, action: Action) -> Turn {
@@ -288,7 +285,7 @@ impl<'a> Shell<'a> {
 
     fn switch(&self) {
         self.send(match self.view().miner.status.state {
-            State::Disabled => Command::Enable,
+            State::Disabled | State::Fault => Command::Enable,
             _ => Command::Disable,
         });
     }
@@ -310,7 +307,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Mutex;
 
-    use crossterm::event::{KeyCode, KeyModifiers};
+    use crossterm::event::KeyModifiers;
     use tokio::sync::watch;
 
     use super::*;
@@ -366,6 +363,7 @@ mod tests {
             '\u{1b}' => KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE),
             '\r' => KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE),
             '\t' => KeyEvent::new(KeyCode::Tab, KeyModifiers::NONE),
+            '\u{8}' => KeyEvent::new(KeyCode::Backspace, KeyModifiers::NONE),
             '\u{3}' => KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL),
             c => KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE),
         };
@@ -464,10 +462,7 @@ mod tests {
         let mut shell = run.shell(Kind::Own);
         type_in(&mut shell, "/quit 1?");
         assert_eq!(shell.look.search, Search::Typing("quit 1?".into()));
-        shell.rub_out();
-        shell.rub_out();
-        shell.rub_out();
-        type_in(&mut shell, "\r");
+        type_in(&mut shell, "\u{8}\u{8}\u{8}\r");
         assert_eq!(shell.look.search, Search::For("quit".into()));
         assert_eq!((shell.look.screen, run.told()), (ScreenName::Log, Vec::new()));
         assert_eq!(shell.view().log_lines().count(), 0);

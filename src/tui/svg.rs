@@ -1,6 +1,7 @@
 //! A drawn screen as SVG, for the README: one rectangle per run of background, one text per run of
 //! the same style.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use ratatui::buffer::{Buffer, Cell};
@@ -71,7 +72,7 @@ fn run(svg: &mut String, buffer: &Buffer, y: u16, from: u16, to: u16) {
     if text.trim().is_empty() {
         return;
     }
-    let fill = css(first.fg).unwrap_or(FOREGROUND);
+    let fill = css(first.fg).unwrap_or(Cow::Borrowed(FOREGROUND));
     let weight = if first.modifier.contains(Modifier::BOLD) { " font-weight=\"bold\"" } else { "" };
     let baseline = top + CELL_HEIGHT * 0.76;
     let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
@@ -82,9 +83,16 @@ fn run(svg: &mut String, buffer: &Buffer, y: u16, from: u16, to: u16) {
     );
 }
 
-fn css(colour: Color) -> Option<&'static str> {
-    Some(match colour {
+fn css(colour: Color) -> Option<Cow<'static, str>> {
+    Some(Cow::Borrowed(match colour {
         Color::Reset => return None,
+        Color::Rgb(r, g, b) => return Some(hex([r, g, b])),
+        Color::Indexed(n @ 16..=231) => {
+            let level = |step: u8| if step == 0 { 0 } else { 55 + 40 * step };
+            let cube = n - 16;
+            return Some(hex([level(cube / 36), level(cube / 6 % 6), level(cube % 6)]));
+        }
+        Color::Indexed(n @ 232..) => return Some(hex([8 + 10 * (n - 232); 3])),
         Color::Black => "#000000",
         Color::Red | Color::LightRed => "#ef6a5a",
         Color::Green | Color::LightGreen => "#8fc46b",
@@ -96,7 +104,11 @@ fn css(colour: Color) -> Option<&'static str> {
         Color::DarkGray => "#6d665b",
         Color::Gray => "#b8b0a2",
         _ => FOREGROUND,
-    })
+    }))
+}
+
+fn hex([r, g, b]: [u8; 3]) -> Cow<'static, str> {
+    Cow::Owned(format!("#{r:02x}{g:02x}{b:02x}"))
 }
 
 #[cfg(test)]
@@ -105,6 +117,18 @@ mod tests {
     use ratatui::style::Style;
 
     use super::*;
+
+    #[test]
+    fn every_kind_of_colour_has_its_own() {
+        let of = |colour| css(colour).map(Cow::into_owned);
+        assert_eq!(of(Color::Reset), None);
+        assert_eq!(of(Color::Rgb(1, 2, 255)).as_deref(), Some("#0102ff"));
+        assert_eq!(of(Color::Indexed(16)).as_deref(), Some("#000000"));
+        assert_eq!(of(Color::Indexed(221)).as_deref(), Some("#ffd75f"));
+        assert_eq!(of(Color::Indexed(231)).as_deref(), Some("#ffffff"));
+        assert_eq!(of(Color::Indexed(232)).as_deref(), Some("#080808"));
+        assert_eq!(of(Color::Indexed(255)).as_deref(), Some("#eeeeee"));
+    }
 
     #[test]
     fn text_is_escaped_and_grouped_by_style() {

@@ -32,7 +32,7 @@ fn is_finding(event: &Value, code: &str) -> bool {
     event["event"] == "finding" && event["code"] == code
 }
 
-/// How long after the first finding with this code m0 worked again; and the finding.
+/// How long after the loss with this finding m0 had done a piece of work again; and the finding.
 #[track_caller]
 fn time_to_work(events: &[(Instant, Value)], code: &str) -> (Duration, Value) {
     let found = events.iter().position(|(_, event)| is_finding(event, code));
@@ -40,9 +40,8 @@ fn time_to_work(events: &[(Instant, Value)], code: &str) -> (Duration, Value) {
     let lost =
         events[..at].iter().rfind(|(_, e)| e["reason"] == "stage-lost" && e["miner"] == "m0");
     let from = lost.map_or(events[at].0, |(when, _)| *when);
-    let works = events[at..].iter().find(|(_, event)| {
-        event["event"] == "state" && event["miner"] == "m0" && event["reason"] == "work-available"
-    });
+    let done = |event: &Value| event["event"] == "step" && event["miner"] == "m0";
+    let works = events[at..].iter().find(|(_, event)| done(event));
     let (when, _) = works.unwrap_or_else(|| panic!("m0 does not work again: {events:#?}"));
     (when.duration_since(from), events[at].1.clone())
 }

@@ -34,6 +34,13 @@ fn picture(screen: &vt100::Screen) -> Buffer {
             if cell.bold() {
                 style = style.add_modifier(Modifier::BOLD);
             }
+            if cell.inverse() {
+                let paper = match colour(cell.fgcolor()) {
+                    Color::Reset => Color::Gray,
+                    ink => ink,
+                };
+                style = style.fg(Color::Black).bg(paper);
+            }
             let symbol = if cell.has_contents() { cell.contents() } else { " " };
             buffer[(x, y)].set_symbol(symbol).set_style(style);
         }
@@ -54,6 +61,8 @@ fn colour(colour: vt100::Color) -> Color {
         vt100::Color::Idx(6 | 14) => Color::Cyan,
         vt100::Color::Idx(7) => Color::Gray,
         vt100::Color::Idx(8) => Color::DarkGray,
-        _ => Color::White,
+        vt100::Color::Idx(n @ 16..) => Color::Indexed(n),
+        vt100::Color::Idx(_) => Color::White,
+        vt100::Color::Rgb(r, g, b) => Color::Rgb(r, g, b),
     }
 }

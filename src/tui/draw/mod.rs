@@ -35,11 +35,13 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, theme: &Theme) {
         return;
     }
     let own_height = u16::from(!view.own.is_empty());
+    // In a small window the help has the advice.
+    let status_height = if area.height >= 30 { 4 } else { 3 };
     let [head, names, own, status, body, foot] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Length(own_height),
-        Constraint::Length(3),
+        Constraint::Length(status_height),
         Constraint::Min(8),
         Constraint::Length(1),
     ])

@@ -70,7 +70,7 @@ fn help_lines(view: &View) -> Vec<(String, &'static str)> {
         (Press::Char('1'), Press::Char('8')) => "1 to 8".to_owned(),
         (first, last) => format!("{first} .. {last}"),
     };
-    let mut lines = Vec::new();
+    let mut lines = vec![("now".to_owned(), text::advice::of(&view.miner.status.reason))];
     for binding in &bindings {
         if binding.action == Action::NextScreen {
             lines.push((screens.clone(), text::keys::SCREENS));

@@ -82,6 +82,10 @@ pub(super) fn status(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &The
         Span::styled(text::rules(&view.miner.ruling), theme.quiet()),
     ]);
     let width = usize::from(area.width);
-    let lines = [first, second, third].map(|line| fitted(line, width));
+    let fourth = Line::from(vec![
+        Span::styled(" advice: ", theme.dim()),
+        Span::styled(text::advice::of(&status.reason), theme.quiet()),
+    ]);
+    let lines = [first, second, third, fourth].map(|line| fitted(line, width));
     frame.render_widget(Paragraph::new(lines.to_vec()), area);
 }

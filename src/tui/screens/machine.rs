@@ -112,7 +112,10 @@ fn memory_and_disk<'a>(all: &MachineView, theme: &Theme) -> Line<'a> {
     let mut line = fact("memory", memory, theme);
     line.push_span(Span::styled("   disk ", theme.dim()));
     line.push_span(Span::styled(disk, style));
-    line.push_span(Span::styled(words::kept(&text::bytes(all.disk_reserve)), theme.quiet()));
+    if all.disk_reserve > 0 {
+        let kept = words::kept(&text::bytes(all.disk_reserve));
+        line.push_span(Span::styled(kept, theme.quiet()));
+    }
     line
 }
 

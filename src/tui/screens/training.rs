@@ -18,7 +18,9 @@ pub(super) fn training(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &T
     let [left, right] =
         Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(area);
     let [way, time] = Layout::vertical([Constraint::Length(9), Constraint::Min(6)]).areas(left);
-    let [curve, stage] = Layout::vertical([Constraint::Min(8), Constraint::Length(9)]).areas(right);
+    let facts_height = if area.height >= 30 { 16 } else { 9 };
+    let [curve, stage] =
+        Layout::vertical([Constraint::Min(8), Constraint::Length(facts_height)]).areas(right);
     let inside = |area: Rect| usize::from(area.width.saturating_sub(2));
     let measured = &view.miner.measured;
     lines(frame, way, words::WAY, waterfall(&measured.time.waterfall, inside(way), theme), theme);

@@ -1,5 +1,6 @@
 //! Every word on the screens that is not in the engine's own snapshots.
 
+pub mod advice;
 pub mod keys;
 pub mod measured;
 pub mod questions;
