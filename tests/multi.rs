@@ -394,6 +394,31 @@ fn a_fault_of_one_device_is_told_and_the_other_goes_on() {
     run.until("the other at work", |e| e["miner"] == "m0" && e["reason"] == "network-trouble");
     // What went wrong is how the run ends, although the other one ended in order.
     assert_eq!(run.interrupt(), 1);
+
+    // Act on the message, then enable it: no restart.
+    let mut run = started(&devices);
+    let is_fault = |e: &Value| e["event"] == "finding" && e["severity"] == "error";
+    run.until("the fault", is_fault);
+    order(home.path(), "enable", "m1");
+    run.until("the same fault, which is not over", is_fault);
+    std::fs::remove_dir(&path).unwrap();
+    order(home.path(), "enable", "m1");
+    let works = |e: &Value| e["miner"] == "m1" && e["reason"] == "network-trouble";
+    run.until("the miner at work", works);
+    // Off and on like any other.
+    order(home.path(), "disable", "m1");
+    run.until("the switch", |e| e["miner"] == "m1" && e["reason"] == "switched-off");
+    order(home.path(), "enable", "m1");
+    run.until("the miner at work again", works);
+    assert_eq!(run.interrupt(), 0, "all faults are over");
+}
+
+/// Gives an order to one miner of the running process, as a user does.
+#[track_caller]
+fn order(home: &Path, command: &str, miner: &str) {
+    let output = hearth(home).args([command, miner]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains(miner), "{said} {output:?}");
 }
 
 /// The address of a key file in `home`.

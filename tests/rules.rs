@@ -59,6 +59,7 @@ mod binary {
     use super::*;
     use std::io::{BufRead as _, BufReader};
     use std::process::Child;
+    use std::sync::mpsc;
 
     use serde_json::Value;
 
@@ -86,6 +87,97 @@ mod binary {
         let names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
         let name = names[usize::try_from(day.to_monday_zero_offset()).unwrap()];
         format!("{name} 10:00-11:00")
+    }
+
+    /// A miner of its own process, and what it says.
+    struct Miner {
+        process: Process,
+        events: mpsc::Receiver<Value>,
+    }
+
+    impl Miner {
+        /// With the key of this number, at the network given.
+        fn start(home: &Path, network: &str, number: u8) -> Self {
+            let (config, key) = (home.join("config"), home.join("hot"));
+            std::fs::create_dir_all(&config).unwrap();
+            let settings = "join = \"metagraph\"\n[constants]\nheartbeat = 0.5\n\
+                            all_layers_cache = 0.2\nwait_for_phase_poll = 0.1\n\
+                            registration_pause = 0.5\n[constants.registry]\npull = 0.2\n\
+                            [constants.training]\nmin_cosine_similarity_download = 0.0\n";
+            std::fs::write(config.join("config.toml"), settings).unwrap();
+            std::fs::write(&key, format!("0x{}", hex::encode([number; 32]))).unwrap();
+            let mut child = hearth(home)
+                .args(["run", "--headless", "--json", "--backend", "cpu", "--network", network])
+                .arg("--hotkey-file")
+                .arg(&key)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::inherit())
+                .spawn()
+                .unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let (sender, events) = mpsc::channel();
+            std::thread::spawn(move || {
+                for line in lines.map_while(Result::ok) {
+                    if sender.send(serde_json::from_str(&line).unwrap()).is_err() {
+                        return;
+                    }
+                }
+            });
+            Self { process: Process(child), events }
+        }
+
+        /// Waits for an event of which `wanted` is true; gives all up to it.
+        #[track_caller]
+        fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+            let mut seen = Vec::new();
+            loop {
+                match self.events.recv_timeout(Duration::from_secs(60)) {
+                    Ok(event) => seen.push(event),
+                    Err(_) => panic!("no {what} in {seen:#?}"),
+                }
+                if seen.last().is_some_and(&wanted) {
+                    return seen;
+                }
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn work_of_an_epoch_is_handed_in_though_the_miner_was_killed_in_its_pause() {
+        let folder = tempfile::tempdir().unwrap();
+        // A miner asks for four activations a second: the epoch does not end before the pause.
+        let plan = world::Plan { stages: 1, miners_per_stage: 1, ..PLAN };
+        let preset = hearth::model::presets::Preset { backwards_per_epoch: 36, ..world::nano() };
+        let (practice, _events) = world::swarm_of(&plan, folder.path(), preset).await;
+        let network = practice.orchestrator_url();
+        tokio::task::spawn_blocking(move || {
+            let (home, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let is_paused = |e: &Value| e["event"] == "state" && e["reason"] == "user-paused";
+            let mut miner = Miner::start(home.path(), &network, 1);
+            for _ in 0..3 {
+                miner.until("a step", |e| e["event"] == "step");
+            }
+            assert!(hearth(home.path()).arg("pause").output().unwrap().status.success());
+            miner.until("the pause", is_paused);
+            miner.process.0.kill().unwrap();
+            miner.process.0.wait().unwrap();
+
+            let miner = Miner::start(home.path(), &network, 1);
+            miner.until("the same pause", is_paused);
+            // Somebody else finishes the epoch.
+            let second = Miner::start(other.path(), &network, 2);
+            second.until("work of the other", |e| e["event"] == "step");
+            let seen = miner.until("its work in the store", |e| {
+                e["event"] == "upload" && e["sent"] == e["total"]
+            });
+            let resumed = seen.iter().find(|e| e["code"] == "epoch-resumed");
+            let what = resumed.unwrap_or_else(|| panic!("{seen:#?}"))["what"].to_string();
+            assert!(what.contains("Going on with epoch") && !what.contains(" 0 steps"), "{what}");
+            assert!(!seen.iter().any(|e| e["event"] == "step"), "it works in its pause");
+        })
+        .await
+        .unwrap();
+        practice.shutdown().await;
     }
 
     #[test]

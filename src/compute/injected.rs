@@ -21,12 +21,21 @@ pub struct FaultPlan {
 struct Wanted {
     /// The device that is open now.
     open: Option<Arc<Opening>>,
-    /// The next program is to run out of memory.
-    exhausted: bool,
+    /// How the next program is to break off.
+    break_off: Option<BreakOff>,
     /// Bytes that a layout may have.
     limit: Option<usize>,
     /// Tries to open the device again that are to fail.
     away: u32,
+}
+
+/// How a program breaks off when it is done, in the middle of a pass.
+#[derive(Clone, Copy, Debug)]
+enum BreakOff {
+    /// Memory runs out.
+    Exhausted,
+    /// The device is lost.
+    Lost,
 }
 
 impl FaultPlan {
@@ -56,7 +65,12 @@ impl FaultPlan {
 
     /// The next program is carried out, and then memory runs out: what it wrote is half of a pass.
     pub fn exhaust(&self) {
-        self.wanted().exhausted = true;
+        self.wanted().break_off = Some(BreakOff::Exhausted);
+    }
+
+    /// The next program is carried out, and then the device is lost: what it wrote is half of a pass.
+    pub fn lose_in_a_pass(&self) {
+        self.wanted().break_off = Some(BreakOff::Lost);
     }
 
     /// The device has so many bytes for a stage from now on.
@@ -155,10 +169,16 @@ impl Executor for FaultyExecutor {
     fn run(&mut self, program: usize) -> Result<(), DeviceFault> {
         self.open.check()?;
         self.inner.run(program)?;
-        if std::mem::take(&mut self.plan.wanted().exhausted) {
-            let device = self.open.inner.info().name.clone();
-            let why = "as the fault plan wants it".to_owned();
-            self.open.fail(DeviceFault::OutOfMemory { device, why });
+        let break_off = self.plan.wanted().break_off.take();
+        let device = self.open.inner.info().name.clone();
+        let why = "as the fault plan wants it".to_owned();
+        match break_off {
+            Some(BreakOff::Exhausted) => self.open.fail(DeviceFault::OutOfMemory { device, why }),
+            Some(BreakOff::Lost) => {
+                self.open.fail(DeviceFault::Lost { device, why });
+                self.open.inner.give_up();
+            }
+            None => {}
         }
         self.open.check()
     }
@@ -211,6 +231,10 @@ mod tests {
         let fault = run(case, &device).unwrap_err().to_string();
         assert!(fault.contains("ran out of memory"), "{fault}");
         let again = device.reopen().unwrap().device;
+        run(case, &*again).unwrap();
+        plan.lose_in_a_pass();
+        assert!(run(case, &*again).unwrap_err().to_string().contains("was lost"));
+        let again = again.reopen().unwrap().device;
         run(case, &*again).unwrap();
         plan.limit(1);
         let built = again.build(case.layout(), std::slice::from_ref(case.program()));

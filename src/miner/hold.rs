@@ -1,10 +1,12 @@
 //! What a pause lets the miner do, and waiting for its end. A paused miner keeps its place: it answers
 //! heartbeats, and hands in what it learned where the rule that pauses it allows that. It begins
-//! nothing new: no stage is built, no weights are fetched, no epoch is joined.
+//! nothing new: no stage is built, no weights are fetched, no epoch is joined. One that was restarted in
+//! its pause has work of the epoch on the disk: where the pause allows it, that is handed in like any
+//! other when the epoch ends, and the stage is built for that alone.
 
 use tokio::sync::watch;
 
-use super::life::Life;
+use super::life::{Held, Life};
 use super::machine::Duty;
 use super::view::show_stop;
 use crate::config::rules::Manner;
@@ -21,6 +23,12 @@ fn allows(manner: Manner, duty: Duty) -> bool {
     }
 }
 
+/// The same of a miner that holds work of an epoch in its stage: it looks for where that belongs.
+fn may(manner: Manner, duty: Duty, held: Held) -> bool {
+    let looks = duty == Duty::AwaitTraining && held == Held::Epoch && manner == Manner::Orderly;
+    looks || allows(manner, duty)
+}
+
 /// Whether a duty still serves a miner that ends with its epoch.
 fn serves_the_end(duty: Duty) -> bool {
     matches!(duty, Duty::Train | Duty::Upload | Duty::AwaitMerging | Duty::Merge)
@@ -28,13 +36,13 @@ fn serves_the_end(duty: Duty) -> bool {
 
 /// Until a pause forbids a duty that is under way. What is built, loaded or registered for is let
 /// finish; it is not begun.
-pub(super) async fn until_held(mut wish: watch::Receiver<Wish>, duty: Duty) {
+pub(super) async fn until_held(mut wish: watch::Receiver<Wish>, duty: Duty, held: Held) {
     let breaks = |duty| {
         matches!(duty, Duty::AwaitTraining | Duty::Upload | Duty::AwaitMerging | Duty::Merge)
     };
-    let held =
-        |wish: &Wish| breaks(duty) && wish.pauses().is_some_and(|manner| !allows(manner, duty));
-    if wish.wait_for(held).await.is_err() {
+    let stays =
+        |wish: &Wish| breaks(duty) && wish.pauses().is_some_and(|manner| !may(manner, duty, held));
+    if wish.wait_for(stays).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
@@ -53,7 +61,7 @@ impl Life {
                 return Duty::Stopped;
             }
             match wanted.pauses() {
-                Some(manner) if !allows(manner, duty) => {}
+                Some(manner) if !may(manner, duty, self.held) => {}
                 _ => return duty,
             }
             tokio::select! {
@@ -67,6 +75,7 @@ impl Life {
     async fn keep_place(&self, duty: Duty, wish: Wish) -> Duty {
         let services = self.services.clone();
         let mut first: Option<Epoch> = None;
+        let mut looked: Option<Epoch> = None;
         loop {
             services.clock.sleep(services.constants.heartbeat).await;
             match services.orchestrator.heartbeat(None).await {
@@ -78,6 +87,16 @@ impl Life {
                     // What could not be handed in cannot be handed in any more.
                     if wish.finishes() && over {
                         return Duty::Stopped;
+                    }
+                    let hands_in = duty == Duty::Build
+                        && answer.phase == Phase::WeightsUploading
+                        && wish.pauses() == Some(Manner::Orderly);
+                    if hands_in
+                        && looked.replace(answer.epoch) != Some(answer.epoch)
+                        && let Some(terms) = &self.terms
+                        && self.workshop.holds_work_of(terms, answer.epoch).await
+                    {
+                        return duty;
                     }
                 }
                 Err(error) => {
@@ -113,10 +132,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn work_that_is_held_is_looked_after_where_the_pause_lets_it_be_handed_in() {
+        for manner in [Manner::Orderly, Manner::KeepBack, Manner::AtOnce] {
+            let orderly = manner == Manner::Orderly;
+            assert_eq!(may(manner, Duty::AwaitTraining, Held::Epoch), orderly, "{manner:?}");
+            assert!(!may(manner, Duty::AwaitTraining, Held::Nothing), "{manner:?}");
+            assert!(!may(manner, Duty::Load, Held::Epoch), "{manner:?}");
+        }
+    }
+
     #[tokio::test]
     async fn an_upload_is_broken_off_only_by_a_pause_that_forbids_it() {
         let (sender, wish) = watch::channel(Wish::WORK);
-        let held = until_held(wish, Duty::Upload);
+        let held = until_held(wish, Duty::Upload, Held::Nothing);
         tokio::pin!(held);
         let mut is_held = async || {
             tokio::select! {

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::announce::Announcer;
 use super::board::Board;
+use super::company::Seat;
 use super::device::DeviceWorker;
 use super::error::MinerError;
 use super::feeds;
@@ -23,6 +24,7 @@ use super::snapshot::{Command, Eta, MinerSnapshot, Reason, State, Who};
 use super::switch::{DeviceSource, Switched};
 use super::text_source::TokenizerSource;
 use super::warden::{RuleSource, Warden};
+use super::workshop::Workshop;
 use crate::clock::{Clock, Entropy};
 use crate::config::Constants;
 use crate::model::tokenizer::Tokenizer;
@@ -42,8 +44,6 @@ use crate::training::door::Door;
 use crate::training::floor::Wish;
 use crate::training::load::Synced;
 use crate::training::local::LocalStage;
-use crate::training::memory::ladder::Rung;
-use crate::training::memory::share::HostPlan;
 use crate::training::merge::MergeMemory;
 use crate::training::pseudo_gradient::HandInMemory;
 use crate::training::record::Recorder;
@@ -147,13 +147,27 @@ impl Miner {
         entropy: Entropy,
         events: Events,
     ) -> MinerHandle {
-        Self::start_on(settings, device.into(), clock, entropy, events)
+        Self::start_on(settings, device.into(), Seat::alone(), clock, entropy, events)
+    }
+
+    /// The same for one of several miners of a process: after a fault it waits to be enabled again, as
+    /// long as another one goes on.
+    pub fn start_among(
+        settings: MinerSettings,
+        device: DeviceSource,
+        seat: Seat,
+        clock: Clock,
+        entropy: Entropy,
+        events: Events,
+    ) -> MinerHandle {
+        Self::start_on(settings, device, seat, clock, entropy, events)
     }
 
     /// Not generic, so that the whole miner is compiled once and not once more for every caller.
     fn start_on(
         settings: MinerSettings,
         device: DeviceSource,
+        seat: Seat,
         clock: Clock,
         entropy: Entropy,
         events: Events,
@@ -168,7 +182,7 @@ impl Miner {
         let switched = Switched { settings, device, clock, entropy, board, in_use };
         let join = tokio::spawn(async move {
             tokio::select! {
-                ended = switched.run(orders) => ended,
+                ended = switched.run(seat, orders) => ended,
                 () = heart => Ok(()),
             }
         });
@@ -235,8 +249,8 @@ pub(super) enum Held {
 
 /// Everything a miner has.
 pub(super) struct Life {
-    pub(super) settings: MinerSettings,
-    pub(super) device: DeviceWorker,
+    pub(super) settings: Arc<MinerSettings>,
+    pub(super) workshop: Workshop,
     pub(super) clock: Clock,
     pub(super) entropy: Entropy,
     pub(super) board: Arc<Board>,
@@ -255,8 +269,6 @@ pub(super) struct Life {
     /// What the last registration said.
     pub(super) terms: Option<Terms>,
     pub(super) stage: Option<LocalStage>,
-    /// What it was said to take of the machine's memory.
-    pub(super) planned: Option<HostPlan>,
     /// Of the run, where the stage reads text.
     pub(super) tokenizer: Option<Arc<Tokenizer>>,
     pub(super) desk: Option<Arc<Desk>>,
@@ -272,20 +284,10 @@ pub(super) struct Life {
     pub(super) heard: Epoch,
     /// Whether the registration put this miner on the bench.
     pub(super) benched: bool,
-    /// Whether a snapshot was ever written.
-    pub(super) saved: bool,
     /// Whether the stage holds the work of an epoch that may still last.
     pub(super) held: Held,
-    /// Recoveries in a row that the device did not survive.
-    pub(super) lost_in_recovery: u32,
     /// Resets since the last training phase that ended as it should.
     resets: u32,
-    /// Stages lost since then.
-    rebuilds: u32,
-    /// How the stage that was planned last is built.
-    pub(super) rung: Option<Rung>,
-    /// The highest rung that may be taken, where memory ran out above it.
-    pub(super) highest: Option<Rung>,
     /// Whether the duty is tried again after trouble.
     pub(super) in_trouble: bool,
     /// Why it cannot go on.
@@ -363,9 +365,17 @@ impl Life {
             constants,
             time: board.time().clone(),
         };
+        let settings = Arc::new(settings);
+        let workshop = Workshop::new(
+            Arc::clone(&settings),
+            device,
+            clock.clone(),
+            Arc::clone(&board),
+            wish.clone(),
+        );
         Ok(Self {
             settings,
-            device,
+            workshop,
             clock,
             entropy,
             board,
@@ -383,7 +393,6 @@ impl Life {
             wish,
             terms: None,
             stage: None,
-            planned: None,
             tokenizer: None,
             desk: None,
             handed_in: HandInMemory::default(),
@@ -392,13 +401,8 @@ impl Life {
             new_here: true,
             heard: Epoch(0),
             benched: false,
-            saved: false,
             held: Held::Nothing,
-            lost_in_recovery: 0,
             resets: 0,
-            rebuilds: 0,
-            rung: None,
-            highest: None,
             in_trouble: false,
             failure: None,
         })
@@ -419,7 +423,8 @@ impl Life {
             troubles = if matches!(outcome, Outcome::Trouble(_)) { troubles + 1 } else { 0 };
             let next = machine::next(duty, &outcome, troubles);
             if duty == Duty::Train && matches!(outcome, Outcome::PhaseIs(_)) {
-                (self.resets, self.rebuilds) = (0, 0);
+                self.resets = 0;
+                self.workshop.all_is_well();
             }
             if let Outcome::Benched(bench) = outcome {
                 self.announcer.say(Phase::Training, bench.status());
@@ -461,8 +466,7 @@ impl Life {
     /// How long to wait; counts resets and rebuilds.
     fn length_of(&mut self, pause: Pause) -> Duration {
         if pause == Pause::Rebuild {
-            self.rebuilds += 1;
-            return rebuild_pause(self.rebuilds);
+            return self.workshop.pause();
         }
         if pause != Pause::Reset {
             return pause.length(&self.services.constants);
@@ -576,16 +580,6 @@ impl Life {
             stage.put_down().await;
         }
         self.stage = None;
-    }
-}
-
-/// How long to wait before a stage is built again, the so-manieth time since a training phase ended as
-/// it should: the first time not at all.
-fn rebuild_pause(times: u32) -> Duration {
-    match times {
-        0 | 1 => Duration::ZERO,
-        2..8 => Duration::from_secs(1 << (times - 2)),
-        _ => Duration::from_secs(60),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod announce;
 pub mod board;
+mod company;
 mod device;
 mod duties;
 mod error;
@@ -21,7 +22,9 @@ mod ticket;
 mod uploads;
 mod view;
 mod warden;
+mod workshop;
 
+pub use company::Seat;
 pub use device::DeviceWorker;
 pub use error::MinerError;
 pub use joining::{Disclosure, Joining, PayoutAddress};

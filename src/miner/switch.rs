@@ -1,5 +1,6 @@
 //! A miner with its switch: on, it lives on the network; off, it has left in order and its device is
-//! free for others. Where the switch stands outlives the process.
+//! free for others. Where the switch stands outlives the process. A miner that ended by a fault is on
+//! and does nothing; to be enabled is another try for it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::board::Board;
+use super::company::Seat;
 use super::device::DeviceWorker;
 use super::error::MinerError;
 use super::heart::InUse;
@@ -144,6 +146,7 @@ impl Switched {
     /// From start to end, over any number of lives.
     pub(super) async fn run(
         mut self,
+        mut seat: Seat,
         mut orders: mpsc::UnboundedReceiver<Command>,
     ) -> Result<(), MinerError> {
         let file = SwitchFile::new(&self.settings.state, self.settings.hotkey.address());
@@ -173,8 +176,48 @@ impl Switched {
                     lives += 1;
                     let ended = self.life(lives, &mut orders, &file).await;
                     self.in_use.set(None);
-                    then = ended?;
+                    (then, seat) = match ended {
+                        Ok(then) => (then, seat),
+                        Err(error) => self.in_fault(error, seat, &mut orders, &file).await?,
+                    };
                 }
+            }
+        }
+    }
+
+    /// Ended by a fault, until somebody acts on it or nobody else goes on.
+    async fn in_fault(
+        &mut self,
+        error: MinerError,
+        seat: Seat,
+        orders: &mut mpsc::UnboundedReceiver<Command>,
+        file: &SwitchFile,
+    ) -> Result<(Then, Seat), MinerError> {
+        let company = seat.leave();
+        if company.is_empty() {
+            return Err(error);
+        }
+        self.device.ready = None;
+        let what = error.to_string();
+        let fix = "The others go on. Act on the message, then enable this one, or start again.";
+        self.board.finding(Severity::Error, error.code(), what, fix);
+        self.board.awaits("you must act on the message, then enable it");
+        loop {
+            let order = tokio::select! {
+                () = company.until_empty() => return Err(error),
+                order = orders.recv() => order,
+            };
+            match order {
+                Some(Command::Enable) => {
+                    self.keep(file, Switch::On);
+                    return Ok((Then::Again, company.sit()));
+                }
+                Some(Command::Disable) => {
+                    self.keep(file, Switch::Off);
+                    return Ok((Then::Off, company.sit()));
+                }
+                Some(Command::Stop | Command::Finish) | None => return Err(error),
+                Some(_) => {}
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::board::Board;
-use super::duties::{durable_again, holding_stage, not_durable};
+use super::duties::{durable_again, held_back, holding_stage, not_durable};
 use super::snapshot::{Reason, State, Who};
 use crate::network::Directory;
 use crate::protocol::messages::MinerStatus;
@@ -38,6 +38,50 @@ impl TrainingView<'_> {
             self.board.status(State::Training, reason, who, next);
         }
     }
+
+    /// Why there is nothing to do, and who can end that.
+    fn idle(&self, why: Idle) {
+        match why {
+            Idle::Network(what) => {
+                let next = "the orchestrator must answer again";
+                self.status(Reason::NetworkTrouble { what }, Who::Network, next);
+            }
+            Idle::OtherStage => {
+                let next = match holding_stage(&self.directory.peers(), Phase::Training) {
+                    Some((stage, phase)) => {
+                        format!("stage {stage} must train again ({})", phase.as_str())
+                    }
+                    None => "every stage must be training".to_owned(),
+                };
+                self.status(Reason::OtherStageNotTraining, Who::Network, &next);
+            }
+            Idle::CacheFull | Idle::NoActivation if self.benched.load(Ordering::Acquire) => {
+                self.status(Reason::NextEpoch, Who::Network, "the next epoch must begin");
+            }
+            Idle::CacheFull => {
+                self.without(Reason::CacheFull, Who::Peer, "a gradient must come back")
+            }
+            Idle::NoActivation if self.stage.0 == 0 => {
+                let next = "the orchestrator must hand out samples";
+                self.without(Reason::NoActivation, Who::Network, next);
+            }
+            Idle::NoActivation => {
+                let next = "the stage before must send an activation";
+                self.without(Reason::NoActivation, Who::Peer, next);
+            }
+        }
+    }
+
+    /// Nothing comes: because nobody works on some other stage, where that is so.
+    fn without(&self, reason: Reason, who: Who, next: &str) {
+        match held_back(&self.directory.peers(), self.stage) {
+            Some((stage, rests)) => {
+                let next = format!("stage {stage} must work again: {rests}");
+                self.status(reason, Who::Peer, &next);
+            }
+            None => self.status(reason, who, next),
+        }
+    }
 }
 
 /// What is shown while it leaves. A pause is shown by the board itself.
@@ -53,33 +97,7 @@ impl Observer for TrainingView<'_> {
             News::Busy => {
                 self.status(Reason::WorkAvailable, Who::Machine, "the epoch's work must be done");
             }
-            News::Idle(Idle::Network(what)) => {
-                let next = "the orchestrator must answer again";
-                self.status(Reason::NetworkTrouble { what }, Who::Network, next);
-            }
-            News::Idle(Idle::OtherStage) => {
-                let next = match holding_stage(&self.directory.peers(), Phase::Training) {
-                    Some((stage, phase)) => {
-                        format!("stage {stage} must train again ({})", phase.as_str())
-                    }
-                    None => "every stage must be training".to_owned(),
-                };
-                self.status(Reason::OtherStageNotTraining, Who::Network, &next);
-            }
-            News::Idle(_) if self.benched.load(Ordering::Acquire) => {
-                self.status(Reason::NextEpoch, Who::Network, "the next epoch must begin");
-            }
-            News::Idle(Idle::CacheFull) => {
-                self.status(Reason::CacheFull, Who::Peer, "a gradient must come back");
-            }
-            News::Idle(Idle::NoActivation) if self.stage.0 == 0 => {
-                let next = "the orchestrator must hand out samples";
-                self.status(Reason::NoActivation, Who::Network, next);
-            }
-            News::Idle(Idle::NoActivation) => {
-                let next = "the stage before must send an activation";
-                self.status(Reason::NoActivation, Who::Peer, next);
-            }
+            News::Idle(why) => self.idle(why),
             News::Forward => board.update(|snapshot| snapshot.work.forwards += 1),
             News::Backward => {
                 board.add_tokens(self.tokens_per_activation);
@@ -105,6 +123,10 @@ impl Observer for TrainingView<'_> {
             News::WorkLost(what) => {
                 let fix = "Nothing: the network hands lost work out again.";
                 board.finding(Severity::Warning, "work-lost", what, fix);
+            }
+            News::Mended => {
+                let next = "an activation must come";
+                self.status(Reason::NoActivation, Who::Peer, next);
             }
             News::Keeping(KeepNews::NotDurable(what)) => not_durable(board, what),
             News::Keeping(KeepNews::DurableAgain) => durable_again(board),

@@ -123,7 +123,8 @@ pub struct Limits {
     /// A miner that sent nothing for so long is dropped.
     #[serde(with = "seconds")]
     pub silence: Duration,
-    /// An activation without any report for so long is given up.
+    /// An activation without any report for so long is given up; sooner where reports usually take far
+    /// less.
     #[serde(with = "seconds")]
     pub activation: Duration,
     /// The same, for one that was under way when a miner was lost: it may have been there.

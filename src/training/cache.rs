@@ -88,6 +88,13 @@ impl ForwardCache {
         self.entries.remove(place)
     }
 
+    /// Puts an entry that was taken out back to where it was; its place was kept.
+    pub fn put_back(&mut self, entry: CachedForward) {
+        let later = |other: &CachedForward| other.since > entry.since;
+        let place = self.entries.iter().position(later).unwrap_or(self.entries.len());
+        self.entries.insert(place, entry);
+    }
+
     /// Tells that a backward was done (for [`Capacity::Measuring`]). `held` entries were in the
     /// cache when its gradient arrived.
     pub fn note_backward(&mut self, held: usize) {

@@ -215,6 +215,29 @@ impl Desk {
         self.lock().cache.take(id)
     }
 
+    /// Keeps an input again that was taken out for a backward which could not be done.
+    pub fn keep_again(&self, entry: CachedForward) {
+        self.lock().cache.put_back(entry);
+    }
+
+    /// Puts work back that was taken and could not be done: it is the next of its kind. False if the
+    /// desk was shut meanwhile: then it is dropped.
+    pub fn put_back(&self, work: Work) -> bool {
+        let mut papers = self.lock();
+        if papers.intake == Intake::Shut {
+            papers.cache.take(work.id());
+            return false;
+        }
+        if let Work::Forward(forward) = &work {
+            // Noted again when it is taken again.
+            papers.seen.retain(|id| *id != forward.id);
+        }
+        papers.queue.put_back(work);
+        drop(papers);
+        self.bell.notify_one();
+        true
+    }
+
     /// Tells the cache that a backward was done (see [`Capacity::Measuring`]).
     pub fn note_backward(&self) {
         let mut papers = self.lock();
@@ -298,7 +321,7 @@ mod tests {
 
     fn backward(id: &str) -> BackwardWork {
         let input_hash = ActivationHash::of(b"");
-        BackwardWork { id: id.into(), gradient: vec![], input_hash }
+        BackwardWork { id: id.into(), gradient: Arc::default(), input_hash }
     }
 
     fn cached(id: &str) -> CachedForward {
@@ -350,6 +373,32 @@ mod tests {
         assert_eq!(desk.intake(), Intake::Shut);
         assert_eq!(desk.would_take_backward(&"a".into()), Offer::Full);
         assert_eq!(desk.offer_forward(forward("c")), Offer::Full);
+    }
+
+    #[test]
+    fn work_that_could_not_be_done_is_the_next_and_still_known() {
+        let desk = desk(1);
+        desk.offer_forward(forward("a"));
+        let Some(in_hand) = desk.next(true) else { panic!("nothing to do") };
+        assert_eq!(desk.offer_forward(forward("b")), Offer::Accepted);
+        assert!(desk.put_back(in_hand.clone()));
+        assert_eq!(desk.offer_forward(forward("a")), Offer::Duplicate);
+        assert_eq!(desk.next(true), Some(in_hand));
+        // A gradient with what it needs of its forward.
+        assert!(desk.keep(cached("c")));
+        desk.offer_backward(backward("c"));
+        let Some(in_hand) = desk.next(true) else { panic!("nothing to do") };
+        let entry = desk.take(&"c".into()).unwrap();
+        desk.keep_again(entry);
+        assert!(desk.put_back(in_hand.clone()));
+        assert_eq!(desk.offer_backward(backward("c")), Offer::Duplicate);
+        assert_eq!((desk.load().cached, desk.load().backwards), (1, 1));
+        assert_eq!(desk.next(true), Some(in_hand.clone()));
+        let entry = desk.take(&"c".into()).unwrap();
+        desk.put_down();
+        desk.keep_again(entry);
+        assert!(!desk.put_back(in_hand));
+        assert_eq!(desk.load().cached, 0);
     }
 
     #[test]

@@ -9,7 +9,6 @@ use tokio::sync::{mpsc, watch};
 
 use super::desk::Desk;
 use super::keep::KeepNews;
-use super::local::LocalError;
 use super::queue::SpotCheck;
 use super::services::Services;
 use super::terms::Terms;
@@ -35,8 +34,8 @@ pub enum TrainingEnd {
     Server(ServerError),
     /// The user asked for it, and what was in hand is done (or had its time).
     Stopped,
-    /// The stage is lost.
-    Lost(LocalError),
+    /// The stage is lost, and could not be mended within the phase; in plain words.
+    Lost(String),
 }
 
 /// What the miner is to do: work or pause, and when it ends.
@@ -130,6 +129,8 @@ pub enum News {
     Benched(bool),
     /// What became of writing beside the work.
     Keeping(KeepNews),
+    /// The stage was lost, and is there again as it was.
+    Mended,
 }
 
 /// Takes news. Called from the training loops: must return at once.

@@ -107,7 +107,7 @@ async fn targets(floor: &Floor<'_>, sample: Option<&str>) -> Result<Option<Vec<u
 fn backward_work(floor: &Floor<'_>, push: &InboundPush) -> Result<BackwardWork, Unusable> {
     Ok(BackwardWork {
         id: push.activation.clone(),
-        gradient: tensor(floor, &push.tensor_file)?,
+        gradient: Arc::new(tensor(floor, &push.tensor_file)?),
         input_hash: ActivationHash::of(&push.tensor_file),
     })
 }
@@ -202,7 +202,7 @@ async fn take_held(
     let stage = floor.terms.stage;
     if answer.direction == Some(Direction::Backward) {
         let pulled = pull(floor.peers, stage, source, id, &answer).await?;
-        let gradient = tensor(floor, &pulled.bytes)?;
+        let gradient = Arc::new(tensor(floor, &pulled.bytes)?);
         let work = BackwardWork { id: id.clone(), gradient, input_hash: pulled.hash };
         // One that is here already, or whose forward was given up, is past.
         floor.desk.offer_backward(work);

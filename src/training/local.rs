@@ -78,7 +78,7 @@ impl LocalError {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Gradient {
     /// From the next stage.
-    Activation(Vec<bf16>),
+    Activation(Arc<Vec<bf16>>),
     /// At the last stage: the tokens to predict.
     Targets(Vec<u32>),
 }

@@ -1,6 +1,7 @@
 //! Training one stage: the device's thread, what waits for it and what is in flight, local steps,
 //! pseudo-gradients, merging, and the snapshots on disk.
 
+mod beside;
 pub mod cache;
 pub mod desk;
 pub mod door;
@@ -12,6 +13,7 @@ pub mod keep;
 pub mod load;
 pub mod local;
 pub mod memory;
+pub mod mend;
 pub mod merge;
 mod pace;
 pub mod phase;

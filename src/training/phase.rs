@@ -5,40 +5,32 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
 
 use super::cache::{CachedForward, Capacity};
-use super::desk::{Desk, Intake};
-use super::floor::{Act, Floor, FloorParts, Idle, News, Observer, Report, TrainingEnd, Wish};
-use super::intake;
+use super::desk::Desk;
+use super::floor::{Floor, FloorParts, Idle, News, Observer, Report, TrainingEnd, Wish};
 use super::local::{BackwardDone, Gradient, LocalError, LocalStage};
+use super::mend::{InHand, Mender, Suspects, mend};
 use super::pace::Pace;
 use super::queue::{BackwardWork, ForwardWork, Source, Work};
 use super::services::Services;
-use super::spot_check;
 use super::terms::LearningRateRule;
-use crate::config::rules::Manner;
+use super::{beside, intake};
 use crate::model::tokenizer::Tokenizer;
 use crate::network::Reach;
 use crate::network::peers::{PeerInbox, Peers};
-use crate::network::publisher::{Outbound, Outcome, Published, Publisher, Target};
+use crate::network::publisher::{Outbound, Published, Publisher, Target};
 use crate::protocol::bf16::bf16;
-use crate::protocol::messages::{
-    AttestationAction, Direction, Flag, LossReportRequest, MinerStatus, SubmitActivationRequest,
-};
+use crate::protocol::messages::{Direction, Flag, LossReportRequest, SubmitActivationRequest};
 use crate::protocol::torch::{self, TorchError};
-use crate::protocol::{ActivationHash, ActivationId, Epoch, Phase, StageIndex};
+use crate::protocol::{ActivationHash, ActivationId, Epoch, StageIndex};
 use crate::telemetry::spent::{Activity, Leg};
 
 /// So long nothing happens before the miner is called idle: between two activations is no state.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 /// Between two looks at the desk of a paused miner; what comes to it wakes it before that.
 const PAUSED_LOOK: Duration = Duration::from_secs(30);
-/// So long a stopping miner waits for the gradients of its forwards.
-const STOP_LIMIT: Duration = Duration::from_secs(6);
-/// Between two looks whether a stopping miner is done.
-const STOP_POLL: Duration = Duration::from_millis(50);
 
 /// What the training phase needs besides the stage.
 pub struct Pipeline<'a> {
@@ -66,12 +58,15 @@ pub struct Pipeline<'a> {
     pub heard: Epoch,
     /// Where the learning rate comes from.
     pub rule: LearningRateRule,
+    /// Who makes a lost stage anew.
+    pub mender: &'a mut dyn Mender,
 }
 
 /// Trains until the phase changes, the orchestrator drops the miner, the user stops it, or the stage
-/// is lost. What was under way then is gone.
-pub async fn train(pipeline: Pipeline<'_>, stage: &mut LocalStage) -> TrainingEnd {
+/// is lost and cannot be mended: then there is none. What was under way then is gone.
+pub async fn train(pipeline: Pipeline<'_>, slot: &mut Option<LocalStage>) -> TrainingEnd {
     let Pipeline { services, desk, publisher, published, peers, inbox, tokenizer, .. } = pipeline;
+    let Some(stage) = slot else { return TrainingEnd::Lost("there is no stage".to_owned()) };
     // The desk was shut until now: whatever lies here belongs to an earlier phase.
     drain(inbox, published);
     let (floor, reports) = Floor::new(FloorParts {
@@ -100,16 +95,16 @@ pub async fn train(pipeline: Pipeline<'_>, stage: &mut LocalStage) -> TrainingEn
             fetching,
             intake::take_forwards(floor, &mut inbox.forwards),
             intake::take_backwards(floor, &mut inbox.backwards),
-            beat(floor),
-            watch_pipeline(floor),
-            watch_config(floor),
-            send_reports(floor, published, reports),
-            heed_wishes(floor),
+            beside::beat(floor),
+            beside::watch_pipeline(floor),
+            beside::watch_config(floor),
+            beside::send_reports(floor, published, reports),
+            beside::heed_wishes(floor),
         );
         std::future::pending::<TrainingEnd>().await
     };
     let end = tokio::select! {
-        end = work(floor, stage, pipeline.rule) => end,
+        end = work_and_mend(floor, slot, pipeline.mender, pipeline.rule) => end,
         end = beside => end,
     };
     desk.clear();
@@ -126,12 +121,50 @@ fn drain(inbox: &mut PeerInbox, published: &mut mpsc::UnboundedReceiver<Publishe
     while published.try_recv().is_ok() {}
 }
 
-/// The work itself.
-async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule) -> TrainingEnd {
+/// The work, as often as the stage is lost and made anew.
+async fn work_and_mend(
+    floor: &Floor<'_>,
+    slot: &mut Option<LocalStage>,
+    mender: &mut dyn Mender,
+    rule: LearningRateRule,
+) -> TrainingEnd {
     let mut pace = Pace::new(floor.services.clock.now());
+    let mut suspects = Suspects::default();
     loop {
-        if let Some(end) = floor.ended() {
+        let Some(stage) = slot else { return TrainingEnd::Lost("there is no stage".to_owned()) };
+        let InHand { error, work } = match work(floor, stage, &mut pace, rule).await {
+            Ok(end) => return end,
+            Err(in_hand) => in_hand,
+        };
+        if let Some(work) = work {
+            suspects.put_back_or_drop(floor, work);
+        }
+        if let Err(end) = mend(floor, slot, mender, &error).await {
             return end;
+        }
+    }
+}
+
+/// The work itself, with one stage. Fails where that is lost.
+async fn work(
+    floor: &Floor<'_>,
+    stage: &mut LocalStage,
+    pace: &mut Pace,
+    rule: LearningRateRule,
+) -> Result<TrainingEnd, InHand> {
+    // One that was due when the stage was lost, or the process killed.
+    let mut done = step(floor, stage).await;
+    let mut in_hand = None;
+    loop {
+        match done {
+            Ok(()) => {}
+            Err(error) if error.is_about_the_work() => {
+                floor.observer.tell(News::WorkLost(format!("A piece of work is lost: {error}.")));
+            }
+            Err(error) => return Err(InHand { error, work: in_hand }),
+        }
+        if let Some(end) = floor.ended() {
+            return Ok(end);
         }
         apply_config(floor, stage, rule);
         for id in floor.desk.expire(floor.services.clock.now()) {
@@ -143,22 +176,33 @@ async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule)
         if let Some(rest) = pace.rest(began) {
             floor.services.time.training(Activity::Rest);
             rest_a_while(floor, rest).await;
+            done = Ok(());
             continue;
         }
         let forwards = pace.rest_before_forward(began);
-        let next = floor.desk.next(floor.is_open() && forwards.is_none());
-        let idle = next.is_none();
-        let done = match next {
-            Some(Work::Forward(work)) => {
+        in_hand = floor.desk.next(floor.is_open() && forwards.is_none());
+        let idle = in_hand.is_none();
+        done = match in_hand.clone() {
+            Some(work) => {
                 floor.observer.tell(News::Busy);
-                floor.services.time.leg_ends(Leg::Queue, work.id.as_str());
-                floor.services.time.training(Activity::Forward);
-                forward(floor, stage, work).await
-            }
-            Some(Work::Backward(work)) => {
-                floor.observer.tell(News::Busy);
-                floor.services.time.training(Activity::Backward);
-                backward(floor, stage, work).await
+                let done = match work {
+                    Work::Forward(work) => {
+                        floor.services.time.leg_ends(Leg::Queue, work.id.as_str());
+                        floor.services.time.training(Activity::Forward);
+                        forward(floor, stage, work).await
+                    }
+                    Work::Backward(work) => {
+                        floor.services.time.training(Activity::Backward);
+                        backward(floor, stage, work).await
+                    }
+                };
+                match done {
+                    Ok(()) => {
+                        in_hand = None;
+                        step(floor, stage).await
+                    }
+                    failed => failed,
+                }
             }
             None => {
                 match forwards {
@@ -176,13 +220,6 @@ async fn work(floor: &Floor<'_>, stage: &mut LocalStage, rule: LearningRateRule)
         }
         if !idle {
             pace.worked(began, floor.services.clock.now());
-        }
-        match done {
-            Ok(()) => {}
-            Err(error) if error.is_about_the_work() => {
-                floor.observer.tell(News::WorkLost(format!("A piece of work is lost: {error}.")));
-            }
-            Err(error) => return TrainingEnd::Lost(error),
         }
     }
 }
@@ -309,7 +346,7 @@ async fn last_stage(
         floor.observer.tell(News::Loss(id.clone(), loss));
     }
     send_back(floor, &id, done, work.source, work.input_hash);
-    step(floor, stage).await
+    Ok(())
 }
 
 async fn backward(
@@ -322,11 +359,20 @@ async fn backward(
     time.leg_ends(Leg::Wait, work.id.as_str());
     let sender = entry.source.as_ref().map(|source| source.hotkey.clone());
     let gradient = Gradient::Activation(work.gradient);
-    let done = stage.backward(&work.id, entry.input, gradient, sender.as_ref()).await?;
+    let input = Arc::clone(&entry.input);
+    let done = match stage.backward(&work.id, input, gradient, sender.as_ref()).await {
+        Ok(done) => done,
+        Err(error) => {
+            if !error.is_about_the_work() {
+                floor.desk.keep_again(entry);
+            }
+            return Err(error);
+        }
+    };
     time.leg_took(Leg::Backward, floor.services.clock.now().since(began));
     floor.desk.note_backward();
     send_back(floor, &work.id, done, entry.source, Some(work.input_hash));
-    step(floor, stage).await
+    Ok(())
 }
 
 /// Reports a backward and pushes the gradient to the stage before, if there is one.
@@ -364,7 +410,9 @@ fn send_back(
 }
 
 async fn step(floor: &Floor<'_>, stage: &mut LocalStage) -> Result<(), LocalError> {
-    floor.services.time.training(Activity::Step);
+    if stage.count().accumulated >= stage.terms().hyper.accumulation {
+        floor.services.time.training(Activity::Step);
+    }
     if let Some(report) = stage.step_if_due().await? {
         floor.observer.tell(News::Step(report));
         if !stage.terms().flags.is_on(Flag::KeepCacheOnLocalStep) {
@@ -397,178 +445,4 @@ fn publish(
     let outbound =
         Outbound { activation, direction, tensor_file: file, sample_path, source, target };
     floor.publisher.publish(outbound, floor.services.clock.now());
-}
-
-/// Sends the reports of finished activations, each after its push (spec 11.2).
-async fn send_reports(
-    floor: &Floor<'_>,
-    published: &mut mpsc::UnboundedReceiver<Published>,
-    mut ready: mpsc::UnboundedReceiver<Report>,
-) {
-    let mut running = FuturesUnordered::new();
-    loop {
-        tokio::select! {
-            Some(push) = published.recv() => {
-                if let (Outcome::Dropped(why), Direction::Forward) = (&push.outcome, push.direction) {
-                    floor.desk.take(&push.activation);
-                    let what = format!("Activation {} found no way on: {why}.", push.activation);
-                    floor.observer.tell(News::WorkLost(what));
-                }
-                if let Outcome::Delivered { took, .. } = push.outcome {
-                    let leg = match push.direction {
-                        Direction::Forward => Leg::Send,
-                        Direction::Backward => Leg::SendBack,
-                    };
-                    floor.services.time.leg_took(leg, took);
-                }
-                if let Some(report) = floor.pushed(&push.activation, push.direction) {
-                    running.push(send_report(floor, report));
-                }
-            }
-            Some(report) = ready.recv() => running.push(send_report(floor, report)),
-            Some(()) = running.next(), if !running.is_empty() => {}
-            else => return,
-        }
-    }
-}
-
-async fn send_report(floor: &Floor<'_>, mut report: Report) {
-    let orchestrator = &floor.services.orchestrator;
-    if let Some(loss) = &report.loss
-        && let Err(error) = orchestrator.report_loss(loss).await
-    {
-        floor.heed(&error);
-        tracing::warn!("a loss could not be reported: {error}");
-    }
-    if let Some((check, file)) = report.spot_check.take() {
-        let storage = &floor.services.storage;
-        report.submit.activation_path = spot_check::upload(storage, check, file).await;
-    }
-    // The flag may have changed since the phase began; the newest configuration is in the stage, which
-    // is at work: what the phase began with is near enough for a field that may be null.
-    let (run, flags) = (&floor.terms.run, &floor.terms.flags);
-    match floor.services.attest(AttestationAction::SubmitActivation, run, flags).await {
-        Ok(attestation) => report.submit.attestation = attestation,
-        Err(error) => floor.heed(&error),
-    }
-    if let Err(error) = orchestrator.submit_activation(&report.submit).await {
-        floor.heed(&error);
-        tracing::warn!("an activation could not be reported: {error}");
-    }
-    floor.reported();
-}
-
-/// The heartbeat, which also says when the phase is over.
-async fn beat(floor: &Floor<'_>) {
-    // The first at once: what was loaded may have taken long enough for the phase to pass.
-    loop {
-        beat_once(floor).await;
-        floor.services.clock.sleep(floor.services.constants.heartbeat).await;
-    }
-}
-
-async fn beat_once(floor: &Floor<'_>) {
-    match floor.services.orchestrator.heartbeat(Some(Phase::Training)).await {
-        Ok(answer) if answer.phase != Phase::Training => {
-            floor.finish(TrainingEnd::Phase(answer.phase));
-        }
-        Ok(answer) if answer.epoch > floor.heard => {
-            floor.finish(TrainingEnd::NewEpoch(answer.epoch));
-        }
-        Ok(answer) => {
-            let benched = answer.status.as_ref().is_some_and(MinerStatus::is_benched);
-            floor.services.time.benched(benched);
-            floor.observer.tell(News::Benched(benched));
-        }
-        Err(error) => floor.heed(&error),
-    }
-}
-
-/// Asks whether all stages train. When they no longer do, the own stage may not either: asks for
-/// that at once instead of waiting for the next heartbeat.
-async fn watch_pipeline(floor: &Floor<'_>) {
-    loop {
-        // Only forwards need the others; a paused miner has none once those in hand are done.
-        if floor.desk.load().forwards == 0 {
-            floor.until_it_works().await;
-        }
-        match floor.services.orchestrator.all_layers_training().await {
-            Ok(open) => {
-                let closed = floor.is_open() && !open;
-                floor.set_open(open);
-                if closed {
-                    beat_once(floor).await;
-                }
-            }
-            Err(crate::network::CallError::TooManyRequests { .. }) => {}
-            Err(error) => {
-                floor.heed(&error);
-                floor.set_open(false);
-            }
-        }
-        floor.services.clock.sleep(floor.services.constants.all_layers_cache).await;
-    }
-}
-
-/// Fetches the run's configuration now and then.
-async fn watch_config(floor: &Floor<'_>) {
-    loop {
-        floor.services.clock.sleep(floor.services.constants.run_config_refresh).await;
-        floor.until_it_works().await;
-        match floor.services.orchestrator.run_config().await {
-            Ok(config) => {
-                *floor.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-                    Some(config);
-            }
-            Err(error) => floor.heed(&error),
-        }
-    }
-}
-
-/// Opens and closes the intake as the miner is to work; ends the phase when a stopping miner is done.
-async fn heed_wishes(floor: &Floor<'_>) {
-    let mut wish = floor.wish.clone();
-    loop {
-        let wanted = *wish.borrow_and_update();
-        if wanted.stops() {
-            floor.desk.set_intake(Intake::InHand);
-            let done = floor.services.clock.timeout(STOP_LIMIT, until_done(floor)).await;
-            if done.is_err() {
-                tracing::info!("stopping with activations under way; others will redo them");
-            }
-            floor.finish(TrainingEnd::Stopped);
-            return;
-        }
-        match wanted.act {
-            Act::Work(_) => floor.desk.set_intake(Intake::Open),
-            Act::Pause(Manner::AtOnce) => put_down(floor),
-            Act::Pause(_) => floor.desk.set_intake(Intake::InHand),
-        }
-        if wish.changed().await.is_err() {
-            // Whoever could wish for something is gone: go on as wished last.
-            return;
-        }
-    }
-}
-
-/// Puts everything down where it is: nothing may be computed any more.
-fn put_down(floor: &Floor<'_>) {
-    let count = floor.desk.put_down();
-    if count > 0 {
-        let what = format!("{count} activations in hand are put down; others redo them.");
-        floor.observer.tell(News::WorkLost(what));
-    }
-    floor.desk.ring();
-}
-
-/// Until nothing waits, no gradient is awaited, and everything is pushed and reported.
-async fn until_done(floor: &Floor<'_>) {
-    loop {
-        let load = floor.desk.load();
-        let waiting = load.forwards + load.backwards + load.cached;
-        if waiting == 0 && floor.publisher.pending() == 0 && floor.unreported() == 0 {
-            return;
-        }
-        floor.services.clock.sleep(STOP_POLL).await;
-    }
 }

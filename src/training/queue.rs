@@ -60,7 +60,7 @@ pub struct BackwardWork {
     /// The activation.
     pub id: ActivationId,
     /// The gradient of this stage's output.
-    pub gradient: Vec<bf16>,
+    pub gradient: Arc<Vec<bf16>>,
     /// Hash of the bytes it came in.
     pub input_hash: ActivationHash,
 }
@@ -177,6 +177,15 @@ impl ActivationQueue {
         }
     }
 
+    /// Puts work that was taken and could not be done back to where it was: it is the next of its kind,
+    /// whether there is room or not.
+    pub fn put_back(&mut self, work: Work) {
+        match work {
+            Work::Forward(work) => self.forwards.push_front(work),
+            Work::Backward(work) => self.backwards.push_front(work),
+        }
+    }
+
     /// Whether a forward of this activation waits.
     pub fn has_forward(&self, id: &ActivationId) -> bool {
         self.forwards.iter().any(|work| work.id == *id)
@@ -239,7 +248,7 @@ mod tests {
     fn backward(id: usize) -> BackwardWork {
         BackwardWork {
             id: format!("a{id}").into(),
-            gradient: vec![],
+            gradient: Arc::default(),
             input_hash: ActivationHash::of(b""),
         }
     }

@@ -11,6 +11,7 @@ use super::journal::{Change, JournalReader, Read, Record};
 use super::keep::{KeepPlace, MOMENTS};
 use super::local::{Again, LocalError, LocalStage, pieces};
 use super::snapshot::{Damage, Generation, Mark, Opened, SnapshotMeta};
+use super::terms::Terms;
 use crate::model::OptimizerProgress;
 use crate::protocol::Epoch;
 
@@ -275,7 +276,7 @@ async fn redo(
     recovered: &mut Recovered,
     progress: Progress<'_>,
 ) -> Result<bool, LocalError> {
-    let most = record_bytes(stage);
+    let most = record_bytes(stage.terms());
     let mut mark = Some(mark);
     let mut last: Option<Read> = None;
     let mut same_ground = true;
@@ -349,6 +350,22 @@ async fn redo(
     Ok(true)
 }
 
+/// Whether work of this epoch was noted that was not handed in. Blocks.
+pub fn awaits_hand_in(place: &KeepPlace, terms: &Terms, epoch: Epoch) -> bool {
+    let (mut worked, mut handed_in) = (false, false);
+    for (_, path) in place.store.journals() {
+        let Ok(mut reader) = JournalReader::open(&path, record_bytes(terms)) else { continue };
+        if reader.head().epoch != epoch || !is_of(&reader, terms, place) {
+            continue;
+        }
+        while let Ok(Some(record)) = reader.record() {
+            worked |= matches!(record, Record::Backward { .. });
+            handed_in |= matches!(record, Record::Change(Change::End));
+        }
+    }
+    worked && !handed_in
+}
+
 /// The journal that goes on exactly where this one ends.
 fn successor(
     store: &super::snapshot::SnapshotStore,
@@ -363,16 +380,16 @@ fn successor(
 }
 
 fn belongs(reader: &JournalReader, stage: &LocalStage, place: &KeepPlace) -> bool {
-    let (head, terms) = (reader.head(), stage.terms());
-    head.hotkey == place.hotkey
-        && head.run == terms.run
-        && head.stage == terms.stage
-        && head.epoch == stage.epoch()
+    is_of(reader, stage.terms(), place) && reader.head().epoch == stage.epoch()
+}
+
+fn is_of(reader: &JournalReader, terms: &Terms, place: &KeepPlace) -> bool {
+    let head = reader.head();
+    head.hotkey == place.hotkey && head.run == terms.run && head.stage == terms.stage
 }
 
 /// The most that one record of this stage can have: two vectors of four bytes a number.
-fn record_bytes(stage: &LocalStage) -> u64 {
-    let terms = stage.terms();
+fn record_bytes(terms: &Terms) -> u64 {
     let numbers = terms.activation_shape().iter().product::<usize>().max(terms.tokens());
     8 * numbers as u64
 }

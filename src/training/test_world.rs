@@ -276,7 +276,7 @@ pub(super) async fn work(stage: &mut LocalStage, salt: usize) {
     let (input, gradient) = (numbers(stage, salt), numbers(stage, salt + 1));
     let id = crate::protocol::ActivationId(format!("a{salt}"));
     let input = Arc::new(super::queue::Input::Activation(input));
-    let gradient = super::local::Gradient::Activation(gradient);
+    let gradient = super::local::Gradient::Activation(gradient.into());
     stage.backward(&id, input, gradient, None).await.unwrap();
 }
 

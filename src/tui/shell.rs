@@ -285,7 +285,7 @@ impl<'a> Shell<'a> {
 
     fn switch(&self) {
         self.send(match self.view().miner.status.state {
-            State::Disabled => Command::Enable,
+            State::Disabled | State::Fault => Command::Enable,
             _ => Command::Disable,
         });
     }

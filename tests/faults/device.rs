@@ -32,7 +32,7 @@ fn is_finding(event: &Value, code: &str) -> bool {
     event["event"] == "finding" && event["code"] == code
 }
 
-/// How long after the first finding with this code m0 worked again; and the finding.
+/// How long after the loss with this finding m0 had done a piece of work again; and the finding.
 #[track_caller]
 fn time_to_work(events: &[(Instant, Value)], code: &str) -> (Duration, Value) {
     let found = events.iter().position(|(_, event)| is_finding(event, code));
@@ -40,9 +40,8 @@ fn time_to_work(events: &[(Instant, Value)], code: &str) -> (Duration, Value) {
     let lost =
         events[..at].iter().rfind(|(_, e)| e["reason"] == "stage-lost" && e["miner"] == "m0");
     let from = lost.map_or(events[at].0, |(when, _)| *when);
-    let works = events[at..].iter().find(|(_, event)| {
-        event["event"] == "state" && event["miner"] == "m0" && event["reason"] == "work-available"
-    });
+    let done = |event: &Value| event["event"] == "step" && event["miner"] == "m0";
+    let works = events[at..].iter().find(|(_, event)| done(event));
     let (when, _) = works.unwrap_or_else(|| panic!("m0 does not work again: {events:#?}"));
     (when.duration_since(from), events[at].1.clone())
 }
@@ -89,7 +88,9 @@ fn memory_that_runs_out_makes_the_stage_smaller_and_the_demo_goes_on() {
     ended_well(&events, code, 8);
 }
 
+/// The network waits a minute for each activation that was lost with a stage.
 #[test]
+#[ignore = "takes more than two minutes: scripts/faults.sh runs it"]
 fn memory_that_runs_out_twice_rounds_the_moments_and_the_demo_goes_on_learning() {
     let home = tempfile::tempdir().unwrap();
     let flags = ["--epochs", "8", "--faults", "out-of-memory=1500ms@m0,out-of-memory=5s@m0"];

@@ -4,8 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod adapter;
 mod device;
 mod gate;
+mod mend;
 mod network;
 mod restart;
 

@@ -94,6 +94,20 @@ fn systemd_takes_the_units_as_they_are_and_finds_the_machines_well_guarded() {
     }
 }
 
+/// A systemd of the test's own, in namespaces that it makes.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_real_systemd_installs_starts_reloads_stops_and_removes_it() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/systemd.sh");
+    let output = Command::new(script).arg(env!("CARGO_BIN_EXE_hearth")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    match output.status.code() {
+        Some(0) => assert!(said.lines().count() >= 9, "{said}"),
+        Some(77) => println!("skipped: {said}"),
+        code => panic!("{code:?}\n{said}\n{}", String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
 #[test]
 fn a_service_that_is_not_there_is_said() {
     let home = tempfile::tempdir().unwrap();

@@ -94,17 +94,30 @@ pub async fn swarm(plan: &Plan, folder: &Path) -> (Practice, Events) {
     swarm_at(plan, folder, 0).await
 }
 
-/// The same, on this port.
+/// The same, of this model.
 #[allow(dead_code)] // Likewise.
-pub async fn swarm_at(plan: &Plan, folder: &Path, port: u16) -> (Practice, Events) {
+pub async fn swarm_of(plan: &Plan, folder: &Path, preset: Preset) -> (Practice, Events) {
     let events = Events::new();
-    let config = PracticeConfig { port, ..config(plan, folder, Rules::lenient()) };
+    let config = config(plan, folder, Rules::lenient(), preset);
     let practice = Practice::start(config, Clock::system(), events.clone()).await.unwrap();
     (practice, events)
 }
 
-fn config(plan: &Plan, folder: &Path, rules: Rules) -> PracticeConfig {
-    let preset = *Preset::named("nano").unwrap();
+/// The same, on this port.
+#[allow(dead_code)] // Likewise.
+pub async fn swarm_at(plan: &Plan, folder: &Path, port: u16) -> (Practice, Events) {
+    let events = Events::new();
+    let config = PracticeConfig { port, ..config(plan, folder, Rules::lenient(), nano()) };
+    let practice = Practice::start(config, Clock::system(), events.clone()).await.unwrap();
+    (practice, events)
+}
+
+/// The smallest model.
+pub fn nano() -> Preset {
+    *Preset::named("nano").unwrap()
+}
+
+fn config(plan: &Plan, folder: &Path, rules: Rules, preset: Preset) -> PracticeConfig {
     let tokenizer = Arc::new(Tokenizer::shipped().unwrap());
     let tokens = preset.seq * preset.batch;
     let source = Source::Stories { seed: plan.seed };
@@ -140,13 +153,26 @@ pub async fn start_ruled(
     rules: Rules,
     source: impl Fn(&str) -> RuleSource,
 ) -> World {
+    let device = Arc::new(CpuDevice::new(None));
+    start_on(plan, folder, rules, source, nano(), device).await
+}
+
+/// Likewise, this model, and all of them on this device.
+#[allow(dead_code)] // Likewise.
+pub async fn start_on(
+    plan: &Plan,
+    folder: &Path,
+    rules: Rules,
+    source: impl Fn(&str) -> RuleSource,
+    preset: Preset,
+    device: Arc<dyn Device>,
+) -> World {
     let clock = Clock::system();
     let (events, own) = (Events::new(), Events::new());
     let (seen, told) = (events.subscribe(), own.subscribe());
-    let config = config(plan, folder, rules);
+    let config = config(plan, folder, rules, preset);
     let tokenizer = Arc::clone(config.feed.tokenizer());
     let practice = Practice::start(config, clock.clone(), events).await.unwrap();
-    let device: Arc<dyn Device> = Arc::new(CpuDevice::new(None));
     let worker = DeviceWorker::start(device).unwrap();
     let recorder = Recorder::in_memory();
     let mut miners = Vec::new();

@@ -81,10 +81,11 @@ fn a_run_with_alerts_and_visitors_logs_no_secret() {
     let mut run = Run::of(loud(&mut command));
     run.until("a merge", |event| event["event"] == "merge");
 
-    // Somebody looks on, and somebody tries without the token.
+    // Somebody looks on.
     let token = fs::read_to_string(home.join("state/api.token")).unwrap();
     let status = loud(hearth(home).arg("status")).output().unwrap();
-    assert!(status.status.success(), "{}", said(&status));
+    // Its exit code says whether it trains at this moment, which is another matter.
+    assert!(said(&status).contains("run practice-nano"), "{}", said(&status));
 
     let never = crate::alerts::never_now();
     fs::create_dir_all(home.join("config")).unwrap();

@@ -17,19 +17,19 @@ const PACE: Duration = Duration::from_secs(1);
 
 /// Says that the miner runs, and does what it should.
 pub fn ready() {
-    socket::send(socket::Word::Ready);
+    socket::send(Word::Ready);
 }
 
 /// Says that the settings are read again; [`ready`] must follow.
 pub fn reloading() {
-    socket::send(socket::Word::Reloading);
+    socket::send(Word::Reloading);
 }
 
 /// Says, once, that the end has begun.
 pub fn stopping() {
     static SAID: AtomicBool = AtomicBool::new(false);
     if !SAID.swap(true, Ordering::SeqCst) {
-        socket::send(socket::Word::Stopping);
+        socket::send(Word::Stopping);
     }
 }
 
@@ -60,7 +60,7 @@ async fn status(control: &Control, clock: &Clock) {
         }
         let line = line(&snapshots);
         if line != said {
-            socket::send(socket::Word::Status(&line));
+            socket::send(Word::Status(&line));
             said = line;
         }
         let changes = miners.iter_mut().map(|miner| Box::pin(miner.changed()));
@@ -108,7 +108,7 @@ async fn watchdog(pulses: &[Pulse], control: &Control, clock: &Clock) {
         let beats: Vec<Option<u64>> = pulses.iter().map(Pulse::beats).collect();
         let queued = || control.miners.iter().any(|miner| miner.borrow().queue.is_some());
         if is_alive(&before, &beats) || queued() {
-            socket::send(socket::Word::Alive);
+            socket::send(Word::Alive);
         } else {
             tracing::error!("the engine stands still; the service manager will start it again");
         }
@@ -122,6 +122,15 @@ fn is_alive(before: &[Option<u64>], now: &[Option<u64>]) -> bool {
     before.iter().zip(now).all(|(before, now)| now.is_none() || now > before)
 }
 
+/// What systemd can be told.
+enum Word<'a> {
+    Ready,
+    Reloading,
+    Stopping,
+    Alive,
+    Status(&'a str),
+}
+
 #[cfg(target_os = "linux")]
 mod socket {
     //! The socket of systemd, by the crate for it.
@@ -130,13 +139,7 @@ mod socket {
 
     use sd_notify::NotifyState;
 
-    pub(super) enum Word<'a> {
-        Ready,
-        Reloading,
-        Stopping,
-        Alive,
-        Status(&'a str),
-    }
+    use super::Word;
 
     pub(super) fn is_there() -> bool {
         std::env::var_os("NOTIFY_SOCKET").is_some_and(|name| !name.is_empty())
@@ -170,13 +173,7 @@ mod socket {
 
     use std::time::Duration;
 
-    pub(super) enum Word<'a> {
-        Ready,
-        Reloading,
-        Stopping,
-        Alive,
-        Status(&'a str),
-    }
+    use super::Word;
 
     pub(super) fn is_there() -> bool {
         false

@@ -65,7 +65,8 @@ const CREDENTIAL: &str = "hearth-hotkey";
 pub(super) fn credential(environment: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let folder = environment("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty())?;
     let path = Path::new(&folder).join(CREDENTIAL);
-    path.exists().then_some(path)
+    // One that this user may not look for is not missing: reading it says what is wrong.
+    path.try_exists().unwrap_or(true).then_some(path)
 }
 
 fn is_credential(path: &Path) -> bool {
@@ -88,5 +89,8 @@ mod tests {
         std::fs::write(&path, "0x01").unwrap();
         assert_eq!(credential(environment(folder.path())), Some(path));
         assert_eq!(credential(|_| None), None);
+        // No folder at all, but a file: whether it is in there cannot be told.
+        let within = folder.path().join(CREDENTIAL).join("deeper");
+        assert_eq!(credential(environment(&within)), Some(within.join(CREDENTIAL)));
     }
 }

@@ -26,7 +26,7 @@ use crate::control::{Addressee, Control, Histories, Miners, Order, Progress};
 use crate::host::readings::Readings;
 use crate::miner::text_source::TokenizerSource;
 use crate::miner::{
-    Command, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot, RuleSource,
+    Command, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot, RuleSource, Seat,
 };
 use crate::network::Line;
 use crate::network::http::Route;
@@ -121,7 +121,7 @@ impl Mine {
                 }
                 ended = ends.join_next() => {
                     let Some(ended) = ended else { break };
-                    failures.extend(fault(ended, &events, ends.len()));
+                    failures.extend(fault(ended));
                     if ends.is_empty() {
                         break;
                     }
@@ -174,11 +174,14 @@ impl Mine {
         readings: Vec<watch::Receiver<Readings>>,
     ) -> (Vec<Started>, Ends) {
         let (mut started, mut ends) = (Vec::new(), Ends::new());
-        for (rig, readings) in std::mem::take(&mut self.rigs).into_iter().zip(readings) {
+        let seats = Seat::among(self.rigs.len());
+        let rigs = std::mem::take(&mut self.rigs).into_iter().zip(readings);
+        for ((rig, readings), seat) in rigs.zip(seats) {
             let settings = self.miner_settings(&rig, line, readings);
             let hotkey = rig.signer.hotkey.address().to_string();
             let (clock, events) = (clock.clone(), events.clone());
-            let miner = Miner::start(settings, rig.device, clock, Entropy::system(), events);
+            let entropy = Entropy::system();
+            let miner = Miner::start_among(settings, rig.device, seat, clock, entropy, events);
             let MinerHandle { commands, snapshot, pulse, join } = miner;
             started.push(Started { name: rig.name.clone(), hotkey, commands, snapshot, pulse });
             ends.spawn(async move {
@@ -296,26 +299,16 @@ fn control(
     })
 }
 
-/// The fault by which a miner ended, if it did; told while others go on.
+/// The fault by which a miner ended, if it did. While others went on it has told of it itself.
 fn fault(
     ended: Result<(String, Result<(), MinerError>), tokio::task::JoinError>,
-    events: &Events,
-    others: usize,
 ) -> Option<Failure> {
     let failure = match ended {
         Ok((_, Ok(()))) => return None,
         Ok((name, Err(error))) => miner_failure(&name, &error),
         Err(error) => miner_failure("a miner", &MinerError::Broken(error.to_string())),
     };
-    if others > 0 {
-        tracing::warn!("{failure}");
-        events.emit(Event::Finding {
-            severity: Severity::Error,
-            code: failure.code.to_owned(),
-            what: failure.line.clone(),
-            fix: "The other devices go on; this one is tried again at the next start.".to_owned(),
-        });
-    }
+    tracing::warn!("{failure}");
     Some(failure)
 }
 

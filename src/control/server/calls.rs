@@ -115,7 +115,7 @@ async fn command(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
     let order: Order = read(body, Refusal::UnknownCommand)?;
-    let names = addressed(&served, &order.to)?;
+    let names = addressed(&served, &order)?;
     let now = served.offer.clock.unix().as_secs();
     match order.command {
         Command::Pause { until: Some(until) } | Command::RunAnyway { until } if until <= now => {
@@ -175,8 +175,18 @@ fn read<T: serde::de::DeserializeOwned>(
     serde_json::from_slice(&body).map_err(|error| nonsense(error.to_string()))
 }
 
-/// The names of the miners that a command is for, if they still take any.
-fn addressed(served: &Served, to: &Addressee) -> Result<Vec<String>, Refusal> {
+/// Whether a miner in this state takes the command: one in fault waits for its switch only.
+fn takes(state: State, command: Command) -> bool {
+    match state {
+        State::Stopped => false,
+        State::Fault => matches!(command, Command::Enable | Command::Disable),
+        _ => true,
+    }
+}
+
+/// The names of the miners that a command is for, if they still take it.
+fn addressed(served: &Served, order: &Order) -> Result<Vec<String>, Refusal> {
+    let to = &order.to;
     let miners = &served.offer.control.miners;
     let all: Vec<(String, State)> = miners
         .iter()
@@ -186,8 +196,8 @@ fn addressed(served: &Served, to: &Addressee) -> Result<Vec<String>, Refusal> {
         Addressee::All => true,
         Addressee::One(wanted) => wanted == name,
     });
-    let (ended, able): (Vec<_>, Vec<_>) =
-        meant.partition(|(_, state)| matches!(state, State::Stopped | State::Fault));
+    let (able, ended): (Vec<_>, Vec<_>) =
+        meant.partition(|(_, state)| takes(*state, order.command));
     let names = |some: &[&(String, State)]| -> Vec<String> {
         some.iter().map(|(name, _)| name.clone()).collect()
     };

@@ -74,20 +74,23 @@ impl Life {
     /// everything it learns would be lost with the next power cut. Later ones only warn, and a large one
     /// is written beside the work that follows.
     pub(super) async fn save(&mut self) -> Outcome {
-        let Some(place) = self.stage.as_ref().map(|stage| self.place(stage.terms())) else {
+        let Some(place) = self.stage.as_ref().map(|stage| self.workshop.place(stage.terms()))
+        else {
             return out_of_order("a stage");
         };
         let Some(stage) = &mut self.stage else { return out_of_order("a stage") };
         let mut kept = stage.keep(&place).await;
         if kept.is_ok() {
-            kept = match self.saved {
+            kept = match self.workshop.saved {
                 true => stage.kept_within(SNAPSHOT_PATIENCE).await,
                 false => stage.kept().await,
             };
         }
         match kept {
-            Ok(()) => self.saved = true,
-            Err(KeepError::Save(error)) if self.saved => self.not_durable(error.to_string()),
+            Ok(()) => self.workshop.saved = true,
+            Err(KeepError::Save(error)) if self.workshop.saved => {
+                self.not_durable(error.to_string())
+            }
             Err(KeepError::Save(error)) => {
                 let what = error.to_string();
                 self.failure = Some(MinerError::Disk(error));
@@ -122,7 +125,7 @@ impl Life {
         let benched = std::mem::take(&mut self.benched);
         let status = if benched { MinerStatus::Initializing } else { MinerStatus::Training };
         self.announcer.say(Phase::Training, status);
-        let (Some(stage), Some(desk)) = (&mut self.stage, &self.desk) else {
+        let (Some(stage), Some(desk)) = (&self.stage, &self.desk) else {
             return out_of_order("a stage");
         };
         let view = TrainingView {
@@ -150,8 +153,9 @@ impl Life {
             in_flight: self.settings.in_flight,
             heard: self.heard,
             rule: self.settings.learning_rate,
+            mender: &mut self.workshop,
         };
-        let end = train(pipeline, stage).await;
+        let end = train(pipeline, &mut self.stage).await;
         self.sent.clear();
         self.tell_keeping();
         match end {
@@ -165,7 +169,13 @@ impl Life {
             }
             TrainingEnd::Server(error) => self.leave_training(Outcome::of(&error)),
             TrainingEnd::Stopped => Outcome::StopAsked,
-            TrainingEnd::Lost(error) => Outcome::StageLost(error.to_string()),
+            TrainingEnd::Lost(what) => match self.workshop.failure.take() {
+                Some(error) => {
+                    self.failure = Some(error);
+                    Outcome::Hopeless(what)
+                }
+                None => Outcome::StageLost(what),
+            },
         }
     }
 

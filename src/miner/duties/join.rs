@@ -9,6 +9,7 @@ use super::super::life::{Held, Life};
 use super::super::machine::Outcome;
 use super::super::register::{RegisterError, Registrar};
 use super::super::ticket::TicketFile;
+use super::super::workshop::{Progress, Unbuilt};
 use super::{of_call, out_of_order};
 use crate::network::registry::{Registry, RegistrySetup};
 use crate::protocol::Phase;
@@ -71,7 +72,7 @@ impl Life {
 
     /// What is told of the machine: device and architecture, nothing that names it.
     fn system_data(&self) -> Option<String> {
-        let device = self.device.device();
+        let device = self.workshop.device.device();
         let info = device.info();
         let cores = std::thread::available_parallelism().ok().map(|n| n.get() as u64);
         let gpus = if info.backend == "cpu" { Vec::new() } else { vec![info.name.clone()] };
@@ -103,8 +104,19 @@ impl Life {
                 self.stage = None;
                 self.held = Held::Nothing;
                 self.new_here = true;
-                if let Err(outcome) = self.build_stage(&mut terms).await {
-                    return outcome;
+                match self.workshop.build(&terms).await {
+                    Ok((stage, progress)) => {
+                        self.stage = Some(stage);
+                        if progress == Progress::GoesOn {
+                            self.held = Held::Epoch;
+                        }
+                    }
+                    Err(Unbuilt::Lost(what)) => return Outcome::StageLost(what),
+                    Err(Unbuilt::Hopeless(error)) => {
+                        let what = error.to_string();
+                        self.failure = Some(error);
+                        return Outcome::Hopeless(what);
+                    }
                 }
             }
         }

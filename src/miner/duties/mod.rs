@@ -1,11 +1,10 @@
 //! What each duty does. Every duty ends with an [`Outcome`]; none of them decides what comes next.
 //! Here: carrying one out within what the user wants, showing it, and waiting for phases. Getting a
-//! stage is in `join`, building it on a device in `stage`, an epoch's work in `epoch`.
+//! stage is in `join`, an epoch's work in `epoch`.
 
 mod epoch;
 mod join;
 mod resume;
-mod stage;
 
 pub(super) use epoch::{durable_again, not_durable};
 
@@ -19,6 +18,7 @@ use super::machine::{Duty, Outcome};
 use super::snapshot::{Reason, State, Who};
 use super::view::show_stop;
 use crate::network::{CallError, Peer, Reach};
+use crate::protocol::messages::MinerStatus;
 use crate::protocol::{Phase, StageIndex};
 use crate::telemetry::Severity;
 use crate::training::floor::Wish;
@@ -27,6 +27,8 @@ use crate::training::floor::Wish;
 /// ten seconds that whoever stops programs gives them; what an upload has sent by then it need not send
 /// again.
 const STOP_GRACE: Duration = Duration::from_secs(7);
+/// Letters of a hotkey that tell miners apart.
+const SHORT_NAME: usize = 8;
 
 /// A duty without what it builds on; only a fault in the table leads here.
 fn out_of_order(what: &str) -> Outcome {
@@ -70,7 +72,7 @@ impl Life {
                 }
             }
         };
-        let held = until_held(self.wish.clone(), duty);
+        let held = until_held(self.wish.clone(), duty, self.held);
         tokio::select! {
             outcome = self.carry_out(duty) => outcome,
             () = held => Outcome::Held,
@@ -133,8 +135,8 @@ impl Life {
         }
         let (own, since) =
             self.board.read(|snapshot| (snapshot.stage.unwrap_or_default(), snapshot.status.since));
-        let (stage, phase) = holding_stage(&self.peers.directory().peers(), wanted)
-            .unwrap_or((StageIndex(own), phase));
+        let peers = self.peers.directory().peers();
+        let (stage, phase) = holding_stage(&peers, wanted).unwrap_or((StageIndex(own), phase));
         let waited = (self.clock.unix_seconds() - since).max(0.0);
         let doing = match phase {
             Phase::Training => "training",
@@ -142,7 +144,12 @@ impl Life {
             Phase::MergingPartitions => "merging",
         };
         let minutes = waited / 60.0;
-        self.board.awaits(&format!("stage {stage} must finish {doing} ({minutes:.0} min so far)"));
+        let who = match held_back(&peers, StageIndex(own)) {
+            Some((rests, who)) if rests == stage => format!("; {who}"),
+            _ => String::new(),
+        };
+        let next = format!("stage {stage} must finish {doing} ({minutes:.0} min so far){who}");
+        self.board.awaits(&next);
         if waited >= self.services.constants.stuck_after.as_secs_f64() {
             self.board.finding_once(
                 Severity::Warning,
@@ -228,10 +235,67 @@ pub(super) fn holding_stage(peers: &[Peer], wanted: Phase) -> Option<(StageIndex
     stages.filter(|(_, phase)| *phase != wanted).min_by_key(|(_, phase)| *phase)
 }
 
+/// The first other stage that nobody works on, by what its miners say themselves, with who they are.
+pub(super) fn held_back(peers: &[Peer], own: StageIndex) -> Option<(StageIndex, String)> {
+    let mut stages: BTreeMap<StageIndex, Vec<&Peer>> = BTreeMap::new();
+    for peer in peers {
+        if let Some(stage) = peer.stage.filter(|stage| *stage != own) {
+            stages.entry(stage).or_default().push(peer);
+        }
+    }
+    let rests = |peer: &&Peer| peer.status.miner_status == MinerStatus::Initializing;
+    let (stage, peers) = stages.into_iter().find(|(_, peers)| peers.iter().all(rests))?;
+    let who = match peers.as_slice() {
+        [only] => {
+            let name: String = only.hotkey.as_str().chars().take(SHORT_NAME).collect();
+            format!("its only miner ({name}..) pauses or has not begun")
+        }
+        all => format!("all its {} miners pause or have not begun", all.len()),
+    };
+    Some((stage, who))
+}
+
 /// What a failed call means for the duty.
 fn of_call(error: &CallError) -> Outcome {
     match error.server() {
         Some(server) => Outcome::of(server),
         None => Outcome::Trouble(format!("{error}.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Hotkey;
+    use crate::protocol::messages::PeerStatus;
+
+    fn peer(key: u8, stage: usize, miner_status: MinerStatus) -> Peer {
+        Peer {
+            hotkey: Hotkey::from_public_key(&[key; 32]),
+            stage: Some(StageIndex(stage)),
+            nodes: Vec::new(),
+            status: PeerStatus { miner_status, ..PeerStatus::default() },
+            last_keepalive: 0.0,
+        }
+    }
+
+    #[test]
+    fn a_stage_is_held_back_when_nobody_works_on_it() {
+        use MinerStatus::{Initializing, Training};
+        let own = StageIndex(0);
+        let mut peers = vec![peer(1, 0, Initializing), peer(2, 1, Training), peer(3, 2, Training)];
+        assert_eq!(held_back(&peers, own), None);
+        peers[2].status.miner_status = Initializing;
+        let (stage, who) = held_back(&peers, own).unwrap();
+        let name = &peers[2].hotkey.as_str()[..SHORT_NAME];
+        assert_eq!(
+            (stage.0, who),
+            (2, format!("its only miner ({name}..) pauses or has not begun"))
+        );
+        peers.push(peer(4, 2, Initializing));
+        let (_, who) = held_back(&peers, own).unwrap();
+        assert_eq!(who, "all its 2 miners pause or have not begun");
+        peers.push(peer(5, 2, Training));
+        assert_eq!(held_back(&peers, own), None);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Entry, Miner, Run, Upload};
+use super::{Copy, Entry, Miner, Run, Upload};
 use crate::clock::Moment;
 use crate::protocol::messages::FileType;
 use crate::protocol::{Hotkey, Phase};
@@ -62,7 +62,7 @@ impl Run {
         let (facts, limit) = match stage.phase {
             Phase::Training => return,
             Phase::WeightsUploading => (self.uploading(index, now), limits.uploading),
-            Phase::MergingPartitions => (self.merging(index), limits.merging),
+            Phase::MergingPartitions => (self.merging(index, now), limits.merging),
         };
         match step(facts, time(now, stage.since, limit)) {
             Step::Stay => {}
@@ -90,11 +90,16 @@ impl Run {
     }
 
     /// Whether a miner that did something in the epoch can be expected to hand it in. One that
-    /// registered again since then may have lost it with its memory, and cannot say so: unless it begins
-    /// to upload, it is not waited for longer than for stranded work.
+    /// registered again since then may have lost it with its memory, and one that a rule of its owner
+    /// holds back keeps it; neither can say so. Unless it begins to upload, it is not waited for longer
+    /// than for stranded work; but one whose stage has nothing else is, if it never left.
     fn awaits(&self, hotkey: &Hotkey, miner: &Miner, now: Moment) -> bool {
-        let Some(returned) = miner.returned else { return true };
         let stage = &self.stages[miner.stage];
+        let returned = match miner.returned {
+            Some(returned) => returned,
+            None if stage.submissions.is_empty() => return true,
+            None => stage.since,
+        };
         let uploads = |upload: &Upload| {
             upload.hotkey == *hotkey
                 && upload.kind == FileType::Weights
@@ -104,11 +109,24 @@ impl Run {
             || self.uploads.values().any(uploads)
     }
 
-    fn merging(&self, index: usize) -> Facts {
+    /// Copies of partitions that are still awaited. Where the other copy is there, nobody waits for one
+    /// that its miner has not even asked for within the time of stranded work.
+    fn merging(&self, index: usize, now: Moment) -> Facts {
+        let stage = &self.stages[index];
+        let patient = now.since(stage.since) <= self.plan.rules.limits.stranded;
+        let asks = |hotkey: &Hotkey| self.miner(hotkey).is_ok_and(|miner| miner.told_partitions);
         let works =
             |hotkey: &Hotkey| self.miner(hotkey).is_ok_and(|miner| self.works(hotkey, miner));
-        let copies = || self.stages[index].chunks.iter().flatten();
-        let late = copies().filter(|copy| copy.object.is_none() && works(&copy.hotkey)).count();
+        let copies = || stage.chunks.iter().flatten();
+        let late = |copies: &Vec<Copy>| {
+            let covered = copies.iter().any(|copy| copy.object.is_some());
+            let awaited = |copy: &&Copy| {
+                let comes = patient || !covered || asks(&copy.hotkey);
+                copy.object.is_none() && works(&copy.hotkey) && comes
+            };
+            copies.iter().filter(awaited).count()
+        };
+        let late: usize = stage.chunks.iter().map(late).sum();
         let merged = copies().filter(|copy| copy.object.is_some()).count();
         let needed = share_of((late + merged) as u64, self.plan.rules.thresholds.merging);
         let needed = usize::try_from(needed).unwrap_or(usize::MAX);

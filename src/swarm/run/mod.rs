@@ -16,6 +16,7 @@ mod bench;
 mod entry;
 mod merging;
 mod miners;
+mod patience;
 mod spot;
 mod view;
 mod work;
@@ -142,6 +143,8 @@ pub struct Run {
     mustered: bool,
     /// When work was last lost with a miner.
     lost_at: Option<Moment>,
+    /// How long reports take.
+    patience: patience::Patience,
     /// Uploads that may still be submitted or fetched, by object.
     pub(super) uploads: HashMap<String, Upload>,
     /// Samples, and first weights that were replaced, by the epoch that needs them last.
@@ -178,6 +181,7 @@ impl Run {
             started: now,
             mustered: false,
             lost_at: None,
+            patience: patience::Patience::default(),
             uploads: HashMap::new(),
             samples: Vec::new(),
             ids: Entropy::seeded(

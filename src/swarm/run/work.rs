@@ -205,6 +205,7 @@ impl Run {
             }
         }
         let Some(activation) = self.activations.get_mut(&id) else { return };
+        self.patience.note(now.since(activation.touched));
         activation.touched = now;
         activation.passes_mut(direction)[stage] = Some(pass.clone());
         let done = activation.backwards.iter().all(Option::is_some);
@@ -279,10 +280,11 @@ impl Run {
     /// Gives up what nobody reported about for too long.
     pub(super) fn give_up_stale(&mut self, now: Moment) {
         let limits = self.plan.rules.limits;
+        let patience = self.patience.at_most(limits.activation);
         let stale = |a: &Open| {
             let idle = now.since(a.touched);
             let stranded = self.lost_at.is_some_and(|at| at >= a.handed);
-            idle > limits.activation || (stranded && idle > limits.stranded)
+            idle > patience || (stranded && idle > limits.stranded)
         };
         let lost = self.open().filter(|(_, a)| stale(a)).map(|(id, _)| id.clone()).collect();
         self.give_up(lost);

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::frame::{Note, PREFIX, Vector, hash};
@@ -226,7 +227,7 @@ fn parse(content: &[u8]) -> Option<(Note, Option<Begun>)> {
         vector(*input, first),
         match gradient {
             Vector::Tokens(_) => Gradient::Targets(token_ids(second)),
-            Vector::Numbers(_) => Gradient::Activation(from_le_bytes(second)),
+            Vector::Numbers(_) => Gradient::Activation(Arc::new(from_le_bytes(second))),
         },
     );
     Some((note, Some(begun)))

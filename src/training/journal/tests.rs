@@ -25,7 +25,7 @@ fn done() -> BackwardDone {
 
 async fn backward(journal: &mut Journal, id: &str) -> Record {
     let input = Input::Tokens(vec![1, 70_000, 3]);
-    let gradient = Gradient::Activation(vec![bf16::from_f32(-2.0), bf16::from_f32(0.1)]);
+    let gradient = Gradient::Activation(vec![bf16::from_f32(-2.0), bf16::from_f32(0.1)].into());
     let (activation, source) = (ActivationId::from(id), Some(Hotkey::from_public_key(&[9; 32])));
     let (shared, given) = (Arc::new(input.clone()), Arc::new(gradient.clone()));
     journal.work(&activation, source.as_ref(), &shared, &given).await.unwrap();

@@ -17,7 +17,7 @@ use crate::training::test_world::{Fault, world};
 async fn learn(stage: &mut LocalStage) -> Vec<f32> {
     let len: usize = stage.terms().activation_shape().iter().product();
     let input = Arc::new(Input::Activation(vec![bf16::from_f32(0.5); len]));
-    let gradient = Gradient::Activation(vec![bf16::from_f32(0.01); len]);
+    let gradient = Gradient::Activation(vec![bf16::from_f32(0.01); len].into());
     stage.backward(&"a".into(), input, gradient, None).await.unwrap();
     #[allow(clippy::cast_precision_loss)]
     let turn = |(i, w): (usize, &f32)| w + ((i % 23) as f32 - 11.0) * 1e-3;
