@@ -64,7 +64,8 @@ const NARROW: [(&str, &str, &[&str]); 9] = [
     // Its tests make snapshots by a board, as a miner does.
     ("alerts", "miner", &["snapshot", "board::Board"]),
     ("alerts", "network", &["{HttpClient, Route, Traffic}"]),
-    ("control", "miner", &["snapshot", "MinerSnapshot", "Command", "{"]),
+    // Its tests make snapshots by a board, as a miner does.
+    ("control", "miner", &["snapshot", "MinerSnapshot", "Command", "board::Board", "{"]),
     ("control", "swarm", &["snapshot", "SwarmSnapshot", "{"]),
     // The client of the local API speaks HTTP to this machine.
     ("control", "network", &["http", "Traffic"]),

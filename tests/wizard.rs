@@ -443,7 +443,7 @@ fn the_end_of_the_wizard_is_the_beginning_of_mining() {
     terminal.press(ENTER);
     wait(&terminal, "Stages and their miners");
     wait(&terminal, "your miner m0");
-    terminal.press("q");
+    leave_dashboard(&mut terminal);
     leaves_in_order(&mut terminal);
     let config = std::fs::read_to_string(home.path().join("config/config.toml")).unwrap();
     for part in ["cpu_threads = 1", "http://127.0.0.1:9", "hotkey_file", "metagraph"] {
@@ -494,8 +494,15 @@ fn hearth_alone_is_the_wizard_first_and_the_dashboard_after_that() {
     std::fs::write(config.join("config.toml"), settings).unwrap();
     let mut terminal = open(home.path(), SIZES[0], &[]);
     wait(&terminal, "Stages and their miners");
-    terminal.press("q");
+    leave_dashboard(&mut terminal);
     leaves_in_order(&mut terminal);
+}
+
+/// A miner that runs is not left without a question.
+fn leave_dashboard(terminal: &mut Terminal) {
+    terminal.press("q");
+    wait(terminal, "Stop it in order, and leave");
+    terminal.press("q");
 }
 
 fn hearth(home: &Path, arguments: &[&str]) -> Output {

@@ -269,8 +269,8 @@ impl Histories {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::miner::DeviceView;
     use crate::miner::board::Board;
+    use crate::miner::snapshot::DeviceView;
     use crate::miner::snapshot::machine::Reading;
     use crate::telemetry::Events;
 

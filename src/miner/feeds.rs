@@ -15,15 +15,20 @@ pub(super) mod machine;
 
 /// Between two looks while the miner is at work.
 const AT_WORK: Duration = Duration::from_secs(2);
-/// Between two looks while it is not.
-const AT_REST: Duration = Duration::from_secs(15);
+/// While it pauses, so many of them pass until one counts.
+const AT_REST: u32 = 8;
 
 /// Looks for as long as the life on the network lasts.
 pub(super) async fn keep(board: &Board, peers: &Peers) {
+    let mut looks = 0;
     loop {
-        let state = board.read(|snapshot| snapshot.status.state);
-        let at_rest = matches!(state, State::Paused | State::Registering);
-        board.clock().sleep(if at_rest { AT_REST } else { AT_WORK }).await;
+        board.clock().sleep(AT_WORK).await;
+        looks += 1;
+        let rests = board.read(|snapshot| snapshot.status.state == State::Paused);
+        if rests && looks < AT_REST {
+            continue;
+        }
+        looks = 0;
         board.refresh_measured();
         links::show(board, peers);
     }

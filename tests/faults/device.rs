@@ -88,7 +88,9 @@ fn memory_that_runs_out_makes_the_stage_smaller_and_the_demo_goes_on() {
     ended_well(&events, code, 8);
 }
 
+/// The network waits a minute for each activation that was lost with a stage.
 #[test]
+#[ignore = "takes more than two minutes: scripts/faults.sh runs it"]
 fn memory_that_runs_out_twice_rounds_the_moments_and_the_demo_goes_on_learning() {
     let home = tempfile::tempdir().unwrap();
     let flags = ["--epochs", "8", "--faults", "out-of-memory=1500ms@m0,out-of-memory=5s@m0"];
