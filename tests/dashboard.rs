@@ -1,8 +1,6 @@
 //! The dashboard as a person meets it: the real binary in a real terminal.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "support/picture.rs"]
-mod picture;
 #[path = "support/pty.rs"]
 mod pty;
 
@@ -175,26 +173,59 @@ fn ctrl_c_stops_in_order() {
     assert!(is_sane(&terminal));
 }
 
-/// Keeps pictures of a real demo for the README when `HEARTH_WRITE_SCREENS` names a folder.
+/// The README's pictures are what this program draws of the record that is kept here. Where that was
+/// meant to change: `HEARTH_WRITE_SCREENS=docs` writes them.
 #[test]
-fn a_screen_can_be_kept_as_a_picture() {
-    let (flags, until): (&[&str], usize) = match picture::folder() {
-        Some(_) => (&["--preset", "nano", "--epochs", "20"], 60),
-        None => (&["--preset", "nano", "--epochs", "2"], 2),
-    };
-    for (rows, cols) in [(24, 80), (40, 120)] {
-        let home = tempfile::tempdir().unwrap();
-        let mut terminal = demo(home.path(), rows, cols, flags);
-        terminal.wait_for("some progress", |text| tokens(text) >= until * 128);
-        picture::keep(&terminal, &format!("dashboard-{cols}x{rows}"));
-        terminal.press("qq");
-        terminal.ended();
+fn the_readmes_pictures_are_what_is_drawn() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let home = tempfile::tempdir().unwrap();
+    for (screen, size, at) in
+        [("now", "120x40", "45s"), ("now", "80x24", "45s"), ("training", "120x40", "60s")]
+    {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hearth"));
+        command.env("HEARTH_HOME", home.path()).env("TZ", "UTC");
+        command.args(["screenshot", screen, "--size", size, "--at", at, "--record"]);
+        let output = command.arg(root.join("tests/records/practice.record")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let name = format!("dashboard-{screen}-{size}.svg");
+        let drawn = String::from_utf8(output.stdout).unwrap();
+        assert!(drawn.contains("Hearth") && drawn.contains("TRAINING"), "{drawn}");
+        if let Some(folder) = std::env::var_os("HEARTH_WRITE_SCREENS") {
+            std::fs::write(root.join(folder).join(&name), drawn).unwrap();
+            continue;
+        }
+        let kept = std::fs::read_to_string(root.join("docs").join(&name)).unwrap();
+        assert!(kept == drawn, "docs/{name} is stale: write it with HEARTH_WRITE_SCREENS=docs");
     }
 }
 
-/// The figure at the right end of the loss chart's axis.
-fn tokens(text: &str) -> usize {
-    let Some((before, _)) = text.split_once(" tokens│") else { return 0 };
-    let digits = before.rsplit(' ').next().unwrap_or_default().replace(',', "");
-    digits.parse().unwrap_or(0)
+#[test]
+fn a_screen_of_a_record_is_text_too_and_what_is_none_is_refused() {
+    let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/practice.record");
+    let home = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hearth"));
+        command.env("HEARTH_HOME", home.path()).arg("screenshot").args(arguments);
+        command.arg("--record").arg(&record).output().unwrap()
+    };
+    let of = |screen: &str| {
+        let output = run(&[screen, "--text", "--size", "80x24"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for (place, screen) in
+        ["now", "earnings", "training", "network", "peers", "machine", "log", "swarm"]
+            .into_iter()
+            .enumerate()
+    {
+        let text = of(screen);
+        assert_eq!(text.lines().count(), 24);
+        let mark = format!("[{} ", place + 1);
+        assert!(text.lines().nth(1).unwrap().contains(&mark), "{text}");
+    }
+    let home = run(&["home"]);
+    assert_eq!(home.status.code(), Some(2));
+    let late = run(&["now", "--at", "30h"]);
+    assert_eq!(late.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&late.stderr).contains("begin earlier"));
 }

@@ -89,6 +89,8 @@ pub enum Command {
     Privacy(run::PrivacyArguments),
     /// Play the record of a run, or list the records
     Replay(replay::ReplayArguments),
+    /// A screen of a recorded run as a picture (SVG), or as text
+    Screenshot(replay::ScreenshotArguments),
     /// Pack what helps to find a fault into one file, without what is private
     BugReport(bug_report::BugReportArguments),
     /// What you are told of while you do not look, and by which way
@@ -145,6 +147,7 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Screenshot(arguments) => replay::screenshot(&arguments),
         Command::BugReport(arguments) => bug_report::run(&arguments),
         Command::Alerts(arguments) => alerts::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),

@@ -47,7 +47,8 @@ impl RateMeter {
         let life = self.started.map_or(Duration::ZERO, |started| now.since(started));
         WINDOWS.map(|window| {
             let fresh = self.amounts.iter().rev().take_while(|(at, _)| now.since(*at) < window);
-            let sum: f64 = fresh.map(|(_, amount)| amount).sum();
+            // From plus zero: the sum of nothing is minus zero.
+            let sum = fresh.fold(0.0, |sum, (_, amount)| sum + amount);
             sum / window.min(life).max(Duration::from_secs(1)).as_secs_f64()
         })
     }

@@ -1,6 +1,8 @@
 //! What the person at the keys has chosen to see: which screen, of which miner, what is asked, where
 //! the log stands. It changes by keys alone; the rest of a frame comes from the snapshots.
 
+use std::str::FromStr;
+
 use super::question::Question;
 use crate::config::keys::Action;
 
@@ -39,6 +41,20 @@ impl ScreenName {
         Self::Swarm,
     ];
 
+    /// The word for it on a command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Earnings => "earnings",
+            Self::Training => "training",
+            Self::Network => "network",
+            Self::Peers => "peers",
+            Self::Machine => "machine",
+            Self::Log => "log",
+            Self::Swarm => "swarm",
+        }
+    }
+
     /// The action that shows it.
     pub fn action(self) -> Action {
         match self {
@@ -75,6 +91,19 @@ impl ScreenName {
         self.at(Self::ALL.len() - 1)
     }
 }
+
+impl FromStr for ScreenName {
+    type Err = ScreenError;
+
+    fn from_str(text: &str) -> Result<Self, ScreenError> {
+        Self::ALL.into_iter().find(|screen| screen.word() == text).ok_or(ScreenError)
+    }
+}
+
+/// No screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the screens are now, earnings, training, network, peers, machine, log and swarm")]
+pub struct ScreenError;
 
 /// How losses are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -167,6 +196,8 @@ mod tests {
             screen = screen.next();
             assert_eq!(screen, expected);
             assert_eq!(ScreenName::of_action(screen.action()), Some(screen));
+            assert_eq!(screen.word().parse(), Ok(screen));
         }
+        assert_eq!("home".parse::<ScreenName>(), Err(ScreenError));
     }
 }

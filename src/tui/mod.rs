@@ -10,6 +10,7 @@ mod screens;
 pub mod seat;
 mod shell;
 mod stderr;
+pub mod still;
 pub mod svg;
 mod terminal;
 pub mod text;

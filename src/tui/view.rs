@@ -122,8 +122,13 @@ impl View {
     /// The same as a playback shows it, at that time.
     #[must_use]
     pub fn played(self, place: Place) -> Self {
-        let half_hour = HalfHour::of(place.unix);
-        Self { unix: place.unix, playback: Some(place), kind: Kind::Past, half_hour, ..self }
+        Self { playback: Some(place.clone()), kind: Kind::Past, ..self.at(place.unix) }
+    }
+
+    /// The same as it was at that time.
+    #[must_use]
+    pub fn at(self, unix: u64) -> Self {
+        Self { unix, half_hour: HalfHour::of(unix), ..self }
     }
 
     /// The keys that do something here.

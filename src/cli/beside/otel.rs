@@ -29,6 +29,8 @@ use crate::network::{HttpClient, Route, Traffic};
 const EVERY: Duration = Duration::from_secs(60);
 /// Between two looks at the states.
 const LOOK: Duration = Duration::from_secs(1);
+/// The same while somebody is told: a small epoch's phases are over in less than a second.
+const CLOSE_LOOK: Duration = Duration::from_millis(100);
 /// So long a collector may take; the library's own pause is never reached.
 const LIMIT: Duration = Duration::from_secs(10);
 /// The library has a timer of its own, which is not ours: it never comes to its turn.
@@ -73,7 +75,7 @@ pub(super) async fn report(running: Running, mut ending: watch::Receiver<bool>) 
             }
         }
         tokio::select! {
-            () = running.clock.sleep(LOOK) => {}
+            () = running.clock.sleep(if sender.is_some() { CLOSE_LOOK } else { LOOK }) => {}
             Ok(()) = settings.changed() => {
                 if sender.as_ref().map(|sender| &sender.address) != address(&running.settings.now()).as_ref() {
                     sender = Sender::of(&running, &spent);

@@ -1,9 +1,10 @@
 //! `hearth replay`: plays the record of a run on the dashboard, prints its events, or lists the
-//! records there are.
+//! records there are. `hearth screenshot`: one screen of it.
 
 mod list;
 mod player;
 mod print;
+mod screenshot;
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::telemetry::logs::Ring;
 use crate::telemetry::record::{Reader, RecordError, Shelf};
 use crate::tui::{self, Furniture, Left};
 use player::Player;
+pub use screenshot::{ScreenshotArguments, screenshot};
 
 /// Play the record of a run, or list the records.
 #[derive(Clone, Debug, Default, Args)]
@@ -44,6 +46,8 @@ pub struct ReplayArguments {
 pub struct Speed(f64);
 
 impl Speed {
+    /// As fast as life.
+    const LIFE: Self = Self(1.0);
     /// The slowest and the fastest.
     const RANGE: std::ops::RangeInclusive<f64> = 0.125..=1024.0;
 
@@ -86,18 +90,24 @@ pub fn run(arguments: &ReplayArguments) -> Result<Exit, Failure> {
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let shelf = Shelf::of(&folders.state);
     let Some(wanted) = &arguments.record else { return list::print(&shelf, arguments.json) };
-    let path = find(wanted, &shelf)?;
-    let mut reader = Reader::open(&path).map_err(|error| failure(&error))?;
     let from = arguments.from.unwrap_or_default();
+    let mut reader = open(wanted, &shelf, from)?;
+    if arguments.json || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+        return print::events(&mut reader, from, arguments.speed, arguments.json);
+    }
+    show(reader, from, arguments.speed.unwrap_or(Speed::LIFE))
+}
+
+/// Opens a record that is at least as long as that.
+fn open(wanted: &Path, shelf: &Shelf, from: Duration) -> Result<Reader, Failure> {
+    let path = find(wanted, shelf)?;
+    let reader = Reader::open(&path).map_err(|error| failure(&error))?;
     if from > reader.length() {
         let length = humantime::format_duration(Duration::from_secs(reader.length().as_secs()));
         let line = format!("{} is only {length} long: begin earlier than that", path.display());
         return Err(Failure::new(Exit::Usage, line));
     }
-    if arguments.json || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        return print::events(&mut reader, from, arguments.speed, arguments.json);
-    }
-    show(reader, from, arguments.speed.unwrap_or(Speed(1.0)))
+    Ok(reader)
 }
 
 /// A file; else one in the list by its name, with or without the ending; else the last.

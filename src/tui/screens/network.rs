@@ -6,6 +6,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
 
 use super::lines;
+use crate::miner::{MinerSnapshot, State};
 use crate::swarm::{MinerView, StageView, SwarmSnapshot};
 use crate::tui::draw::facts::{fact, maybe, percent, said};
 use crate::tui::draw::stages;
@@ -53,10 +54,18 @@ fn outside<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
         said("run", miner.run.clone().unwrap_or_else(|| words::UNKNOWN.to_owned()), theme),
         maybe("stages", stages, theme),
         maybe("epoch", epoch, theme),
-        said("held back by", miner.status.next.clone(), theme),
+        said("held back by", held_back(miner), theme),
         said("progress", words::NOT_PUBLISHED, theme),
         said("your rank", words::NOT_PUBLISHED, theme),
     ]
+}
+
+/// What the own miner knows of that without the swarm's inside: whom it waits for itself.
+fn held_back(miner: &MinerSnapshot) -> String {
+    match miner.status.state {
+        State::Waiting => miner.status.next.clone(),
+        _ => words::NOT_PUBLISHED.to_owned(),
+    }
 }
 
 /// How far a stage is within its epoch.

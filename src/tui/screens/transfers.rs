@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::lines;
+use crate::miner::State;
 use crate::miner::snapshot::measured::{MergeView, TransferView};
 use crate::miner::snapshot::transfers::Deadline;
 use crate::tui::draw::facts::{bar, cut, sentence};
@@ -30,11 +31,14 @@ pub(super) fn transfers(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &
     lines(frame, area, words::TRANSFERS, shown, theme);
 }
 
-/// Whether anything is under way.
+/// Whether anything is under way. While it trains nothing is: the others may have ended a merge without
+/// this miner, and a record's figures may be some seconds old.
 pub(super) fn under_way(view: &View) -> bool {
     let measured = &view.miner.measured;
-    measured.transfers.iter().any(|t| t.ended.is_none() && t.file != "activation")
-        || measured.merges.iter().any(|merge| merge.ended.is_none())
+    let trains = view.miner.status.state == State::Training;
+    !trains
+        && (measured.transfers.iter().any(|t| t.ended.is_none() && t.file != "activation")
+            || measured.merges.iter().any(|merge| merge.ended.is_none()))
 }
 
 #[allow(clippy::cast_precision_loss)]
