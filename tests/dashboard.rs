@@ -173,6 +173,14 @@ fn ctrl_c_stops_in_order() {
     assert!(is_sane(&terminal));
 }
 
+/// `hearth screenshot` of the record that is kept here.
+fn screenshot(home: &Path, arguments: &[&str]) -> std::process::Output {
+    let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/practice.record");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hearth"));
+    command.env("HEARTH_HOME", home).env("TZ", "UTC").arg("screenshot").args(arguments);
+    command.arg("--record").arg(record).output().unwrap()
+}
+
 /// The README's pictures are what this program draws of the record that is kept here. Where that was
 /// meant to change: `HEARTH_WRITE_SCREENS=docs` writes them.
 #[test]
@@ -182,10 +190,7 @@ fn the_readmes_pictures_are_what_is_drawn() {
     for (screen, size, at) in
         [("now", "120x40", "45s"), ("now", "80x24", "45s"), ("training", "120x40", "60s")]
     {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hearth"));
-        command.env("HEARTH_HOME", home.path()).env("TZ", "UTC");
-        command.args(["screenshot", screen, "--size", size, "--at", at, "--record"]);
-        let output = command.arg(root.join("tests/records/practice.record")).output().unwrap();
+        let output = screenshot(home.path(), &[screen, "--size", size, "--at", at]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let name = format!("dashboard-{screen}-{size}.svg");
         let drawn = String::from_utf8(output.stdout).unwrap();
@@ -201,13 +206,8 @@ fn the_readmes_pictures_are_what_is_drawn() {
 
 #[test]
 fn a_screen_of_a_record_is_text_too_and_what_is_none_is_refused() {
-    let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/practice.record");
     let home = tempfile::tempdir().unwrap();
-    let run = |arguments: &[&str]| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hearth"));
-        command.env("HEARTH_HOME", home.path()).arg("screenshot").args(arguments);
-        command.arg("--record").arg(&record).output().unwrap()
-    };
+    let run = |arguments: &[&str]| screenshot(home.path(), arguments);
     let of = |screen: &str| {
         let output = run(&[screen, "--text", "--size", "80x24"]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

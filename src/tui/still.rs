@@ -9,7 +9,7 @@ use super::look::{Look, ScreenName};
 use super::theme::Theme;
 use super::view::View;
 use crate::clock::Clock;
-use crate::control::{Control, Place};
+use crate::control::Control;
 use crate::telemetry::logs::Ring;
 
 /// Columns and rows of a picture.
@@ -21,16 +21,16 @@ pub struct Window {
     pub rows: u16,
 }
 
-/// What `screen` showed of a run at that place of its record, in such a window.
+/// What `screen` showed of a run at that time (Unix seconds), in such a window.
 pub fn still(
     (control, log, clock): (&Control, &Ring, &Clock),
-    place: &Place,
+    unix: u64,
     screen: ScreenName,
     window: Window,
     theme: Theme,
 ) -> Buffer {
     let look = Look { screen, ..Look::default() };
-    let view = View::collect(control, log, clock, &look).at(place.unix);
+    let view = View::collect(control, log, clock, &look).at(unix);
     let mut terminal = match Terminal::new(TestBackend::new(window.columns, window.rows)) {
         Ok(terminal) => terminal,
         Err(never) => match never {},

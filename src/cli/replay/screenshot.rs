@@ -82,10 +82,10 @@ pub fn screenshot(arguments: &ScreenshotArguments) -> Result<Exit, Failure> {
         true => Theme::plain(),
         false => Theme::colourful().with_depth(Depth::True),
     };
-    let place = playback.place.borrow().clone();
+    let unix = playback.place.borrow().unix;
     let Size(window) = arguments.size;
     let ground = (&control, &log, &Clock::system());
-    let cells = still::still(ground, &place, arguments.screen, window, theme);
+    let cells = still::still(ground, unix, arguments.screen, window, theme);
     drop(player);
     let picture = match arguments.text {
         true => still::to_text(&cells),

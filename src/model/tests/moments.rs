@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use half::bf16;
 
+use super::state::one_backward;
 use super::*;
 use crate::compute::Role;
 use crate::model::presets::{PRESETS, Preset};
@@ -19,13 +20,7 @@ fn built(device: &dyn Device, moments: MomentPrecision) -> Stage {
 }
 
 fn stepped(stage: &mut Stage, name: &str) {
-    let numbers = |what: &str| -> Vec<bf16> {
-        let all = numbers(40, 1.0, &format!("{name} {what}"));
-        all.into_iter().map(bf16::from_f64).collect()
-    };
-    let (input, gradient) = (numbers("input"), numbers("gradient"));
-    let (input, gradient) = (StageInput::Activation(&input), StageGradient::Activation(&gradient));
-    stage.backward(input, gradient, &mut Vec::new()).unwrap();
+    one_backward(stage, name);
     stage.optimizer_step(1e-2).unwrap();
 }
 

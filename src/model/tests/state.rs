@@ -14,7 +14,8 @@ fn body(device: &dyn Device, optimizer: OptimizerKind) -> Stage {
     stage
 }
 
-fn one_backward(stage: &mut Stage, name: &str) {
+/// Adds the gradients of one backward; the numbers go by `name`.
+pub(super) fn one_backward(stage: &mut Stage, name: &str) {
     let numbers = |what: &str| -> Vec<bf16> {
         let all = numbers(40, 1.0, &format!("{name} {what}"));
         all.into_iter().map(bf16::from_f64).collect()

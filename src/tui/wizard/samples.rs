@@ -7,11 +7,9 @@ use super::facts::{
     Adapter, Finding, KeyFacts, MachineFacts, PassphraseNeed, StoreFacts, Topic, Verdict, WalletKey,
 };
 use super::request::Answer;
-use crate::control::Progress;
 use crate::miner::{DeviceView, Eta, MinerSnapshot, Reason, Ruling, State, Status, Who, Work};
 use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot};
-use crate::tui::look::Look;
-use crate::tui::seat::Kind;
+use crate::tui::draw::samples;
 use crate::tui::view::{HalfHour, View};
 
 pub(super) const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
@@ -58,20 +56,10 @@ pub(super) fn view(losses: u64) -> View {
     };
     let names = [("m0", ALICE), ("m1", "5b"), ("m2", "5c"), ("m3", "5d")];
     View {
-        miner,
-        swarm: Some(swarm(losses)),
         names: Arc::new(BTreeMap::from(names.map(|(name, key)| (key.to_owned(), name.to_owned())))),
         epochs: None,
-        progress: Progress::Running,
-        log: Vec::new(),
-        unix: 1_042,
-        is_leaving: false,
-        kind: Kind::Own,
-        keys: Arc::default(),
-        look: Look::default(),
-        own: Vec::new(),
-        playback: None,
         half_hour: HalfHour::default(),
+        ..samples::view(miner, Some(swarm(losses)))
     }
 }
 
