@@ -5,6 +5,7 @@ mod clipboard;
 mod draw;
 pub mod keymap;
 pub mod look;
+mod plain;
 pub mod question;
 mod screens;
 pub mod seat;
@@ -72,6 +73,16 @@ fn tick(control: &Control) -> Duration {
     }
 }
 
+/// How a run is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Medium {
+    /// As a picture that fills the terminal.
+    #[default]
+    Screen,
+    /// In lines, one below the other: for a screen reader.
+    Lines,
+}
+
 /// What a screen needs besides the run that it shows.
 #[derive(Clone, Debug)]
 pub struct Furniture {
@@ -81,6 +92,8 @@ pub struct Furniture {
     pub clock: Clock,
     /// Which key does what.
     pub keys: Keys,
+    /// As a picture, or in lines.
+    pub medium: Medium,
     /// Turns true when the process was asked to end (SIGTERM).
     pub stop: tokio::sync::watch::Receiver<bool>,
 }
@@ -109,7 +122,10 @@ fn show(
     seat: (Kind, Option<&Playback>),
     furniture: &Furniture,
 ) -> Result<Left, TuiError> {
-    let Furniture { log, clock, keys, stop } = furniture;
+    if furniture.medium == Medium::Lines {
+        return plain::run(control, seat.0, furniture);
+    }
+    let Furniture { log, clock, keys, stop, .. } = furniture;
     let mut shell = Shell::new(control, seat, log, clock, keys.clone());
     let mut picture = Picture::open()?;
     loop {

@@ -114,7 +114,8 @@ impl<'a> Shell<'a> {
         }
     }
 
-    fn answer(&mut self, answer: Answer) -> Turn {
+    /// Does what was answered.
+    pub(super) fn answer(&mut self, answer: Answer) -> Turn {
         match answer {
             Answer::Pause => self.send(Command::Pause { until: None }),
             Answer::Snooze(seconds) => {
@@ -153,7 +154,18 @@ impl<'a> Shell<'a> {
         Some(Turn::Stay)
     }
 
-    fn act(&mut self, action: Action) -> Turn {
+    /// What is asked.
+    pub(super) fn asked(&self) -> Option<Question> {
+        self.look.question
+    }
+
+    /// The keys that do something here.
+    pub(super) fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+
+    /// Does what a key asks for.
+    pub(super) fn act(&mut self, action: Action) -> Turn {
         if let Some(screen) = ScreenName::of_action(action) {
             self.show(screen);
             return Turn::Stay;
@@ -264,7 +276,7 @@ impl<'a> Shell<'a> {
     }
 
     /// Closes what is on top, one thing at a time.
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         if self.look.help || self.look.question.is_some() {
             (self.look.help, self.look.question) = (false, None);
         } else {

@@ -25,6 +25,17 @@ pub(super) fn clean(buffer: &mut Buffer, signs: Signs) {
     }
 }
 
+/// The same for words that go out as a line.
+pub(in crate::tui) fn words(line: &str, signs: Signs) -> String {
+    let shown = |c: char| match (is_harmful(c), signs, c.is_ascii()) {
+        (true, Signs::Unicode, _) => UNSHOWN.to_owned(),
+        (true, Signs::Ascii, _) => "?".to_owned(),
+        (false, Signs::Ascii, false) => ascii(&c.to_string()).to_owned(),
+        (false, ..) => c.to_string(),
+    };
+    line.chars().map(shown).collect()
+}
+
 /// Control characters, and those that turn the direction of what follows or take no place.
 fn is_harmful(c: char) -> bool {
     c.is_control()

@@ -78,6 +78,14 @@ pub(in crate::tui) fn loss(frame: &mut Frame<'_>, area: Rect, view: &View, theme
     frame.render_widget(chart, area);
 }
 
+/// The loss at first and now, as the curve has them; none before there is one.
+pub(in crate::tui) fn losses(view: &View) -> Option<(f64, f64)> {
+    let mut points = points(view);
+    points.retain(|(_, loss)| loss.is_finite());
+    let curve = smoothed(&points);
+    curve.first().zip(curve.last()).map(|(first, last)| (first.1, last.1))
+}
+
 /// (tokens or seconds, loss) from the swarm, else (count, loss) from the own miner.
 fn points(view: &View) -> Vec<(f64, f64)> {
     #[allow(clippy::cast_precision_loss)]

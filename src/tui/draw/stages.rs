@@ -11,6 +11,14 @@ use super::super::view::View;
 use super::pane;
 use crate::swarm::{StageView, SwarmSnapshot};
 
+/// All of them in lines of so many cells.
+pub(in crate::tui) fn told<'a>(view: &View, width: usize, theme: &Theme) -> Vec<Line<'a>> {
+    match &view.swarm {
+        Some(swarm) => swarm_lines(swarm, view, width, theme),
+        None => outside_lines(view, theme),
+    }
+}
+
 pub(in crate::tui) fn stages(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let block = pane(text::STAGES, theme);
     let width = usize::from(block.inner(area).width);

@@ -26,7 +26,7 @@ pub(super) fn peers(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Them
 }
 
 /// The columns, each with its width; those behind the first eight are for wide windows.
-const COLUMNS: [(&str, u16); 13] = [
+pub(super) const COLUMNS: [(&str, u16); 13] = [
     ("stage", 6),
     ("miner", 10),
     ("way", 8),
@@ -43,7 +43,7 @@ const COLUMNS: [(&str, u16); 13] = [
 ];
 
 /// One row for each neighbour, with its link where there is one; then the links to others.
-fn rows(view: &View) -> Vec<Vec<String>> {
+pub(super) fn rows(view: &View) -> Vec<Vec<String>> {
     let measured = &view.miner.measured;
     let mut neighbours: Vec<&NeighbourView> = view.miner.neighbours.iter().collect();
     neighbours.sort_by(|a, b| (a.stage, &a.hotkey).cmp(&(b.stage, &b.hotkey)));
@@ -113,7 +113,7 @@ fn table(frame: &mut Frame<'_>, area: Rect, all: Vec<Vec<String>>, theme: &Theme
     frame.render_widget(table.block(block), area);
 }
 
-fn reach<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+pub(super) fn reach<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     match &view.miner.reach {
         None => vec![sentence(words::NO_REACH, theme)],
         Some(reach) => {

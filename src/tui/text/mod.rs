@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod keys;
 pub mod measured;
+pub mod plain;
 pub mod questions;
 pub mod queue;
 pub mod screens;
@@ -169,6 +170,12 @@ pub fn phase(wire: &str) -> &str {
         "merging_partitions" => "merging",
         other => other,
     }
+}
+
+/// With a capital letter.
+pub fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// The place in the registration queue.
