@@ -17,6 +17,7 @@ mod terminal;
 pub mod text;
 pub mod theme;
 pub mod view;
+pub mod watched;
 pub mod wizard;
 
 use std::time::Duration;
@@ -127,7 +128,7 @@ fn show(
     }
     let Furniture { log, clock, keys, stop, .. } = furniture;
     let mut shell = Shell::new(control, seat, log, clock, keys.clone());
-    let mut picture = Picture::open()?;
+    let mut picture = Picture::open(draw)?;
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
@@ -152,28 +153,32 @@ fn show(
     }
 }
 
+/// How something is drawn.
+type Drawing<V> = fn(&mut ratatui::Frame<'_>, &V, &Theme);
+
 /// What stands on the terminal.
-struct Picture {
+struct Picture<V> {
     screen: Screen,
     theme: Theme,
+    draw: Drawing<V>,
     /// What it shows; none where it must be drawn whatever it shows.
-    shown: Option<View>,
+    shown: Option<V>,
     /// Whether somebody else has written over it.
     torn: bool,
 }
 
-impl Picture {
-    fn open() -> Result<Self, TuiError> {
+impl<V: PartialEq> Picture<V> {
+    fn open(draw: Drawing<V>) -> Result<Self, TuiError> {
         let theme = Theme::from_environment();
-        Ok(Self { screen: Screen::open()?, theme, shown: None, torn: false })
+        Ok(Self { screen: Screen::open()?, theme, draw, shown: None, torn: false })
     }
 
     /// Draws it, if it is not what stands there.
-    fn show(&mut self, view: View) -> Result<(), TuiError> {
+    fn show(&mut self, view: V) -> Result<(), TuiError> {
         if self.shown.as_ref() == Some(&view) {
             return Ok(());
         }
-        let frame = |frame: &mut ratatui::Frame<'_>| draw(frame, &view, &self.theme);
+        let frame = |frame: &mut ratatui::Frame<'_>| (self.draw)(frame, &view, &self.theme);
         match std::mem::take(&mut self.torn) {
             true => self.screen.repaint(frame)?,
             false => self.screen.draw(frame)?,
@@ -185,7 +190,7 @@ impl Picture {
     /// Sends its text to the clipboard.
     fn copy(&mut self) -> Result<(), TuiError> {
         let Some(view) = &self.shown else { return Ok(()) };
-        let buffer = self.screen.picture(|frame| draw(frame, view, &self.theme))?;
+        let buffer = self.screen.picture(|frame| (self.draw)(frame, view, &self.theme))?;
         Ok(clipboard::copy(&buffer)?)
     }
 

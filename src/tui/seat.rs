@@ -11,4 +11,6 @@ pub enum Kind {
     Other(u32),
     /// A run of the past.
     Past,
+    /// A network that is watched from outside: nothing of it is ours.
+    Watched,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::keymap::{self, Action, Binding, Keys, Press};
-use super::look::{Lines, Look, Over, Scale, ScreenName, Search};
+use super::look::{Lines, Look, ScreenName, Search};
 use super::question::{Answer, Question};
 use super::seat::Kind;
 use super::view::View;
@@ -212,18 +212,8 @@ impl<'a> Shell<'a> {
                 };
                 look.above = 0;
             }
-            Action::Scale => {
-                look.scale = match look.scale {
-                    Scale::Linear => Scale::Logarithmic,
-                    Scale::Logarithmic => Scale::Linear,
-                };
-            }
-            Action::Axis => {
-                look.over = match look.over {
-                    Over::Tokens => Over::Time,
-                    Over::Time => Over::Tokens,
-                };
-            }
+            Action::Scale => look.scale = look.scale.other(),
+            Action::Axis => look.over = look.over.other(),
             scroll => self.scroll(scroll),
         }
     }

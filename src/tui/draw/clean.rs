@@ -9,7 +9,7 @@ use super::super::theme::Signs;
 const UNSHOWN: &str = "\u{fffd}";
 
 /// Cleans the whole frame.
-pub(super) fn clean(buffer: &mut Buffer, signs: Signs) {
+pub(in crate::tui) fn clean(buffer: &mut Buffer, signs: Signs) {
     for cell in &mut buffer.content {
         let symbol = cell.symbol();
         if let [b' '..=b'~'] = symbol.as_bytes() {

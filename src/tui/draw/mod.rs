@@ -1,6 +1,6 @@
 //! One frame: a function of the [`View`] and nothing else.
 
-mod clean;
+pub(in crate::tui) mod clean;
 pub(in crate::tui) mod facts;
 mod footer;
 mod log;
@@ -24,7 +24,7 @@ use super::view::View;
 
 pub(in crate::tui) use clean::words;
 pub(in crate::tui) use log::log;
-pub(in crate::tui) use loss::{loss, losses};
+pub(in crate::tui) use loss::{Curve, curve, loss, losses};
 pub(in crate::tui) use stages::stages;
 
 /// Draws everything.

@@ -43,7 +43,7 @@ pub(super) fn body(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme
 }
 
 /// Lines in a pane; long sentences go on in the next line.
-fn lines(
+pub(super) fn lines(
     frame: &mut Frame<'_>,
     area: Rect,
     title: &'static str,
