@@ -5,6 +5,7 @@ mod clipboard;
 mod draw;
 pub mod keymap;
 pub mod look;
+mod painter;
 pub mod question;
 mod screens;
 pub mod seat;

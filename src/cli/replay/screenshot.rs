@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::player::Player;
-use super::{Speed, open};
+use super::{find, standing};
 use crate::cli::{Exit, Failure};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
@@ -73,20 +72,16 @@ impl FromStr for Size {
 /// Runs the command.
 pub fn screenshot(arguments: &ScreenshotArguments) -> Result<Exit, Failure> {
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
-    let shelf = Shelf::of(&folders.state);
-    let reader = open(&arguments.record, &shelf, arguments.at.unwrap_or_default())?;
-    let at = arguments.at.unwrap_or_else(|| reader.length());
+    let path = find(&arguments.record, &Shelf::of(&folders.state))?;
     let log = Ring::default();
-    let (player, control, playback) = Player::open(reader, at, Speed::LIFE, &log)?;
+    let (control, place) = standing(&path, arguments.at, &log)?;
     let theme = match arguments.no_colour {
         true => Theme::plain(),
         false => Theme::colourful().with_depth(Depth::True),
     };
-    let unix = playback.place.borrow().unix;
     let Size(window) = arguments.size;
     let ground = (&control, &log, &Clock::system());
-    let cells = still::still(ground, unix, arguments.screen, window, theme);
-    drop(player);
+    let cells = still::still(ground, place.unix, arguments.screen, window, theme);
     let picture = match arguments.text {
         true => still::to_text(&cells),
         false => svg::to_svg(&cells),
