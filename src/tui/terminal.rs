@@ -2,8 +2,9 @@
 //! shell as it was.
 
 use std::io::{self, BufWriter, Stdout};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+use std::thread::{self, ThreadId};
 
 use crossterm::cursor::{MoveTo, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
@@ -129,13 +130,20 @@ pub(crate) fn restore() {
     }
 }
 
+/// The thread that draws. A panic on another one leaves the screen alone: it goes on, and tells of it.
+static OWNER: Mutex<Option<ThreadId>> = Mutex::new(None);
+
 /// A panic's message must land on the user's own screen, not on the one that vanishes.
 fn restore_on_panic() {
     static HOOK: Once = Once::new();
+    *OWNER.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current().id());
     HOOK.call_once(|| {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            restore();
+            let owner = *OWNER.lock().unwrap_or_else(PoisonError::into_inner);
+            if owner == Some(thread::current().id()) {
+                restore();
+            }
             previous(info);
         }));
     });

@@ -484,7 +484,7 @@ async fn user_left(face: &mut Face, signal: &watch::Receiver<bool>) -> Result<En
         left = face.left() => match left {
             Ok(Left::Interrupted) => Ok(Ending::Interrupted),
             Ok(_) => Ok(Ending::Asked),
-            Err(error) => Err(Failure::new(Exit::Failed, error).coded("terminal-lost")),
+            Err(error) => Err(Failure::of_screen(&error)),
         },
     }
 }

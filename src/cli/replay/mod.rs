@@ -168,7 +168,7 @@ fn show(reader: Reader, from: Duration, speed: Speed) -> Result<Exit, Failure> {
     match left {
         Ok(Left::Interrupted) => Ok(Exit::Interrupted),
         Ok(_) => Ok(Exit::Done),
-        Err(error) => Err(Failure::new(Exit::Failed, error).coded("terminal-lost")),
+        Err(error) => Err(Failure::of_screen(&error)),
     }
 }
 

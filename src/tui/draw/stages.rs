@@ -17,8 +17,11 @@ pub(in crate::tui) fn stages(frame: &mut Frame<'_>, area: Rect, view: &View, the
     let height = usize::from(block.inner(area).height);
     let mut lines = match &view.swarm {
         Some(swarm) => {
-            let lines = swarm_lines(swarm, view, width, theme);
-            if lines.len() > height { compact_lines(swarm, view, width, theme) } else { lines }
+            let lines: usize = swarm.stages.iter().map(|stage| 1 + stage.miners.len()).sum();
+            match lines > height {
+                true => compact_lines(swarm, view, width, theme),
+                false => swarm_lines(swarm, view, width, theme),
+            }
         }
         None => outside_lines(view, theme),
     };
@@ -72,9 +75,11 @@ fn compact_lines<'a>(
     let mut lines = Vec::new();
     for stage in &swarm.stages {
         lines.push(stage_line(stage, width, theme));
+        // More than that is beyond the edge anyway.
         let miners: Vec<String> = stage
             .miners
             .iter()
+            .take(width)
             .map(|miner| {
                 let you = if miner.hotkey == view.miner.hotkey { " (you)" } else { "" };
                 format!("{}{you} {}", view.name_of(&miner.hotkey), miner.backwards)
