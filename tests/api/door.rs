@@ -81,6 +81,10 @@ fn nonsense_is_refused_with_a_code_and_what_there_is_is_answered() {
     refused(&command(r#"{"to":{"one":"m7"},"command":"pause"}"#), 404, "api-unknown-miner");
     refused(&command(r#"{"command":"pause","until":12}"#), 400, "api-time-passed");
     refused(&command(&"x".repeat(20_000)), 413, "api-too-large");
+    // No practice swarm runs in this process.
+    let swarm = |body: &str| Ask::with("POST", "/v1/swarm/commands").body(body).to(&miner);
+    refused(&swarm(r#"{"command":"pause"}"#), 400, "api-unknown-command");
+    refused(&swarm(r#"{"command":"write"}"#), 404, "api-no-swarm");
     refused(&Ask::get("/v2").to(&miner), 404, "api-unknown-path");
     refused(&Ask::get("/v1/commands").to(&miner), 405, "api-wrong-method");
     let level = |body: &str| Ask::with("PUT", "/v1/log-level").body(body).to(&miner);
