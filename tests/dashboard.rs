@@ -87,6 +87,13 @@ fn all_screens_of_a_living_swarm_can_be_walked_through() {
         terminal.press(&(place + 1).to_string());
         terminal.wait_for(mark, |text| text.contains(mark) && text.contains("done by: "));
     }
+    // The model writes while the swarm trains.
+    terminal.press("g");
+    terminal.wait_for("a sentence", |text| {
+        text.contains("The swarm's model writes") && text.contains("Number 1, from ")
+    });
+    terminal.press("\u{1b}");
+    terminal.wait_for("the books again", |text| !text.contains("Number 1, from "));
     // Round by the tab key, and back.
     terminal.press("\t");
     terminal.wait_for("the first again", |text| text.contains("[1 Now]"));
@@ -158,6 +165,15 @@ fn a_finished_demo_stays_on_its_summary_until_q() {
     let mut terminal = demo(home.path(), 40, 120, &["--preset", "nano", "--epochs", "1"]);
     terminal.wait_for("the summary", |text| text.contains("Finished: q leaves"));
     terminal.wait_for("the sample", |text| text.contains("After training, the model writes"));
+    // It still has the weights of the end, and writes another text each time.
+    terminal.press("g");
+    terminal.wait_for("a sentence", |text| {
+        text.contains("Number 1, from the merged weights of epoch 1. Loss ")
+    });
+    terminal.press("g");
+    terminal.wait_for("another", |text| text.contains("Number 2, from"));
+    terminal.press("\u{1b}");
+    terminal.wait_for("the summary again", |text| text.contains("Finished: q leaves"));
     terminal.press("q");
     assert_eq!(terminal.ended(), 0);
     assert!(is_sane(&terminal));

@@ -12,3 +12,21 @@ pub enum Kind {
     /// A run of the past.
     Past,
 }
+
+/// What else is there besides the miner that is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The own miners.
+    pub miners: usize,
+    /// The practice swarm.
+    pub swarm: Swarm,
+}
+
+/// Whether a practice swarm can be seen from inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swarm {
+    /// It can.
+    Inside,
+    /// There is none here.
+    None,
+}

@@ -286,6 +286,7 @@ fn control(
         histories: Histories::begin(miners.clone(), clock.clone()),
         miners,
         swarm: None,
+        to_swarm: None,
         names: Arc::new(names.collect::<BTreeMap<_, _>>()),
         epochs: None,
         progress,

@@ -6,6 +6,7 @@ pub mod measured;
 pub mod questions;
 pub mod queue;
 pub mod screens;
+pub mod writing;
 
 use crate::miner::snapshot::Ruling;
 use crate::miner::{Eta, Who};
