@@ -5,6 +5,7 @@
 mod pty;
 
 use std::path::Path;
+use std::time::Duration;
 
 use pty::Terminal;
 
@@ -86,6 +87,13 @@ fn all_screens_of_a_living_swarm_can_be_walked_through() {
         terminal.press(&(place + 1).to_string());
         terminal.wait_for(mark, |text| text.contains(mark) && text.contains("done by: "));
     }
+    // The model writes while the swarm trains.
+    terminal.press("g");
+    terminal.wait_for("a sentence", |text| {
+        text.contains("The swarm's model writes") && text.contains("Number 1, from ")
+    });
+    terminal.press("\u{1b}");
+    terminal.wait_for("the books again", |text| !text.contains("Number 1, from "));
     // Round by the tab key, and back.
     terminal.press("\t");
     terminal.wait_for("the first again", |text| text.contains("[1 Now]"));
@@ -157,6 +165,15 @@ fn a_finished_demo_stays_on_its_summary_until_q() {
     let mut terminal = demo(home.path(), 40, 120, &["--preset", "nano", "--epochs", "1"]);
     terminal.wait_for("the summary", |text| text.contains("Finished: q leaves"));
     terminal.wait_for("the sample", |text| text.contains("After training, the model writes"));
+    // It still has the weights of the end, and writes another text each time.
+    terminal.press("g");
+    terminal.wait_for("a sentence", |text| {
+        text.contains("Number 1, from the merged weights of epoch 1. Loss ")
+    });
+    terminal.press("g");
+    terminal.wait_for("another", |text| text.contains("Number 2, from"));
+    terminal.press("\u{1b}");
+    terminal.wait_for("the summary again", |text| text.contains("Finished: q leaves"));
     terminal.press("q");
     assert_eq!(terminal.ended(), 0);
     assert!(is_sane(&terminal));
@@ -355,6 +372,92 @@ impl Drop for Lines {
     fn drop(&mut self) {
         let _ = self.child.kill();
     }
+}
+
+/// While nothing changes, not a byte is written; a key that changes something writes only that.
+#[test]
+fn nothing_is_written_while_nothing_changes() {
+    let home = tempfile::tempdir().unwrap();
+    let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/practice.record");
+    let arguments = ["replay", record.to_str().unwrap(), "--from", "30s"];
+    let variables = [("HEARTH_HOME", home.path().to_str().unwrap())];
+    let mut terminal = Terminal::start(40, 120, &arguments, &variables);
+    terminal.wait_for("the replay", |text| text.contains("1x  0:"));
+    terminal.press(" ");
+    terminal.wait_for("a replay that stands still", |text| text.contains(" held  "));
+    for screen in 1..=8 {
+        terminal.press(&screen.to_string());
+        terminal.wait_for("the screen", |text| text.contains(&format!("[{screen} ")));
+        terminal.written();
+        std::thread::sleep(Duration::from_millis(700));
+        let written = terminal.written();
+        assert!(written.is_empty(), "screen {screen}: {:?}", String::from_utf8_lossy(&written));
+    }
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+}
+
+/// What the reports of crashes say.
+fn reports(home: &Path) -> Vec<String> {
+    let reports = hearth::telemetry::crash::list(&home.join("state/crashes"));
+    reports.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+/// A run with something secret in its surroundings, one part of which breaks.
+fn broken(home: &Path, part: &str, arguments: &[&str]) -> Terminal {
+    let variables = [
+        ("HEARTH_HOME", home.to_str().unwrap()),
+        ("HEARTH_BREAK", part),
+        ("HEARTH_PASSPHRASE", "sesame-4711"),
+    ];
+    Terminal::start(24, 80, arguments, &variables)
+}
+
+#[test]
+fn a_screen_that_breaks_gives_the_terminal_back_and_leaves_a_report() {
+    let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/practice.record");
+    let demo = ["demo", "--backend", "cpu", "--preset", "nano", "--minutes", "20"];
+    let replay = ["replay", record.to_str().unwrap()];
+    for arguments in [&demo[..], &replay[..]] {
+        let home = tempfile::tempdir().unwrap();
+        let mut terminal = broken(home.path(), "screen", arguments);
+        assert_eq!(terminal.ended(), 1, "{}", terminal.text());
+        let written = String::from_utf8_lossy(&terminal.written()).into_owned();
+        assert!(written.contains("\u{1b}[?1049h") && written.contains("\u{1b}[?25l"), "no screen");
+        assert!(is_sane(&terminal), "{}", terminal.text());
+        assert!(terminal.look(|screen| !screen.bracketed_paste()), "{}", terminal.text());
+        let said = terminal.text().replace('\n', "");
+        for words in ["the screen broke", "A report", "state/crashes/crash-", "hearth explain"] {
+            let words = words.to_lowercase();
+            assert!(said.to_lowercase().contains(&words), "{words:?}: {said}");
+        }
+        let [report] = &reports(home.path())[..] else { panic!("not one report") };
+        for words in ["place: src/telemetry/crash.rs", "names the screen", "thread: ", "turns"] {
+            assert!(report.contains(words), "{words:?}: {report}");
+        }
+        assert!(!report.contains("sesame"), "{report}");
+        #[cfg(unix)]
+        assert!(terminal.is_cooked(), "the terminal does not echo what is typed");
+    }
+}
+
+#[test]
+fn a_miner_that_breaks_leaves_the_screen_alone_which_says_where_the_report_lies() {
+    let home = tempfile::tempdir().unwrap();
+    let demo = ["demo", "--backend", "cpu", "--preset", "nano", "--minutes", "20"];
+    // All six of them, at once.
+    let mut terminal = broken(home.path(), "miner", &demo);
+    terminal.wait_for("what broke", |text| {
+        let text: String = text.split_whitespace().collect();
+        text.contains("state/crashes/crash-")
+    });
+    assert!(terminal.look(|screen| screen.alternate_screen()), "{}", terminal.text());
+    let reports = reports(home.path());
+    assert!(!reports.is_empty());
+    assert!(reports.iter().all(|report| report.contains("names the miner")), "{reports:?}");
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 1, "{}", terminal.text());
+    assert!(is_sane(&terminal), "{}", terminal.text());
 }
 
 /// `hearth screenshot` of the record that is kept here.

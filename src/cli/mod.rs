@@ -25,10 +25,15 @@ pub mod setup;
 pub mod signals;
 pub mod watch;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use clap::{Parser, Subcommand};
 
 pub use exit::{Exit, Failure};
 
+use crate::clock::Clock;
+use crate::config::folders::Folders;
+use crate::telemetry::crash;
 use crate::tui::Medium;
 
 /// Train a large language model together, at home.
@@ -119,7 +124,14 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Runs the command and returns how the process ends.
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
-    let ended = carry_out(arguments);
+    if let Ok(folders) = Folders::find() {
+        crash::report_to(&crash::folder(&folders), &Clock::system());
+    }
+    let ended = catch_unwind(AssertUnwindSafe(|| carry_out(arguments)));
+    let ended = ended.unwrap_or_else(|_| {
+        let line = format!("a part of Hearth broke; {}", crash::last_words());
+        Err(Failure::new(Exit::Failed, line).coded("fault-in-hearth"))
+    });
     // Whoever presses Ctrl-C twice does not wait for a driver.
     if !matches!(ended, Ok(Exit::Interrupted)) {
         crate::compute::wgpu::settle();

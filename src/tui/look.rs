@@ -188,6 +188,8 @@ pub struct Look {
     pub miner: usize,
     /// Whether the help is open.
     pub help: bool,
+    /// Whether what the swarm's model wrote is open.
+    pub writing: bool,
     /// What is asked.
     pub question: Option<Question>,
     /// Whether Ctrl-C was pressed once.

@@ -5,6 +5,7 @@ mod clipboard;
 mod draw;
 pub mod keymap;
 pub mod look;
+mod painter;
 mod plain;
 pub mod question;
 mod screens;
@@ -20,6 +21,7 @@ pub mod view;
 pub mod watched;
 pub mod wizard;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crossterm::event::{self, Event as Input, KeyEventKind};
@@ -28,6 +30,7 @@ use crate::clock::Clock;
 use crate::config::keys::Keys;
 use crate::control::{Control, Playback};
 use crate::miner::State;
+use crate::telemetry::crash::{self, Part};
 use crate::telemetry::logs::Ring;
 
 pub use draw::draw;
@@ -51,6 +54,19 @@ pub enum TuiError {
     /// Reading keys or writing the screen failed.
     #[error("the terminal cannot be used ({0}); run with --headless")]
     Terminal(#[from] std::io::Error),
+    /// Drawing, or what a key does, ended as it never should.
+    #[error("the screen broke, and the terminal is yours again; {0}")]
+    Broke(String),
+}
+
+impl TuiError {
+    /// Stable word for it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Terminal(_) => "terminal-lost",
+            Self::Broke(_) => "fault-in-hearth",
+        }
+    }
 }
 
 /// Why the screen was left.
@@ -118,6 +134,7 @@ pub fn play(
     show(control, (Kind::Past, Some(playback)), furniture)
 }
 
+/// Draws until the user leaves, or until the screen breaks: that must not take a miner with it.
 fn show(
     control: &Control,
     seat: (Kind, Option<&Playback>),
@@ -126,6 +143,15 @@ fn show(
     if furniture.medium == Medium::Lines {
         return plain::run(control, seat.0, furniture);
     }
+    catch_unwind(AssertUnwindSafe(|| turns(control, seat, furniture)))
+        .unwrap_or_else(|_| Err(TuiError::Broke(crash::last_words())))
+}
+
+fn turns(
+    control: &Control,
+    seat: (Kind, Option<&Playback>),
+    furniture: &Furniture,
+) -> Result<Left, TuiError> {
     let Furniture { log, clock, keys, stop, .. } = furniture;
     let mut shell = Shell::new(control, seat, log, clock, keys.clone());
     let mut picture = Picture::open(draw)?;
@@ -134,6 +160,7 @@ fn show(
             return Ok(Left::Asked);
         }
         picture.show(shell.view())?;
+        crash::break_if_asked(Part::Screen);
         if !event::poll(tick(control))? {
             continue;
         }

@@ -7,12 +7,13 @@ use crossterm::event::{KeyCode, KeyEvent};
 use super::keymap::{self, Action, Binding, Keys, Press};
 use super::look::{Lines, Look, ScreenName, Search};
 use super::question::{Answer, Question};
-use super::seat::Kind;
+use super::seat::{Kind, Run, Swarm};
 use super::view::View;
 use super::{Left, clipboard};
 use crate::clock::Clock;
 use crate::control::{Addressee, Control, Order, Playback, Progress, Wish};
 use crate::miner::{Command, State};
+use crate::swarm::{SwarmCommand, Writing};
 use crate::telemetry::logs::Ring;
 
 /// A word that is looked for is at most so long.
@@ -55,7 +56,14 @@ impl<'a> Shell<'a> {
         keys: Keys,
     ) -> Self {
         let miners = control.miners.iter().count();
-        let bindings = keymap::bindings(&keys, kind, miners);
+        let bindings = keymap::bindings(
+            &keys,
+            kind,
+            Run {
+                miners,
+                swarm: if control.swarm.is_some() { Swarm::Inside } else { Swarm::None },
+            },
+        );
         let (keys, look) = (Arc::new(keys), Look::default());
         Self { control, playback, kind, log, clock, keys, bindings, miners, look }
     }
@@ -181,7 +189,10 @@ impl<'a> Shell<'a> {
             Action::NextMiner => self.pick(1),
             Action::PreviousMiner => self.pick(self.miners - 1),
             Action::Switch => self.switch(),
-            Action::Help => self.look.help = !self.look.help,
+            Action::Write => self.write(),
+            Action::Help => {
+                (self.look.help, self.look.writing) = (!self.look.help, false);
+            }
             Action::Close => self.close(),
             Action::Copy => return Turn::Copy,
             Action::Suspend => return Turn::Suspend,
@@ -234,13 +245,13 @@ impl<'a> Shell<'a> {
 
     fn show(&mut self, screen: ScreenName) {
         self.look.screen = screen;
-        (self.look.help, self.look.question) = (false, None);
+        (self.look.help, self.look.writing, self.look.question) = (false, false, None);
     }
 
     fn ask(&mut self, question: Question) {
         if question.is_due(&self.view()) {
             self.look.question = Some(question);
-            self.look.help = false;
+            (self.look.help, self.look.writing) = (false, false);
         }
     }
 
@@ -269,8 +280,21 @@ impl<'a> Shell<'a> {
     pub(super) fn close(&mut self) {
         if self.look.help || self.look.question.is_some() {
             (self.look.help, self.look.question) = (false, None);
+        } else if self.look.writing {
+            self.look.writing = false;
         } else {
             self.look.search = Search::Off;
+        }
+    }
+
+    /// Shows what the model writes, and asks for another text if it is not at one already.
+    fn write(&mut self) {
+        (self.look.writing, self.look.help) = (true, false);
+        let swarm = self.control.swarm.as_ref().map(|swarm| swarm.borrow().writing.clone());
+        if let (Some(to_swarm), Some(writing)) = (&self.control.to_swarm, swarm)
+            && writing != Writing::UnderWay
+        {
+            to_swarm(SwarmCommand::Write);
         }
     }
 
@@ -341,6 +365,7 @@ mod tests {
             let control = Control {
                 miners: Miners::new(a, vec![b]),
                 swarm: None,
+                to_swarm: None,
                 names: Arc::new(BTreeMap::new()),
                 epochs: None,
                 progress: watched,
@@ -474,5 +499,36 @@ mod tests {
         assert_eq!(shell.look.search.word().len(), LONGEST_WORD);
         type_in(&mut shell, "1");
         assert!(matches!(shell.look.search, Search::Typing(_)), "the word is still being typed");
+    }
+
+    #[test]
+    fn the_swarms_model_is_asked_once_at_a_time_and_only_where_it_listens() {
+        let mut run = Run::new();
+        type_in(&mut run.shell(Kind::Own), "g");
+        assert!(!run.shell(Kind::Own).look.writing);
+        let (swarm, watched) = watch::channel(crate::swarm::SwarmSnapshot::default());
+        run.control.swarm = Some(watched);
+        let asked = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&asked);
+        run.control.to_swarm = Some(Arc::new(move |command| {
+            assert_eq!(command, SwarmCommand::Write);
+            *count.lock().unwrap() += 1;
+        }));
+        let mut shell = run.shell(Kind::Own);
+        type_in(&mut shell, "g");
+        assert_eq!((shell.look.writing, *asked.lock().unwrap()), (true, 1));
+        swarm.send_modify(|swarm| swarm.writing = Writing::UnderWay);
+        type_in(&mut shell, "gg");
+        assert_eq!(*asked.lock().unwrap(), 1);
+        type_in(&mut shell, "\u{1b}");
+        assert!(!shell.look.writing);
+        swarm.send_modify(|swarm| swarm.writing = Writing::Failed { why: "no store".into() });
+        type_in(&mut shell, "g");
+        assert_eq!(*asked.lock().unwrap(), 2);
+        // The past only shows it.
+        run.control.to_swarm = None;
+        let mut past = run.shell(Kind::Past);
+        type_in(&mut past, "g");
+        assert_eq!((past.look.writing, *asked.lock().unwrap()), (true, 2));
     }
 }

@@ -11,8 +11,8 @@ use crate::config::folders::Folders;
 use crate::config::keys::Keys;
 use crate::config::settings::Settings;
 use crate::control::Control;
-use crate::telemetry::Event;
 use crate::telemetry::logs::{self, Ring};
+use crate::telemetry::{Event, crash};
 use crate::tui::{self, Furniture, Left, Medium, TuiError};
 
 /// Lines in this style, or a screen.
@@ -143,7 +143,9 @@ impl Face {
             Self::Lines(_) => std::future::pending().await,
             // Once it was left it stays so.
             Self::Screen(left) if left.is_terminated() => Ok(Left::Asked),
-            Self::Screen(left) => left.await.unwrap_or(Ok(Left::Asked)),
+            Self::Screen(left) => {
+                left.await.unwrap_or_else(|_| Err(TuiError::Broke(crash::last_words())))
+            }
         }
     }
 }

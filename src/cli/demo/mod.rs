@@ -2,6 +2,7 @@
 //! together, shows them on a screen or as lines, and ends with a summary.
 
 pub(super) mod arguments;
+mod author;
 pub(super) mod drive;
 pub mod face;
 pub mod faults;

@@ -37,7 +37,7 @@ use crate::telemetry::pulse::Pulse;
 use crate::telemetry::{Event, Events, Severity};
 use crate::training::record::Recorder;
 use crate::training::terms::LearningRateRule;
-use crate::tui::{Furniture, Left};
+use crate::tui::{Furniture, Left, TuiError};
 
 /// Everything a run is made of.
 pub(super) struct Mine {
@@ -131,9 +131,12 @@ impl Mine {
                 left = face.left(), if !asked => match left {
                     Ok(Left::Interrupted) => return Ok(Exit::Interrupted),
                     Ok(_) => stop(&mut asked),
-                    Err(error) => {
-                        return Err(Failure::new(Exit::Failed, error).coded("terminal-lost"));
+                    // What the miner has in hand is handed in all the same.
+                    Err(error @ TuiError::Broke(_)) => {
+                        failures.push(Failure::of_screen(&error));
+                        stop(&mut asked);
                     }
+                    Err(error) => return Err(Failure::of_screen(&error)),
                 },
             }
         }
@@ -286,6 +289,7 @@ fn control(
         histories: Histories::begin(miners.clone(), clock.clone()),
         miners,
         swarm: None,
+        to_swarm: None,
         names: Arc::new(names.collect::<BTreeMap<_, _>>()),
         epochs: None,
         progress,

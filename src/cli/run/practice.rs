@@ -154,6 +154,7 @@ impl Kept {
         let stories = self.notes.seed.wrapping_add(self.notes.starts - 1);
         Ok(DemoPlan {
             faults: Faults::default(),
+            say: None,
             preset: preset(&self.notes.preset)?,
             stages: STAGES,
             miners_per_stage: MINERS_PER_STAGE,

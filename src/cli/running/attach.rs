@@ -68,7 +68,7 @@ impl Desk {
             stop,
         };
         let left = tui::attached(&attached.control, pid, &furniture)
-            .map_err(|error| Failure::new(Exit::Failed, error).coded("terminal-lost"));
+            .map_err(|error| Failure::of_screen(&error));
         follow.abort();
         left?;
         let ended = *attached.control.progress.borrow() != Progress::Running;

@@ -50,8 +50,11 @@ pub(in crate::tui) fn stages(frame: &mut Frame<'_>, area: Rect, view: &View, the
     let mut lines = match &view.swarm {
         Some(swarm) => {
             let crowd = Crowd::of(swarm, view);
-            let lines = swarm_lines(crowd, width, theme);
-            if lines.len() > height { compact_lines(crowd, width, theme) } else { lines }
+            let lines: usize = swarm.stages.iter().map(|stage| 1 + stage.miners.len()).sum();
+            match lines > height {
+                true => compact_lines(crowd, width, theme),
+                false => swarm_lines(crowd, width, theme),
+            }
         }
         None => outside_lines(view, theme),
     };
@@ -99,9 +102,11 @@ fn compact_lines<'a>(crowd: Crowd<'_>, width: usize, theme: &Theme) -> Vec<Line<
     let mut lines = Vec::new();
     for stage in crowd.stages {
         lines.push(stage_line(stage, width, theme));
+        // More than that is beyond the edge anyway.
         let miners: Vec<String> = stage
             .miners
             .iter()
+            .take(width)
             .map(|miner| format!("{} {}", crowd.name(miner), miner.backwards))
             .collect();
         lines.push(Line::styled(format!("  backwards: {}", miners.join("  ")), theme.quiet()));

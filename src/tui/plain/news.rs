@@ -2,9 +2,10 @@
 //! so that nothing is told twice, and what flickers is not told at all.
 
 use crate::miner::{MinerSnapshot, State};
+use crate::swarm::Writing;
 use crate::telemetry::logs::Ring;
 use crate::tui::draw;
-use crate::tui::text::plain as say;
+use crate::tui::text::{plain as say, writing};
 use crate::tui::view::{View, is_warning};
 
 /// Between two status lines, in seconds.
@@ -22,6 +23,8 @@ pub(super) struct News {
     status_at: u64,
     /// Name and state of each own miner, where there are several.
     own: Vec<(String, State)>,
+    /// What the practice swarm's model wrote last.
+    written: Option<Writing>,
     loss: Option<f64>,
     loss_at: u64,
     /// Log lines that were seen.
@@ -84,6 +87,7 @@ impl News {
             (self.miner, self.status_at) = (Some(now), view.unix);
         }
         lines.extend(self.others(view));
+        lines.extend(self.written(view));
         lines.extend(self.loss(view));
         lines
     }
@@ -97,6 +101,20 @@ impl News {
         let lines = news.map(|(name, state)| say::other(name, state.word())).collect();
         self.own = now;
         lines
+    }
+
+    /// What the swarm's model has written, when it was asked.
+    fn written(&mut self, view: &View) -> Option<String> {
+        let now = view.swarm.as_ref().map(|swarm| swarm.writing.clone())?;
+        let before = self.written.replace(now.clone());
+        if before.as_ref().is_none_or(|before| *before == now) {
+            return None;
+        }
+        match now {
+            Writing::Done(text) => Some(say::wrote(&text.begun, &text.text)),
+            Writing::Failed { why } => Some(writing::failed(&why)),
+            _ => None,
+        }
     }
 
     fn loss(&mut self, view: &View) -> Option<String> {

@@ -55,7 +55,11 @@ fn is_heard(action: Action) -> bool {
     Question::of_action(action).is_some()
         || matches!(
             action,
-            Action::Resume | Action::NextMiner | Action::PreviousMiner | Action::Switch
+            Action::Resume
+                | Action::Write
+                | Action::NextMiner
+                | Action::PreviousMiner
+                | Action::Switch
         )
 }
 
@@ -88,11 +92,11 @@ pub(super) fn answer(line: &str, choices: &[Choice]) -> Option<Answer> {
 mod tests {
     use super::*;
     use crate::tui::keymap::{Keys, bindings};
-    use crate::tui::seat::Kind;
+    use crate::tui::seat::{Kind, Run, Swarm};
 
     #[test]
     fn words_and_keys_mean_the_same_and_nonsense_is_told() {
-        let own = bindings(&Keys::default(), Kind::Own, 1);
+        let own = bindings(&Keys::default(), Kind::Own, Run { miners: 1, swarm: Swarm::None });
         let means = |line: &str| read(line, &own);
         for (line, action) in [
             ("pause", Action::Pause),
@@ -123,7 +127,8 @@ mod tests {
     #[test]
     fn every_word_of_the_help_can_be_typed() {
         for kind in [Kind::Own, Kind::Other(7)] {
-            let bindings = bindings(&Keys::default(), kind, 2);
+            let bindings =
+                bindings(&Keys::default(), kind, Run { miners: 2, swarm: Swarm::Inside });
             for line in help(&bindings).iter().skip(1) {
                 let word = line.split([',', ':']).next().unwrap();
                 assert!(

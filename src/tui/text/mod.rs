@@ -8,6 +8,7 @@ pub mod questions;
 pub mod queue;
 pub mod screens;
 pub mod watched;
+pub mod writing;
 
 use std::collections::BTreeMap;
 

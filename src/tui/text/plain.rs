@@ -90,6 +90,11 @@ pub fn warning(line: &str) -> String {
     }
 }
 
+/// What the practice swarm's model wrote.
+pub fn wrote(begun: &str, text: &str) -> String {
+    format!("The swarm's model writes: {begun} {text}")
+}
+
 /// Warnings that were not read out.
 pub fn unsaid(warnings: usize) -> String {
     match warnings {

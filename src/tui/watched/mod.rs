@@ -10,13 +10,15 @@ use tokio::sync::watch;
 
 use super::keymap::{self, Action, Binding, Keys};
 use super::look::{Over, Scale};
-use super::seat::Kind;
+use super::seat::{Kind, Run, Swarm};
 use super::{Left, Picture, TuiError, clipboard};
 use crate::clock::Clock;
 use crate::swarm::public::PublicNetwork;
 
 /// Between two looks at what is known.
 const LOOK: Duration = Duration::from_millis(100);
+/// None of it is ours.
+const NOTHING_OWN: Run = Run { miners: 0, swarm: Swarm::None };
 /// Lines that a page key moves by.
 const PAGE: usize = 10;
 
@@ -58,8 +60,10 @@ pub fn run(
     clock: &Clock,
     stop: &watch::Receiver<bool>,
 ) -> Result<Left, TuiError> {
-    let mut seat =
-        Seat { choice: Choice::default(), keys: keymap::bindings(keys, Kind::Watched, 1) };
+    let mut seat = Seat {
+        choice: Choice::default(),
+        keys: keymap::bindings(keys, Kind::Watched, NOTHING_OWN),
+    };
     let mut picture = Picture::open(draw::draw)?;
     loop {
         if *stop.borrow() {
@@ -143,7 +147,7 @@ mod tests {
     use crate::tui::theme::Theme;
 
     fn seat() -> Seat {
-        let keys = keymap::bindings(&Keys::default(), Kind::Watched, 1);
+        let keys = keymap::bindings(&Keys::default(), Kind::Watched, NOTHING_OWN);
         Seat { choice: Choice::default(), keys }
     }
 
