@@ -70,10 +70,14 @@ pub enum Action {
     Newest,
     /// A playback stands still, or goes on.
     Hold,
-    /// A minute back.
+    /// A step back.
     Rewind,
-    /// A minute ahead.
+    /// A step ahead.
     Ahead,
+    /// A tenth of the record back.
+    FarBack,
+    /// A tenth of the record ahead.
+    FarAhead,
     /// Twice as fast.
     Faster,
     /// Half as fast.
@@ -92,7 +96,7 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::Now,
         Self::Earnings,
         Self::Training,
@@ -126,6 +130,8 @@ impl Action {
         Self::Hold,
         Self::Rewind,
         Self::Ahead,
+        Self::FarBack,
+        Self::FarAhead,
         Self::Faster,
         Self::Slower,
         Self::Help,
@@ -186,6 +192,8 @@ impl Action {
             Self::Hold => ("hold", Press::Space),
             Self::Rewind => ("rewind", Press::Left),
             Self::Ahead => ("ahead", Press::Right),
+            Self::FarBack => ("far-back", Char('[')),
+            Self::FarAhead => ("far-ahead", Char(']')),
             Self::Faster => ("faster", Char('+')),
             Self::Slower => ("slower", Char('-')),
             Self::Help => ("help", Char('?')),

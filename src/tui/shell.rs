@@ -1,17 +1,20 @@
 //! What keys do: from a press to a command for a miner, a wish for a playback, or another look.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::{KeyCode, KeyEvent, MouseEvent};
+use ratatui::layout::Rect;
 
 use super::keymap::{self, Action, Binding, Keys, Press};
 use super::look::{Lines, Look, ScreenName, Search};
+use super::pointer::{self, Target};
 use super::question::{Answer, Question};
 use super::seat::{Kind, Run, Swarm};
 use super::view::View;
 use super::{Left, clipboard};
 use crate::clock::Clock;
-use crate::control::{Addressee, Control, Order, Playback, Progress, Wish};
+use crate::control::{Addressee, Control, Order, Place, Playback, Progress, Wish};
 use crate::miner::{Command, State};
 use crate::swarm::{SwarmCommand, Writing};
 use crate::telemetry::logs::Ring;
@@ -96,6 +99,27 @@ impl<'a> Shell<'a> {
         match keymap::action(key, &self.bindings) {
             Some(action) => self.act(action),
             None => Turn::Stay,
+        }
+    }
+
+    /// The mouse was used. Where something is asked, keys alone answer.
+    pub(super) fn point(&mut self, mouse: MouseEvent, area: Rect) {
+        if self.look.question.is_some() {
+            return;
+        }
+        let Some(target) = pointer::target(mouse, area, &self.view()) else { return };
+        let scrolls = |shell: &mut Self, action| {
+            for _ in 0..pointer::NOTCH {
+                shell.scroll(action);
+            }
+        };
+        match target {
+            Target::Screen(screen) => self.show(screen),
+            Target::Own(miner) => self.pick(miner + self.miners - self.look.miner),
+            Target::Time(time) => self.scrub(|_| time),
+            Target::Up if self.look.screen == ScreenName::Log => scrolls(self, Action::Up),
+            Target::Down if self.look.screen == ScreenName::Log => scrolls(self, Action::Down),
+            Target::Up | Target::Down => {}
         }
     }
 
@@ -199,8 +223,12 @@ impl<'a> Shell<'a> {
             Action::Quit => return self.quit(),
             Action::Interrupt => return self.interrupt(),
             Action::Hold => self.wish(Wish::Hold),
-            Action::Rewind => self.wish(Wish::Skip(-60)),
-            Action::Ahead => self.wish(Wish::Skip(60)),
+            Action::Rewind => self.scrub(|place| place.at.saturating_sub(place.step())),
+            Action::Ahead => self.scrub(|place| place.at + place.step()),
+            Action::FarBack => self.scrub(|place| place.at.saturating_sub(place.leap())),
+            Action::FarAhead => self.scrub(|place| place.at + place.leap()),
+            Action::Oldest if self.kind == Kind::Past => self.scrub(|_| Duration::ZERO),
+            Action::Newest if self.kind == Kind::Past => self.scrub(|place| place.length),
             Action::Faster => self.wish(Wish::Faster),
             Action::Slower => self.wish(Wish::Slower),
             reading => self.read(reading),
@@ -314,6 +342,14 @@ impl<'a> Shell<'a> {
             State::Disabled | State::Fault => Command::Enable,
             _ => Command::Disable,
         });
+    }
+
+    /// Moves in the record.
+    fn scrub(&self, to: impl FnOnce(&Place) -> Duration) {
+        if let Some(playback) = self.playback {
+            let to = to(&playback.place.borrow());
+            (playback.send)(Wish::To(to));
+        }
     }
 
     fn wish(&self, wish: Wish) {

@@ -212,13 +212,12 @@ impl Demo<'_> {
         let Some(log) = self.log.clone() else {
             return Ok(Face::lines(self.shown.style.unwrap_or(Style::Readable), clock));
         };
-        let keys = match (&self.run, Folders::find()) {
-            (Some((settings, _)), _) => settings.now().keys().clone(),
-            (None, Ok(folders)) => super::face::keys(&folders),
-            (None, Err(_)) => crate::config::keys::Keys::default(),
+        let (keys, mouse) = match &self.run {
+            Some((settings, _)) => (settings.now().keys().clone(), settings.now().mouse()),
+            None => super::face::hands(Folders::find().ok().as_ref()),
         };
         let medium = self.shown.medium;
-        let furniture = Furniture { log, clock: clock.clone(), keys, medium, stop: closed };
+        let furniture = Furniture { log, clock: clock.clone(), keys, mouse, medium, stop: closed };
         Face::screen(control, furniture).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
                 .coded("no-threads")

@@ -8,6 +8,7 @@ use ratatui::widgets::{Clear, Paragraph, Wrap};
 use super::super::keymap::{Action, Binding};
 use super::super::look::ScreenName;
 use super::super::question::Question;
+use super::super::seat::Kind;
 use super::super::text::{self, writing as words};
 use super::super::theme::Theme;
 use super::super::view::View;
@@ -70,6 +71,7 @@ fn help_lines(view: &View) -> Vec<(String, &'static str)> {
     let bindings = view.bindings();
     let is_screen = |b: &Binding| ScreenName::of_action(b.action).is_some();
     let press = |action| view.keys.press(action);
+    let past = view.kind == Kind::Past;
     let screens = match (press(Action::Now), press(Action::Swarm)) {
         (Press::Char('1'), Press::Char('8')) => "1 to 8".to_owned(),
         (first, last) => format!("{first} .. {last}"),
@@ -81,19 +83,17 @@ fn help_lines(view: &View) -> Vec<(String, &'static str)> {
         }
         match binding.action {
             Action::Up => {
-                let keys = format!("{} .. {}", binding.press, press(Action::Newest));
+                let last = if past { Action::PageDown } else { Action::Newest };
+                let keys = format!("{} .. {}", binding.press, press(last));
                 lines.push((keys, text::keys::MOVE));
             }
             Action::NextMiner => {
                 let keys = format!("{} {}", binding.press, press(Action::PreviousMiner));
                 lines.push((keys, text::keys::MINERS));
             }
-            Action::PreviousMiner
-            | Action::Down
-            | Action::PageUp
-            | Action::PageDown
-            | Action::Oldest
-            | Action::Newest => {}
+            Action::PreviousMiner | Action::Down | Action::PageUp | Action::PageDown => {}
+            // In a replay they go to the ends of the record.
+            Action::Oldest | Action::Newest if !past => {}
             _ if is_screen(binding) => {}
             _ => lines.push((binding.press.to_string(), binding.long)),
         }

@@ -191,6 +191,9 @@ pub(in crate::tui) fn stories() -> Vec<(&'static str, View)> {
         holds: false,
         unix: 1_042,
     });
+    let mut replay_log = replay.clone();
+    replay_log.look.screen = crate::tui::look::ScreenName::Log;
+    replay_log.log = (0..30).map(|i| format!(" INFO line {i}")).collect();
     let mut replay_help = replay.clone();
     replay_help.look.help = true;
     let mut pausing = view(training(), Some(busy()));
@@ -221,6 +224,7 @@ pub(in crate::tui) fn stories() -> Vec<(&'static str, View)> {
         ("limited", limited),
         ("replay", replay),
         ("replay-help", replay_help),
+        ("replay-log", replay_log),
         ("starting", view(starting(), None)),
         ("queued", view(queued(), None)),
         ("quit", quit),

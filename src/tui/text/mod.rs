@@ -89,6 +89,8 @@ pub fn place(practice: bool, kind: Kind) -> String {
     }
 }
 
+/// Title of the scrubber.
+pub const RECORD: &str = " The record ";
 /// So that nobody takes the past for the present.
 pub const REPLAY: &str = "REPLAY";
 /// The keys of a playback, for its last line.
@@ -98,7 +100,18 @@ pub fn replay_keys(hold: &str, [back, ahead]: [&str; 2], quit: &str) -> String {
         "Right" => "→".to_owned(),
         other => other.to_lowercase(),
     };
-    format!("{} hold  {} {} minute  {quit} quit", sign(hold), sign(back), sign(ahead))
+    format!("{} hold  {} {} step  {quit} quit", sign(hold), sign(back), sign(ahead))
+}
+
+/// What moves a scrubber: a step, a leap, to the ends.
+pub fn scrub_keys(
+    [back, ahead]: [&str; 2],
+    step: std::time::Duration,
+    [far_back, far_ahead]: [&str; 2],
+    leap: std::time::Duration,
+    [begin, end]: [&str; 2],
+) -> String {
+    format!("{back} {ahead} {}  {far_back} {far_ahead} {}  {begin} {end}", clock(step), clock(leap))
 }
 
 /// The same in the first line.
