@@ -82,6 +82,14 @@ pub enum Action {
     Faster,
     /// Half as fast.
     Slower,
+    /// Let another miner of the practice swarm begin.
+    StartMiner,
+    /// Ask whether to kill the one that is chosen.
+    KillMiner,
+    /// Slow it down, or let it go again.
+    SlowMiner,
+    /// Let it cheat.
+    CheatMiner,
     /// Show or hide the help.
     Help,
     /// Close what is open on top.
@@ -96,7 +104,7 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 46] = [
         Self::Now,
         Self::Earnings,
         Self::Training,
@@ -134,6 +142,10 @@ impl Action {
         Self::FarAhead,
         Self::Faster,
         Self::Slower,
+        Self::StartMiner,
+        Self::KillMiner,
+        Self::SlowMiner,
+        Self::CheatMiner,
         Self::Help,
         Self::Close,
         Self::Quit,
@@ -196,6 +208,10 @@ impl Action {
             Self::FarAhead => ("far-ahead", Char(']')),
             Self::Faster => ("faster", Char('+')),
             Self::Slower => ("slower", Char('-')),
+            Self::StartMiner => ("start-miner", Char('N')),
+            Self::KillMiner => ("kill-miner", Char('K')),
+            Self::SlowMiner => ("slow-miner", Char('L')),
+            Self::CheatMiner => ("cheat-miner", Char('C')),
             Self::Help => ("help", Char('?')),
             Self::Close => ("close", Press::Esc),
             Self::Quit => ("quit", Char('q')),

@@ -20,7 +20,9 @@ pub struct Place {
     pub speed: f64,
     /// Whether it stands still.
     pub holds: bool,
-    /// What the time was then, Unix seconds.
+    /// What the time was then, for people.
+    pub then: String,
+    /// The same, Unix seconds.
     pub unix: u64,
 }
 

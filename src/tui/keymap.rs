@@ -34,6 +34,9 @@ const SCREENS: [Action; 10] = [
 ];
 const VERBS: [Action; 4] = [Action::Pause, Action::Finish, Action::Snooze, Action::Resume];
 const SEVERAL: [Action; 3] = [Action::NextMiner, Action::PreviousMiner, Action::Switch];
+/// What may be done to the miners of a practice swarm.
+pub(super) const LAB: [Action; 4] =
+    [Action::StartMiner, Action::KillMiner, Action::SlowMiner, Action::CheatMiner];
 const PLAYBACK: [Action; 7] = [
     Action::Hold,
     Action::Rewind,
@@ -87,6 +90,9 @@ fn actions(kind: Kind, run: Run) -> Vec<Action> {
     }
     if let Swarm::Inside = run.swarm {
         actions.push(Action::Write);
+        if kind != Kind::Past {
+            actions.extend(LAB);
+        }
     }
     if run.miners > 1 {
         let several = SEVERAL.into_iter();

@@ -9,6 +9,7 @@ use ratatui::layout::{Position, Rect};
 use super::draw::{Areas, status, tabs};
 use super::look::ScreenName;
 use super::screens;
+use super::seat::Kind;
 use super::text;
 use super::view::View;
 
@@ -16,12 +17,14 @@ use super::view::View;
 pub(super) const NOTCH: usize = 3;
 
 /// What was pointed at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     /// The name of a screen.
     Screen(ScreenName),
     /// One of the own miners, from 0.
     Own(usize),
+    /// A miner of the practice swarm, by its address.
+    Miner(String),
     /// A time of the record.
     Time(Duration),
     /// Up, on what can be scrolled.
@@ -55,6 +58,9 @@ fn clicked(cell: Position, area: Rect, view: &View) -> Option<Target> {
         return status::own_at(cell.x - areas.own.x, view, area.width).map(Target::Own);
     }
     match view.look.screen {
+        ScreenName::Swarm if view.kind != Kind::Past => {
+            screens::miner_at(areas.body, cell, view).map(Target::Miner)
+        }
         ScreenName::Log => screens::time_at(areas.body, cell, view).map(Target::Time),
         _ => None,
     }
@@ -112,10 +118,28 @@ mod tests {
                 assert_eq!(target(click(x, y), area, &shown), Some(Target::Own(place)));
             }
             assert_eq!(target(click(5, area.height / 2), area, &shown), None);
-            assert_eq!(target(click(area.width - 1, 1), area, &shown), None);
         }
         let tiny = Rect::new(0, 0, 20, 5);
         assert_eq!(target(click(1, 1), tiny, &several(3)), None);
+    }
+
+    #[test]
+    fn a_click_on_a_miner_of_the_swarm_chooses_it() {
+        let area = Rect::new(0, 0, 80, 24);
+        let inside = crate::tui::draw::samples::swarm(["training"; 3], 9);
+        let mut shown = view(training(), Some(inside.clone()));
+        shown.look.screen = ScreenName::Swarm;
+        for stage in &inside.stages {
+            for miner in &stage.miners {
+                let name = shown.name_of(&miner.hotkey);
+                let (x, y) = place_of(&format!("training   {name}"), &shown, area);
+                let found = target(click(x + 12, y), area, &shown);
+                assert_eq!(found, Some(Target::Miner(miner.hotkey.clone())), "{name}");
+            }
+        }
+        assert_eq!(target(click(4, 6), area, &shown), None, "the head is no miner");
+        shown.kind = Kind::Past;
+        assert_eq!(target(click(10, 8), area, &shown), None);
     }
 
     #[test]
@@ -123,6 +147,7 @@ mod tests {
         let area = Rect::new(0, 0, 80, 24);
         let mut played = view(training(), None).played(Place {
             recorded: "2026-11-22 20:00".into(),
+            then: "2026-11-22 20:03".into(),
             at: Duration::from_secs(380),
             length: Duration::from_secs(760),
             speed: 1.0,

@@ -11,6 +11,7 @@ use super::look::{Lines, Look, ScreenName, Search};
 use super::pointer::{self, Target};
 use super::question::{Answer, Question};
 use super::seat::{Kind, Run, Swarm};
+use super::text::screens as words;
 use super::view::View;
 use super::{Left, clipboard};
 use crate::clock::Clock;
@@ -115,10 +116,13 @@ impl<'a> Shell<'a> {
         };
         match target {
             Target::Screen(screen) => self.show(screen),
+            Target::Miner(hotkey) => self.look.chosen = Some(hotkey),
             Target::Own(miner) => self.pick(miner + self.miners - self.look.miner),
             Target::Time(time) => self.scrub(|_| time),
             Target::Up if self.look.screen == ScreenName::Log => scrolls(self, Action::Up),
             Target::Down if self.look.screen == ScreenName::Log => scrolls(self, Action::Down),
+            Target::Up if self.look.screen == ScreenName::Swarm => self.choose(Action::Up),
+            Target::Down if self.look.screen == ScreenName::Swarm => self.choose(Action::Down),
             Target::Up | Target::Down => {}
         }
     }
@@ -156,6 +160,7 @@ impl<'a> Shell<'a> {
             }
             Answer::Finish => self.send(Command::Finish),
             Answer::Stop => self.control.send_to_all(Command::Stop),
+            Answer::Kill => self.hurt(|miner| SwarmCommand::Kill { miner }),
             Answer::Leave => return Turn::Leave(Left::Quit),
         }
         Turn::Stay
@@ -186,6 +191,11 @@ impl<'a> Shell<'a> {
         Some(Turn::Stay)
     }
 
+    /// A word on what was just done, said once.
+    pub(super) fn notice(&mut self) -> Option<&'static str> {
+        self.look.notice.take()
+    }
+
     /// What is asked.
     pub(super) fn asked(&self) -> Option<Question> {
         self.look.question
@@ -214,6 +224,7 @@ impl<'a> Shell<'a> {
             Action::PreviousMiner => self.pick(self.miners - 1),
             Action::Switch => self.switch(),
             Action::Write => self.write(),
+            lab if keymap::LAB.contains(&lab) => self.experiment(lab),
             Action::Help => {
                 (self.look.help, self.look.writing) = (!self.look.help, false);
             }
@@ -258,6 +269,9 @@ impl<'a> Shell<'a> {
     }
 
     fn scroll(&mut self, action: Action) {
+        if self.look.screen == ScreenName::Swarm {
+            return self.choose(action);
+        }
         let most = self.view().log_lines().count().saturating_sub(1);
         let above = self.look.above;
         self.look.above = match action {
@@ -271,7 +285,7 @@ impl<'a> Shell<'a> {
         .min(most);
     }
 
-    fn show(&mut self, screen: ScreenName) {
+    pub(super) fn show(&mut self, screen: ScreenName) {
         self.look.screen = screen;
         (self.look.help, self.look.writing, self.look.question) = (false, false, None);
     }
@@ -326,6 +340,61 @@ impl<'a> Shell<'a> {
         }
     }
 
+    /// Another miner of the practice swarm is chosen.
+    fn choose(&mut self, action: Action) {
+        let view = self.view();
+        let all = view.swarm.iter().flat_map(|swarm| &swarm.stages).flat_map(|s| &s.miners);
+        let all: Vec<&str> = all.map(|miner| miner.hotkey.as_str()).collect();
+        let now = view.chosen().and_then(|m| all.iter().position(|key| *key == m.hotkey));
+        let (now, last) = (now.unwrap_or(0), all.len().saturating_sub(1));
+        let next = match action {
+            Action::Up => now.saturating_sub(1),
+            Action::PageUp | Action::Oldest => 0,
+            Action::Down => (now + 1).min(last),
+            _ => last,
+        };
+        self.look.chosen = all.get(next).map(|key| (*key).to_owned());
+    }
+
+    /// The one of this name is chosen, where there is one.
+    pub(super) fn choose_named(&mut self, name: &str) -> bool {
+        let view = self.view();
+        let mut all = view.swarm.iter().flat_map(|swarm| &swarm.stages).flat_map(|s| &s.miners);
+        let found = all.find(|miner| view.name_of(&miner.hotkey) == name);
+        self.look.chosen = found.map(|miner| miner.hotkey.clone());
+        found.is_some()
+    }
+
+    /// A key of the Swarm screen. Elsewhere it shows that screen first: one sees what one does.
+    fn experiment(&mut self, action: Action) {
+        if self.look.screen != ScreenName::Swarm {
+            return self.show(ScreenName::Swarm);
+        }
+        match action {
+            Action::StartMiner => self.to_swarm(SwarmCommand::Start),
+            Action::SlowMiner => self.hurt(|miner| SwarmCommand::Slow { miner }),
+            Action::CheatMiner => self.look.notice = Some(words::NO_CHEAT),
+            _ if Question::Kill.is_due(&self.view()) => self.ask(Question::Kill),
+            _ => self.look.notice = Some(words::NOT_YOURS),
+        }
+    }
+
+    /// Does something to the miner that is chosen.
+    fn hurt(&mut self, how: impl FnOnce(String) -> SwarmCommand) {
+        let view = self.view();
+        match view.chosen().filter(|miner| view.may_be_hurt(&miner.hotkey)) {
+            Some(miner) => self.to_swarm(how(view.name_of(&miner.hotkey))),
+            None => self.look.notice = Some(words::NOT_YOURS),
+        }
+    }
+
+    fn to_swarm(&mut self, command: SwarmCommand) {
+        if let Some(to_swarm) = &self.control.to_swarm {
+            to_swarm(command);
+            self.look.notice = Some(words::TOLD);
+        }
+    }
+
     fn pick(&mut self, steps: usize) {
         self.look.miner = (self.look.miner + steps) % self.miners.max(1);
         self.look.question = None;
@@ -375,7 +444,8 @@ mod tests {
     use super::*;
     use crate::control::Miners;
     use crate::miner::snapshot::{Rule, Verdict};
-    use crate::tui::draw::samples::training;
+    use crate::swarm::SwarmSnapshot;
+    use crate::tui::draw::samples::{swarm, training};
 
     /// A run of two miners that notes what it is told.
     struct Run {
@@ -489,6 +559,49 @@ mod tests {
         assert_eq!(type_in(&mut past, "pfsrdx"), Turn::Stay);
         assert_eq!(run.told(), []);
         assert_eq!(type_in(&mut past, "q"), Turn::Leave(Left::Quit));
+    }
+
+    /// A run of a practice swarm, and what it was told.
+    fn practice(run: &mut Run) -> (watch::Sender<SwarmSnapshot>, Arc<Mutex<Vec<SwarmCommand>>>) {
+        let (sender, inside) = watch::channel(swarm(["training"; 3], 9));
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&told);
+        run.control.swarm = Some(inside);
+        run.control.to_swarm = Some(Arc::new(move |command| noted.lock().unwrap().push(command)));
+        (sender, told)
+    }
+
+    #[test]
+    fn the_practice_swarms_miners_are_hurt_only_where_one_sees_it_and_never_your_own() {
+        let mut run = Run::new();
+        let (sender, told) = practice(&mut run);
+        let told = || std::mem::take(&mut *told.lock().unwrap());
+        let mut shell = run.shell(Kind::Own);
+        // From another screen the key only shows the one that it is for.
+        type_in(&mut shell, "K");
+        assert_eq!((shell.look.screen, shell.look.question), (ScreenName::Swarm, None));
+        type_in(&mut shell, "L");
+        assert_eq!(told(), [SwarmCommand::Slow { miner: "5Miner01".into() }]);
+        type_in(&mut shell, "K");
+        assert_eq!((shell.look.question, told()), (Some(Question::Kill), Vec::new()));
+        type_in(&mut shell, "y");
+        assert_eq!(told(), [SwarmCommand::Kill { miner: "5Miner01".into() }]);
+        type_in(&mut shell, "N");
+        assert_eq!(told(), [SwarmCommand::Start]);
+        type_in(&mut shell, "C");
+        assert_eq!((shell.look.notice, told()), (Some(words::NO_CHEAT), Vec::new()));
+        // Your own miner is the first row; a dead one cannot die.
+        let press = |shell: &mut Shell<'_>, code| {
+            shell.press(KeyEvent::new(code, KeyModifiers::NONE));
+        };
+        press(&mut shell, KeyCode::Up);
+        type_in(&mut shell, "KL");
+        assert_eq!((shell.look.question, told()), (None, Vec::new()));
+        press(&mut shell, KeyCode::End);
+        assert_eq!(shell.view().chosen().unwrap().hotkey, "5Miner21");
+        sender.send_modify(|swarm| swarm.lab.killed.push("5Miner21".into()));
+        type_in(&mut shell, "KL");
+        assert_eq!((shell.look.question, told()), (None, Vec::new()));
     }
 
     #[test]

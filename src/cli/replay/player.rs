@@ -289,7 +289,8 @@ impl Tape {
         let started = self.reader.header().started;
         let unix = self.unix(at);
         let (recorded, length) = (local_time(started), self.reader.length());
-        Place { recorded, at, length, speed: speed.0, holds, unix }
+        let then = local_time(started + at.as_secs_f64());
+        Place { recorded, then, at, length, speed: speed.0, holds, unix }
     }
 }
 

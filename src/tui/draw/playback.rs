@@ -10,7 +10,7 @@ use ratatui::widgets::Paragraph;
 use super::super::keymap::Action;
 use super::super::text;
 use super::super::theme::Theme;
-use super::super::view::{HalfHour, View};
+use super::super::view::View;
 use super::facts::fitted;
 use super::pane;
 use crate::control::Place;
@@ -99,13 +99,9 @@ pub(in crate::tui) fn scrubber(
         place.leap(),
         ends.each_ref().map(String::as_str),
     );
-    let HalfHour { day, .. } = view.half_hour;
-    let (_, minute) = crate::clock::minute_of_week(place.unix);
-    let day = text::measured::DAYS.get(day).copied().unwrap_or_default();
-    let then = format!("{day} {}:{:02}", minute / 60, minute % 60);
     let second = Line::from(vec![
         Span::styled(format!(" {} of {length}", text::clock(place.at)), theme.number()),
-        Span::styled(format!("  {}  {then}", state(place)), theme.quiet()),
+        Span::styled(format!("  {}  {}", state(place), place.then), theme.quiet()),
         Span::styled(format!("   {keys}"), theme.quiet()),
     ]);
     let block = pane(text::RECORD, theme);

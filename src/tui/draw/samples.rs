@@ -185,6 +185,7 @@ pub(in crate::tui) fn stories() -> Vec<(&'static str, View)> {
     quitting.look.quitting = true;
     let replay = view(training(), Some(busy())).played(Place {
         recorded: "2026-11-22 20:00".into(),
+        then: "2026-11-22 20:03".into(),
         at: Duration::from_secs(192),
         length: Duration::from_secs(760),
         speed: 10.0,
