@@ -6,6 +6,7 @@ mod draw;
 pub mod keymap;
 pub mod look;
 mod painter;
+mod plain;
 pub mod question;
 mod screens;
 pub mod seat;
@@ -17,6 +18,7 @@ mod terminal;
 pub mod text;
 pub mod theme;
 pub mod view;
+pub mod watched;
 pub mod wizard;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -88,6 +90,16 @@ fn tick(control: &Control) -> Duration {
     }
 }
 
+/// How a run is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Medium {
+    /// As a picture that fills the terminal.
+    #[default]
+    Screen,
+    /// In lines, one below the other: for a screen reader.
+    Lines,
+}
+
 /// What a screen needs besides the run that it shows.
 #[derive(Clone, Debug)]
 pub struct Furniture {
@@ -97,6 +109,8 @@ pub struct Furniture {
     pub clock: Clock,
     /// Which key does what.
     pub keys: Keys,
+    /// As a picture, or in lines.
+    pub medium: Medium,
     /// Turns true when the process was asked to end (SIGTERM).
     pub stop: tokio::sync::watch::Receiver<bool>,
 }
@@ -126,6 +140,9 @@ fn show(
     seat: (Kind, Option<&Playback>),
     furniture: &Furniture,
 ) -> Result<Left, TuiError> {
+    if furniture.medium == Medium::Lines {
+        return plain::run(control, seat.0, furniture);
+    }
     catch_unwind(AssertUnwindSafe(|| turns(control, seat, furniture)))
         .unwrap_or_else(|_| Err(TuiError::Broke(crash::last_words())))
 }
@@ -135,9 +152,9 @@ fn turns(
     seat: (Kind, Option<&Playback>),
     furniture: &Furniture,
 ) -> Result<Left, TuiError> {
-    let Furniture { log, clock, keys, stop } = furniture;
+    let Furniture { log, clock, keys, stop, .. } = furniture;
     let mut shell = Shell::new(control, seat, log, clock, keys.clone());
-    let mut picture = Picture::open()?;
+    let mut picture = Picture::open(draw)?;
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
@@ -163,28 +180,32 @@ fn turns(
     }
 }
 
+/// How something is drawn.
+type Drawing<V> = fn(&mut ratatui::Frame<'_>, &V, &Theme);
+
 /// What stands on the terminal.
-struct Picture {
+struct Picture<V> {
     screen: Screen,
     theme: Theme,
+    draw: Drawing<V>,
     /// What it shows; none where it must be drawn whatever it shows.
-    shown: Option<View>,
+    shown: Option<V>,
     /// Whether somebody else has written over it.
     torn: bool,
 }
 
-impl Picture {
-    fn open() -> Result<Self, TuiError> {
+impl<V: PartialEq> Picture<V> {
+    fn open(draw: Drawing<V>) -> Result<Self, TuiError> {
         let theme = Theme::from_environment();
-        Ok(Self { screen: Screen::open()?, theme, shown: None, torn: false })
+        Ok(Self { screen: Screen::open()?, theme, draw, shown: None, torn: false })
     }
 
     /// Draws it, if it is not what stands there.
-    fn show(&mut self, view: View) -> Result<(), TuiError> {
+    fn show(&mut self, view: V) -> Result<(), TuiError> {
         if self.shown.as_ref() == Some(&view) {
             return Ok(());
         }
-        let frame = |frame: &mut ratatui::Frame<'_>| draw(frame, &view, &self.theme);
+        let frame = |frame: &mut ratatui::Frame<'_>| (self.draw)(frame, &view, &self.theme);
         match std::mem::take(&mut self.torn) {
             true => self.screen.repaint(frame)?,
             false => self.screen.draw(frame)?,
@@ -196,7 +217,7 @@ impl Picture {
     /// Sends its text to the clipboard.
     fn copy(&mut self) -> Result<(), TuiError> {
         let Some(view) = &self.shown else { return Ok(()) };
-        let buffer = self.screen.picture(|frame| draw(frame, view, &self.theme))?;
+        let buffer = self.screen.picture(|frame| (self.draw)(frame, view, &self.theme))?;
         Ok(clipboard::copy(&buffer)?)
     }
 

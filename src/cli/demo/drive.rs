@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::arguments::{DemoPlan, End};
 use super::author::Author;
-use super::face::Face;
+use super::face::{Face, Shown};
 use super::newcomer::NewcomerError;
 use super::session::{Ends, Ingredients, Keys, Session, swarm_failure};
 use super::tally::{Rest, Tally};
@@ -30,7 +30,7 @@ use crate::swarm::feed::Feed;
 use crate::telemetry::logs::Ring;
 use crate::telemetry::{Event, Events, SampleWhen, Severity, Summary};
 use crate::training::record::Recorder;
-use crate::tui::{Furniture, Left};
+use crate::tui::{Furniture, Left, Medium};
 
 /// How long the counting models may take at the end of a very short demo.
 const BASELINES_LIMIT: Duration = Duration::from_secs(60);
@@ -56,7 +56,7 @@ pub struct Demo<'a> {
     /// Of a kept practice run: what it goes by, and where its files are. A demo has neither.
     pub run: Option<(LiveSettings, Folders)>,
     /// Lines, or a screen.
-    pub style: Option<Style>,
+    pub shown: Shown,
     /// The screen's log lines.
     pub log: Option<Ring>,
 }
@@ -210,14 +210,15 @@ impl Demo<'_> {
         clock: &Clock,
     ) -> Result<Face, Failure> {
         let Some(log) = self.log.clone() else {
-            return Ok(Face::lines(self.style.unwrap_or(Style::Readable), clock));
+            return Ok(Face::lines(self.shown.style.unwrap_or(Style::Readable), clock));
         };
         let keys = match (&self.run, Folders::find()) {
             (Some((settings, _)), _) => settings.now().keys().clone(),
             (None, Ok(folders)) => super::face::keys(&folders),
             (None, Err(_)) => crate::config::keys::Keys::default(),
         };
-        let furniture = Furniture { log, clock: clock.clone(), keys, stop: closed };
+        let medium = self.shown.medium;
+        let furniture = Furniture { log, clock: clock.clone(), keys, medium, stop: closed };
         Face::screen(control, furniture).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
                 .coded("no-threads")
@@ -432,7 +433,7 @@ impl Show<'_> {
             }
         };
         let _ = self.tell(&Event::Summary(Box::new(result.summary.clone())));
-        match result.ending {
+        match &result.ending {
             Ending::Interrupted => return Ok(Exit::Interrupted),
             Ending::Asked => {}
             Ending::Done => {
@@ -444,7 +445,10 @@ impl Show<'_> {
         }
         if let Face::Screen(_) = self.face {
             self.close_screen().await;
-            println!("{}", summary_lines(&result.summary));
+            // In lines it was told already where the demo came to its own end.
+            if self.demo.shown.medium == Medium::Screen || !matches!(result.ending, Ending::Done) {
+                println!("{}", summary_lines(&result.summary));
+            }
         }
         Ok(Exit::Done)
     }

@@ -21,7 +21,7 @@ use crate::config::units;
 use crate::control::{Control, Place};
 use crate::telemetry::logs::Ring;
 use crate::telemetry::record::{Reader, RecordError, Shelf};
-use crate::tui::{self, Furniture, Left};
+use crate::tui::{self, Furniture, Left, Medium};
 use player::Player;
 pub use screenshot::{ScreenshotArguments, screenshot};
 
@@ -158,7 +158,7 @@ fn show(reader: Reader, from: Duration, speed: Speed) -> Result<Exit, Failure> {
         Failure::new(Exit::Failed, format!("no thread to play it: {error}")).coded("no-threads")
     })?;
     let keys = Folders::find().map_or_else(|_| Keys::default(), |f| super::demo::face::keys(&f));
-    let furniture = Furniture { log, clock, keys, stop };
+    let furniture = Furniture { log, clock, keys, medium: Medium::Screen, stop };
     let left = tui::play(&control, &playback, &furniture);
     // The player ends when nobody can wish anything any more.
     drop((control, playback));

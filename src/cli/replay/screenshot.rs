@@ -42,6 +42,9 @@ pub struct ScreenshotArguments {
     /// The text of the screen, not a picture
     #[arg(long)]
     pub text: bool,
+    /// The same facts in lines, as --plain tells them
+    #[arg(long, conflicts_with_all = ["text", "no_colour", "size"])]
+    pub plain: bool,
     /// Where it is written [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -81,10 +84,11 @@ pub fn screenshot(arguments: &ScreenshotArguments) -> Result<Exit, Failure> {
     };
     let Size(window) = arguments.size;
     let ground = (&control, &log, &Clock::system());
-    let cells = still::still(ground, place.unix, arguments.screen, window, theme);
-    let picture = match arguments.text {
-        true => still::to_text(&cells),
-        false => svg::to_svg(&cells),
+    let cells = || still::still(ground, place.unix, arguments.screen, window, theme);
+    let picture = match (arguments.plain, arguments.text) {
+        (true, _) => still::told(ground, place.unix, arguments.screen),
+        (false, true) => still::to_text(&cells()),
+        (false, false) => svg::to_svg(&cells()),
     };
     let Some(path) = &arguments.output else {
         // Whoever reads it may have seen enough.

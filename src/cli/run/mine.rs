@@ -14,7 +14,7 @@ use super::limits::{follow, limits};
 use super::rigs::Rig;
 use crate::cli::beside::sensing::{Counted, Sensing};
 use crate::cli::beside::{Beside, Running};
-use crate::cli::demo::face::Face;
+use crate::cli::demo::face::{Face, Shown};
 use crate::cli::exit::miner_failure;
 use crate::cli::print::Style;
 use crate::cli::{Exit, Failure, signals};
@@ -47,7 +47,7 @@ pub(super) struct Mine {
     /// At least one.
     pub(super) rigs: Vec<Rig>,
     /// Lines, or a screen.
-    pub(super) style: Option<Style>,
+    pub(super) shown: Shown,
     /// The screen's log lines.
     pub(super) log: Option<Ring>,
 }
@@ -204,10 +204,13 @@ impl Mine {
         clock: &Clock,
     ) -> Result<Face, Failure> {
         let Some(log) = self.log.clone() else {
-            return Ok(Face::lines(self.style.unwrap_or(Style::Readable), clock).with_states());
+            return Ok(
+                Face::lines(self.shown.style.unwrap_or(Style::Readable), clock).with_states()
+            );
         };
         let keys = self.settings.now().keys().clone();
-        let furniture = Furniture { log, clock: clock.clone(), keys, stop: closed };
+        let medium = self.shown.medium;
+        let furniture = Furniture { log, clock: clock.clone(), keys, medium, stop: closed };
         Face::screen(control, furniture).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
                 .coded("no-threads")

@@ -28,7 +28,7 @@ pub(super) fn peers(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Them
 }
 
 /// The columns, each with its width; those behind the first eight are for wide windows.
-const COLUMNS: [(&str, u16); 13] = [
+pub(super) const COLUMNS: [(&str, u16); 13] = [
     ("stage", 6),
     ("miner", 10),
     ("way", 8),
@@ -43,6 +43,11 @@ const COLUMNS: [(&str, u16); 13] = [
     ("received", 10),
     ("last failure", 40),
 ];
+
+/// One row for each neighbour, with its link where there is one; then the links to others.
+pub(super) fn rows(view: &View) -> Vec<Vec<String>> {
+    peers_of(view).into_iter().map(|peer| row(view, peer)).collect()
+}
 
 /// What a row is about: a neighbour, the link to it, or both.
 type Peer<'a> = (Option<&'a NeighbourView>, Option<&'a LinkView>);
@@ -118,7 +123,7 @@ fn table(frame: &mut Frame<'_>, area: Rect, peers: &[Peer<'_>], view: &View, the
     frame.render_widget(table.block(block), area);
 }
 
-fn reach<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+pub(super) fn reach<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     match &view.miner.reach {
         None => vec![sentence(words::NO_REACH, theme)],
         Some(reach) => {
