@@ -263,7 +263,9 @@ fn miners_of_the_practice_swarm_are_slowed_killed_and_started() {
             && text.lines().any(|line| {
                 let cells: Vec<_> = line.split_whitespace().collect();
                 let place = cells.iter().position(|cell| *cell == "m6");
-                place.and_then(|at| cells.get(at + 2)).is_some_and(|n| n.parse::<u32>() > Ok(0))
+                place
+                    .and_then(|at| cells.get(at + 2))
+                    .is_some_and(|n| n.parse::<u32>().is_ok_and(|n| n > 0))
             })
     });
     leave(&mut terminal);

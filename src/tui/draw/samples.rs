@@ -94,6 +94,7 @@ pub(in crate::tui) fn swarm(phases: [&str; 3], losses: u64) -> SwarmSnapshot {
         })
         .collect();
     SwarmSnapshot {
+        lab: crate::swarm::Lab::default(),
         run: "practice-1".into(),
         epoch: 1,
         epochs_done: 0,
