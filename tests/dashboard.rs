@@ -245,7 +245,9 @@ fn miners_of_the_practice_swarm_are_slowed_killed_and_started() {
     terminal.press(&format!("\u{1b}[<0;20;{}M\u{1b}[<0;20;{0}m", row + 1));
     terminal.wait_for("the click", |text| text.contains("m1 in stage"));
     terminal.press("C");
-    terminal.wait_for("why not", |text| text.matches("Cheating is off").count() == 2);
+    terminal.wait_for("why not", |text| {
+        text.contains("C cheat: off, for") && text.contains("Cheating is off: this swarm")
+    });
     terminal.press("L");
     terminal.wait_for("a slow one", |text| text.contains("m1 in stage 1, slowed down"));
     terminal.press("K");

@@ -371,7 +371,7 @@ impl<'a> Shell<'a> {
             return self.show(ScreenName::Swarm);
         }
         match action {
-            Action::StartMiner => self.to_swarm(SwarmCommand::Start),
+            Action::StartMiner => self.tell_swarm(SwarmCommand::Start),
             Action::SlowMiner => self.hurt(|miner| SwarmCommand::Slow { miner }),
             Action::CheatMiner => self.look.notice = Some(words::NO_CHEAT),
             _ if Question::Kill.is_due(&self.view()) => self.ask(Question::Kill),
@@ -383,12 +383,12 @@ impl<'a> Shell<'a> {
     fn hurt(&mut self, how: impl FnOnce(String) -> SwarmCommand) {
         let view = self.view();
         match view.chosen().filter(|miner| view.may_be_hurt(&miner.hotkey)) {
-            Some(miner) => self.to_swarm(how(view.name_of(&miner.hotkey))),
+            Some(miner) => self.tell_swarm(how(view.name_of(&miner.hotkey))),
             None => self.look.notice = Some(words::NOT_YOURS),
         }
     }
 
-    fn to_swarm(&mut self, command: SwarmCommand) {
+    fn tell_swarm(&mut self, command: SwarmCommand) {
         if let Some(to_swarm) = &self.control.to_swarm {
             to_swarm(command);
             self.look.notice = Some(words::TOLD);

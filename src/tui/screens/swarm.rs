@@ -60,7 +60,7 @@ pub(super) fn lab<'a>(swarm: &SwarmSnapshot, view: &View, theme: &Theme) -> Vec<
     vec![
         fact("chosen", chosen, theme),
         sentence(keys, theme),
-        Line::styled(format!(" {}", words::NO_CHEAT), theme.dim()),
+        Line::styled(format!(" {}", words::cheat(&press(Action::CheatMiner))), theme.dim()),
     ]
 }
 

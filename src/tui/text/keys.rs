@@ -11,6 +11,14 @@ pub const SCREENS: &str = "Show a screen: the names are on top.";
 pub const MOVE: &str = "Move in the log: by lines, by pages, to its ends.";
 /// One line for both ways.
 pub const MINERS: &str = "Show your next miner, or the one before.";
+/// One line for what may be done to a practice swarm's miners.
+pub const LAB: &str = "Practice: start, kill, slow a miner; let one cheat.";
+/// One line for both ways.
+pub const STEPS: &str = "A step back or ahead: a hundredth of the record.";
+/// See [`STEPS`].
+pub const LEAPS: &str = "A tenth of the record back or ahead; so does shift.";
+/// See [`STEPS`].
+pub const ENDS: &str = "To the beginning of the record, or to its end.";
 /// Below the help.
 pub const HELP_FOOT: &str = "Keys can be changed: see [keys] in the settings, docs/keys.md.";
 

@@ -94,7 +94,13 @@ pub const NO_SWARM: &str = "There is no practice swarm here. `hearth demo` start
 /// Instead of buttons, in a replay.
 pub const LAB_PAST: &str = "A recorded swarm cannot be changed.";
 /// Why nothing cheats.
-pub const NO_CHEAT: &str = "Cheating is off: no validator works in this swarm that could catch it, so there are no verdicts.";
+pub const NO_CHEAT: &str = "Cheating is off: this swarm has no validator that would catch it.";
+
+/// The button for that, and why it is off.
+pub fn cheat(key: &str) -> String {
+    format!("{key} cheat: off, for this swarm has no validator that would catch it")
+}
+
 /// A key for a miner that nothing may be done to.
 pub const NOT_YOURS: &str = "That is your own miner, or one that was killed. Choose another one.";
 /// An order went to the practice swarm.
