@@ -60,7 +60,12 @@ const NARROW: [(&str, &str, &[&str]); 9] = [
             "{",
         ],
     ),
-    ("tui", "swarm", &["snapshot", "SwarmSnapshot", "StageView", "MinerView", "LossPoint", "{"]),
+    // What a network publishes is a snapshot too.
+    (
+        "tui",
+        "swarm",
+        &["snapshot", "public", "SwarmSnapshot", "StageView", "MinerView", "LossPoint", "{"],
+    ),
     // Its tests make snapshots by a board, as a miner does.
     ("alerts", "miner", &["snapshot", "board::Board"]),
     ("alerts", "network", &["{HttpClient, Route, Traffic}"]),

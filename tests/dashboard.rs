@@ -5,6 +5,7 @@
 mod pty;
 
 use std::path::Path;
+use std::time::Duration;
 
 use pty::Terminal;
 
@@ -86,6 +87,13 @@ fn all_screens_of_a_living_swarm_can_be_walked_through() {
         terminal.press(&(place + 1).to_string());
         terminal.wait_for(mark, |text| text.contains(mark) && text.contains("done by: "));
     }
+    // The model writes while the swarm trains.
+    terminal.press("g");
+    terminal.wait_for("a sentence", |text| {
+        text.contains("The swarm's model writes") && text.contains("Number 1, from ")
+    });
+    terminal.press("\u{1b}");
+    terminal.wait_for("the books again", |text| !text.contains("Number 1, from "));
     // Round by the tab key, and back.
     terminal.press("\t");
     terminal.wait_for("the first again", |text| text.contains("[1 Now]"));
@@ -157,6 +165,15 @@ fn a_finished_demo_stays_on_its_summary_until_q() {
     let mut terminal = demo(home.path(), 40, 120, &["--preset", "nano", "--epochs", "1"]);
     terminal.wait_for("the summary", |text| text.contains("Finished: q leaves"));
     terminal.wait_for("the sample", |text| text.contains("After training, the model writes"));
+    // It still has the weights of the end, and writes another text each time.
+    terminal.press("g");
+    terminal.wait_for("a sentence", |text| {
+        text.contains("Number 1, from the merged weights of epoch 1. Loss ")
+    });
+    terminal.press("g");
+    terminal.wait_for("another", |text| text.contains("Number 2, from"));
+    terminal.press("\u{1b}");
+    terminal.wait_for("the summary again", |text| text.contains("Finished: q leaves"));
     terminal.press("q");
     assert_eq!(terminal.ended(), 0);
     assert!(is_sane(&terminal));
@@ -171,6 +188,397 @@ fn ctrl_c_stops_in_order() {
     terminal.press("\u{3}");
     assert_eq!(terminal.ended(), 0, "{}", terminal.text());
     assert!(is_sane(&terminal));
+}
+
+/// `--plain` through pipes: what is told, and what typed words do. Not one byte steers a terminal.
+#[test]
+fn lines_tell_the_same_as_the_screens_and_typed_words_are_keys() {
+    let home = tempfile::tempdir().unwrap();
+    let mut lines = Lines::start(home.path(), &["--preset", "nano", "--minutes", "20"]);
+    lines.wait_for("Your miner m0: stage 0");
+    lines.wait_for("Next: ");
+    lines.wait_for("Loss ");
+    lines.type_in("status");
+    lines.wait_for("Done by: ");
+    lines.type_in("screen network");
+    lines.wait_for("held back by:");
+    lines.type_in("frobnicate");
+    lines.wait_for("is no word");
+    lines.type_in("help");
+    lines.wait_for("pause, or p: ");
+    // A question, a no, the question again, a yes.
+    lines.type_in("pause");
+    lines.wait_for("Nothing is lost");
+    lines.type_in("no");
+    lines.wait_for("everything stays as it is");
+    lines.wait_for("everything stays as it is");
+    lines.type_in("pause");
+    lines.wait_for("Yes: pause");
+    lines.type_in("yes");
+    lines.wait_for("Paused for ");
+    lines.type_in("r");
+    lines.wait_for("Training for ");
+    lines.type_in("quit");
+    lines.wait_for("ends when you leave");
+    lines.type_in("y");
+    let (code, all) = lines.end();
+    assert_eq!(code, Some(0), "{all}");
+    assert!(!all.contains('\u{1b}') && !all.contains('\u{2588}'), "{all}");
+    assert!(all.contains("Done in"), "{all}");
+}
+
+/// A network on a screen, from what it publishes, with no key of its own.
+#[test]
+fn a_network_is_watched_on_a_screen() {
+    let server = Publisher::start();
+    server.publish(Some(network("training", 11)));
+    let home = tempfile::tempdir().unwrap();
+    let variables = [("HEARTH_HOME", home.path().to_str().unwrap())];
+    let mut terminal = Terminal::start(24, 80, &["watch", &server.address], &variables);
+    terminal.wait_for("the map", |text| {
+        text.contains("stage 0 training") && text.contains("11 backwards")
+    });
+    assert!(terminal.text().contains(&server.address), "{}", terminal.text());
+    server.publish(Some(network("weights_uploading", 12)));
+    terminal.wait_for("the next phase", |text| {
+        text.contains("stage 0 uploading") && text.contains("12 backwards")
+    });
+    server.publish(None);
+    terminal.wait_for("the silence", |text| text.contains("asking again"));
+    server.publish(Some(network("training", 13)));
+    terminal.wait_for("its voice again", |text| {
+        text.contains("13 backwards") && text.contains("q quit")
+    });
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+    assert!(is_sane(&terminal));
+}
+
+fn network(phase: &str, backwards: u64) -> String {
+    use hearth::swarm::public::PublicNetwork;
+    use hearth::swarm::{MinerView, StageView, SwarmSnapshot};
+    let miner = MinerView {
+        hotkey: "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY".into(),
+        status: "training".into(),
+        forwards: 20,
+        backwards,
+        partitions: 0,
+        score: 1.0,
+    };
+    let stage =
+        StageView { stage: 0, phase: phase.into(), epoch: 2, progress: 0.5, miners: vec![miner] };
+    let swarm = SwarmSnapshot { stages: vec![stage], ..SwarmSnapshot::default() };
+    serde_json::to_string(&PublicNetwork::of(&swarm, 7)).unwrap()
+}
+
+/// Answers every request with what is published now, or not at all.
+struct Publisher {
+    address: String,
+    body: std::sync::Arc<std::sync::Mutex<Option<String>>>,
+}
+
+impl Publisher {
+    fn start() -> Self {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let body = std::sync::Arc::<std::sync::Mutex<Option<String>>>::default();
+        let now = std::sync::Arc::clone(&body);
+        std::thread::spawn(move || {
+            for mut asked in listener.incoming().map_while(Result::ok) {
+                let mut request = Vec::new();
+                let mut bytes = [0; 1024];
+                while !request.ends_with(b"\r\n\r\n") {
+                    match asked.read(&mut bytes) {
+                        Ok(n @ 1..) => request.extend_from_slice(&bytes[..n]),
+                        _ => break,
+                    }
+                }
+                if let Some(body) = now.lock().unwrap().clone() {
+                    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ";
+                    let _ = write!(asked, "{head}{}\r\n\r\n{body}", body.len());
+                }
+            }
+        });
+        Self { address, body }
+    }
+
+    fn publish(&self, body: Option<String>) {
+        *self.body.lock().unwrap() = body;
+    }
+}
+
+/// A demo in lines, with what it said so far.
+struct Lines {
+    child: std::process::Child,
+    said: std::sync::mpsc::Receiver<String>,
+    all: String,
+}
+
+impl Lines {
+    fn start(home: &Path, flags: &[&str]) -> Self {
+        use std::io::BufRead as _;
+        use std::process::{Command, Stdio};
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hearth"))
+            .env("HEARTH_HOME", home)
+            .args(["demo", "--backend", "cpu", "--plain"])
+            .args(flags)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = child.stdout.take().unwrap();
+        let (line, said) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for told in std::io::BufReader::new(out).lines().map_while(Result::ok) {
+                let _ = line.send(told);
+            }
+        });
+        Self { child, said, all: String::new() }
+    }
+
+    fn type_in(&mut self, word: &str) {
+        use std::io::Write as _;
+        writeln!(self.child.stdin.as_mut().unwrap(), "{word}").unwrap();
+    }
+
+    /// Waits for a line, from where the last one was.
+    #[track_caller]
+    fn wait_for(&mut self, part: &str) {
+        let limit = std::time::Duration::from_secs(90);
+        loop {
+            let Ok(line) = self.said.recv_timeout(limit) else {
+                panic!("{part:?} was not said:\n{}", self.all)
+            };
+            self.all.push_str(&line);
+            self.all.push('\n');
+            if line.contains(part) {
+                return;
+            }
+        }
+    }
+
+    fn end(mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().unwrap().code();
+        while let Ok(line) = self.said.recv() {
+            self.all.push_str(&line);
+            self.all.push('\n');
+        }
+        (code, std::mem::take(&mut self.all))
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+/// While nothing changes, not a byte is written; a key that changes something writes only that.
+#[test]
+fn nothing_is_written_while_nothing_changes() {
+    let home = tempfile::tempdir().unwrap();
+    let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/practice.record");
+    let arguments = ["replay", record.to_str().unwrap(), "--from", "30s"];
+    let variables = [("HEARTH_HOME", home.path().to_str().unwrap())];
+    let mut terminal = Terminal::start(40, 120, &arguments, &variables);
+    terminal.wait_for("the replay", |text| text.contains("1x  0:"));
+    terminal.press(" ");
+    terminal.wait_for("a replay that stands still", |text| text.contains(" held  "));
+    for screen in 1..=8 {
+        terminal.press(&screen.to_string());
+        terminal.wait_for("the screen", |text| text.contains(&format!("[{screen} ")));
+        terminal.written();
+        std::thread::sleep(Duration::from_millis(700));
+        let written = terminal.written();
+        assert!(written.is_empty(), "screen {screen}: {:?}", String::from_utf8_lossy(&written));
+    }
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+}
+
+/// A terminal that says nonsense of its size costs neither the program nor the memory, and what is
+/// true afterwards is shown.
+#[test]
+fn a_terminal_that_lies_about_its_size_is_survived() {
+    let home = tempfile::tempdir().unwrap();
+    let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/practice.record");
+    let arguments = ["replay", record.to_str().unwrap(), "--from", "30s"];
+    let variables = [("HEARTH_HOME", home.path().to_str().unwrap())];
+    let mut terminal = Terminal::start(24, 80, &arguments, &variables);
+    terminal.wait_for("the replay", |text| text.contains("[1 Now]") && text.contains("1x  0:"));
+    for (rows, cols) in [(0, 0), (1, 1), (65_535, 65_535), (1, 65_535), (65_535, 1), (24, 0)] {
+        terminal.written();
+        terminal.lie(rows, cols);
+        // What was drawn for that size, or nothing where there is no room; then the truth.
+        std::thread::sleep(Duration::from_millis(150));
+        terminal.resize(24, 80);
+        terminal.press("3");
+        terminal.wait_for("the screen again", |text| {
+            text.contains("[3 Training]") && text.contains("done by: ")
+        });
+        terminal.press("1");
+        terminal.wait_for("the first again", |text| text.contains("[1 Now]"));
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let status = format!("/proc/{}/status", terminal.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(kib < 600 << 10, "{kib} KiB at its most");
+    }
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+    assert!(is_sane(&terminal));
+}
+
+/// Cut anywhere, a record shows what was written before, or is refused with a code.
+#[test]
+fn a_record_cut_anywhere_is_shown_as_far_as_it_goes_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/practice.record");
+    let whole = std::fs::read(record).unwrap();
+    let mut shown = 0;
+    for sixteenth in 0..16 {
+        for less in [0, 1, 7] {
+            let length = (whole.len() * sixteenth / 16).saturating_sub(less);
+            let path = folder.path().join("cut.record");
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let log = hearth::telemetry::logs::Ring::default();
+            match hearth::cli::replay::standing(&path, None, &log) {
+                Ok((control, place)) => {
+                    assert_eq!(control.first().borrow().name, "m0");
+                    assert!(place.at <= place.length);
+                    shown += 1;
+                }
+                Err(failure) => assert!(failure.code.starts_with("record-"), "{failure}"),
+            }
+        }
+    }
+    assert!(shown >= 20, "{shown} of 48 could be shown");
+}
+
+/// How much processor time a program's thread has had, in seconds.
+#[cfg(target_os = "linux")]
+fn time_of_thread(process: u32, name: &str) -> f64 {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let stat = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat")).ok();
+    let stats = tasks.filter_map(|task| stat(task.ok()?));
+    let of_it = stats.filter(|stat| stat.contains(&format!("({name})")));
+    let ticks = |stat: String| {
+        let fields: Vec<u64> = stat
+            .rsplit(") ")
+            .next()
+            .unwrap()
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .map(|n| n.parse().unwrap())
+            .collect();
+        fields.iter().sum::<u64>() as f64
+    };
+    of_it.map(ticks).sum::<f64>() / 100.0
+}
+
+/// A measurement, for a quiet machine: how soon a key is answered while a practice swarm takes all of
+/// the processor, and what the screen takes of it. Kept in benches/results/input.md.
+#[test]
+#[ignore = "a measurement, not a check"]
+#[cfg(target_os = "linux")]
+fn keys_are_answered_soon_while_the_device_is_saturated() {
+    let home = tempfile::tempdir().unwrap();
+    let mut terminal = demo(home.path(), 50, 200, &["--minutes", "20"]);
+    terminal.wait_for("the loss", |text| text.contains("->"));
+    let (before, began) = (time_of_thread(terminal.id(), "screen"), std::time::Instant::now());
+    std::thread::sleep(Duration::from_secs(20));
+    let spent = time_of_thread(terminal.id(), "screen") - before;
+    let share = 100.0 * spent / began.elapsed().as_secs_f64();
+    let mut times: Vec<Duration> = (0..400_u64)
+        .map(|n| {
+            std::thread::sleep(Duration::from_millis(20 + n * 7 % 61));
+            let screen = 1 + n % 8;
+            let mark = format!("[{screen} ");
+            terminal.answer(&screen.to_string(), |shown| {
+                shown.rows(0, 200).nth(1).is_some_and(|row| row.contains(&mark))
+            })
+        })
+        .collect();
+    times.sort();
+    let at = |percent: usize| 1e3 * times[times.len() * percent / 100].as_secs_f64();
+    println!(
+        "a key is answered within {:.1} ms (p50), {:.1} ms (p95), {:.1} ms (p99)",
+        at(50),
+        at(95),
+        at(99)
+    );
+    println!("the screen takes {share:.2} % of one core");
+    assert!(at(95) < 50.0);
+    leave(&mut terminal);
+    terminal.ended();
+}
+
+/// What the reports of crashes say.
+fn reports(home: &Path) -> Vec<String> {
+    let reports = hearth::telemetry::crash::list(&home.join("state/crashes"));
+    reports.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+/// A run with something secret in its surroundings, one part of which breaks.
+fn broken(home: &Path, part: &str, arguments: &[&str]) -> Terminal {
+    let variables = [
+        ("HEARTH_HOME", home.to_str().unwrap()),
+        ("HEARTH_BREAK", part),
+        ("HEARTH_PASSPHRASE", "sesame-4711"),
+    ];
+    Terminal::start(24, 80, arguments, &variables)
+}
+
+#[test]
+fn a_screen_that_breaks_gives_the_terminal_back_and_leaves_a_report() {
+    let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/practice.record");
+    let demo = ["demo", "--backend", "cpu", "--preset", "nano", "--minutes", "20"];
+    let replay = ["replay", record.to_str().unwrap()];
+    for arguments in [&demo[..], &replay[..]] {
+        let home = tempfile::tempdir().unwrap();
+        let mut terminal = broken(home.path(), "screen", arguments);
+        assert_eq!(terminal.ended(), 1, "{}", terminal.text());
+        let written = String::from_utf8_lossy(&terminal.written()).into_owned();
+        assert!(written.contains("\u{1b}[?1049h") && written.contains("\u{1b}[?25l"), "no screen");
+        assert!(is_sane(&terminal), "{}", terminal.text());
+        assert!(terminal.look(|screen| !screen.bracketed_paste()), "{}", terminal.text());
+        let said = terminal.text().replace('\n', "");
+        for words in ["the screen broke", "A report", "state/crashes/crash-", "hearth explain"] {
+            let words = words.to_lowercase();
+            assert!(said.to_lowercase().contains(&words), "{words:?}: {said}");
+        }
+        let [report] = &reports(home.path())[..] else { panic!("not one report") };
+        for words in ["place: src/telemetry/crash.rs", "names the screen", "thread: ", "turns"] {
+            assert!(report.contains(words), "{words:?}: {report}");
+        }
+        assert!(!report.contains("sesame"), "{report}");
+        #[cfg(unix)]
+        assert!(terminal.is_cooked(), "the terminal does not echo what is typed");
+    }
+}
+
+#[test]
+fn a_miner_that_breaks_leaves_the_screen_alone_which_says_where_the_report_lies() {
+    let home = tempfile::tempdir().unwrap();
+    let demo = ["demo", "--backend", "cpu", "--preset", "nano", "--minutes", "20"];
+    // All six of them, at once.
+    let mut terminal = broken(home.path(), "miner", &demo);
+    terminal.wait_for("what broke", |text| {
+        let text: String = text.split_whitespace().collect();
+        text.contains("state/crashes/crash-")
+    });
+    assert!(terminal.look(|screen| screen.alternate_screen()), "{}", terminal.text());
+    let reports = reports(home.path());
+    assert!(!reports.is_empty());
+    assert!(reports.iter().all(|report| report.contains("names the miner")), "{reports:?}");
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 1, "{}", terminal.text());
+    assert!(is_sane(&terminal), "{}", terminal.text());
 }
 
 /// `hearth screenshot` of the record that is kept here.
@@ -223,6 +631,11 @@ fn a_screen_of_a_record_is_text_too_and_what_is_none_is_refused() {
         let mark = format!("[{} ", place + 1);
         assert!(text.lines().nth(1).unwrap().contains(&mark), "{text}");
     }
+    // The same facts in lines, without frames and charts.
+    let told = run(&["network", "--plain"]);
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("held back by: ") && told.contains("m0 (you): "), "{told}");
+    assert!(!told.contains(['│', '█', '─']), "{told}");
     let home = run(&["home"]);
     assert_eq!(home.status.code(), Some(2));
     let late = run(&["now", "--at", "30h"]);

@@ -77,13 +77,17 @@ fn a_nano_demo_trains_merges_and_sums_up() {
 #[test]
 fn readable_lines_are_few_and_end_with_the_summary() {
     let home = tempfile::tempdir().unwrap();
-    let output = demo(home.path(), &["--preset", "nano", "--epochs", "1", "--stages", "2"]);
+    let output = demo(
+        home.path(),
+        &["--preset", "nano", "--epochs", "1", "--stages", "2", "--say", "Once "],
+    );
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(
         text.contains("Done in ") && text.contains("After training, the model writes:"),
         "{text}"
     );
+    assert_eq!(text.matches("Once[…]").count(), 2, "{text}");
     assert!(text.lines().count() < 60, "{text}");
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -52,6 +52,8 @@ pub enum Action {
     Scale,
     /// The loss over tokens or over time.
     Axis,
+    /// Let the practice swarm's model write a sentence.
+    Write,
     /// Copy what the screen shows.
     Copy,
     /// A line up.
@@ -90,7 +92,7 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Now,
         Self::Earnings,
         Self::Training,
@@ -113,6 +115,7 @@ impl Action {
         Self::Filter,
         Self::Scale,
         Self::Axis,
+        Self::Write,
         Self::Copy,
         Self::Up,
         Self::Down,
@@ -172,6 +175,7 @@ impl Action {
             Self::Filter => ("filter", Char('w')),
             Self::Scale => ("scale", Char('l')),
             Self::Axis => ("axis", Char('t')),
+            Self::Write => ("write", Char('g')),
             Self::Copy => ("copy", Char('y')),
             Self::Up => ("up", Press::Up),
             Self::Down => ("down", Press::Down),

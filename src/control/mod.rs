@@ -5,6 +5,7 @@
 pub mod address;
 pub mod client;
 pub mod history;
+mod measured;
 pub mod measures;
 pub mod overview;
 mod playback;
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::miner::{Command, MinerSnapshot};
-use crate::swarm::SwarmSnapshot;
+use crate::swarm::{SwarmCommand, SwarmSnapshot};
 
 pub use history::Histories;
 pub use playback::{Place, Playback, Wish};
@@ -85,6 +86,9 @@ impl Miners {
     }
 }
 
+/// Where commands for the practice swarm go.
+pub type ToSwarm = Arc<dyn Fn(SwarmCommand) + Send + Sync>;
+
 /// A handle on everything that runs in a process. Cheap to clone.
 #[derive(Clone)]
 pub struct Control {
@@ -102,6 +106,8 @@ pub struct Control {
     pub histories: Histories,
     /// Where commands go.
     pub send: Arc<dyn Fn(Order) + Send + Sync>,
+    /// Where commands for the practice swarm go, if there is one that takes any.
+    pub to_swarm: Option<ToSwarm>,
 }
 
 impl Control {

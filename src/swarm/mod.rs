@@ -2,6 +2,7 @@
 //! over real loopback HTTP and S3; no mock, so that what works here works there.
 
 pub mod bridge;
+pub mod command;
 pub mod feed;
 pub mod genesis;
 pub mod orchestrator;
@@ -16,6 +17,7 @@ pub mod snapshot;
 pub mod store;
 pub mod stories;
 
+pub use command::SwarmCommand;
 pub use practice::{Practice, PracticeConfig, PracticeError};
 pub use rules::Rules;
-pub use snapshot::{LossPoint, MinerView, StageView, SwarmSnapshot};
+pub use snapshot::{LossPoint, MinerView, StageView, SwarmSnapshot, Writing, Written};

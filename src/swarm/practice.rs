@@ -1,6 +1,8 @@
 //! A practice swarm: object store, orchestrator with its bridge, data feed and first weights, started
 //! together. Miners join it over HTTP like any network. Several may run in one process.
 
+mod model;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
@@ -30,6 +32,8 @@ use crate::protocol::sections::num_partitions;
 use crate::protocol::splits::{Split, SplitError};
 use crate::protocol::{ChunkNumber, Hotkey, RunId, StageIndex};
 use crate::telemetry::Events;
+
+pub use model::{PublishedChunk, PublishedModel};
 
 /// What kind of swarm is wanted.
 #[derive(Clone, Debug)]
@@ -295,9 +299,9 @@ impl Practice {
         self.orchestrator.snapshots()
     }
 
-    /// Where the newest merged partitions of a stage can be downloaded, by chunk.
-    pub async fn published(&self, stage: usize) -> Vec<(ChunkNumber, String)> {
-        self.orchestrator.desk().published(stage).await
+    /// The model as it is published.
+    pub fn model(&self) -> PublishedModel {
+        PublishedModel { desk: Arc::clone(self.orchestrator.desk()) }
     }
 
     /// Waits until the epochs that were asked for are merged in every stage; for ever, if none were.

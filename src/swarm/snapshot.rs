@@ -48,6 +48,41 @@ pub struct StageView {
     pub miners: Vec<MinerView>,
 }
 
+/// A text that the whole model wrote.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Written {
+    /// Which one it is, from 1: each time another is written.
+    pub number: u64,
+    /// What the model was given to go on from.
+    pub begun: String,
+    /// What it wrote.
+    pub text: String,
+    /// The epochs whose merges the weights are of, the oldest and the newest: two while a merge is
+    /// under way. 0 stands for the first weights.
+    pub epochs: (u64, u64),
+    /// What these weights cost on text that nobody trained on, in nats per token.
+    #[serde(deserialize_with = "crate::telemetry::json::number")]
+    pub loss: f64,
+}
+
+/// What became of the last wish for a text.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Writing {
+    /// Nobody asked yet.
+    #[default]
+    NotAsked,
+    /// The model writes.
+    UnderWay,
+    /// It has written.
+    Done(Written),
+    /// It could not.
+    Failed {
+        /// What, why, what now.
+        why: String,
+    },
+}
+
 /// Everything a face shows of a practice swarm.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SwarmSnapshot {
@@ -71,6 +106,9 @@ pub struct SwarmSnapshot {
     pub baselines: Option<(f64, f64)>,
     /// Where the orchestrator listens.
     pub address: String,
+    /// What the model was last asked to write.
+    #[serde(default)]
+    pub writing: Writing,
 }
 
 impl SwarmSnapshot {
@@ -89,6 +127,7 @@ impl SwarmSnapshot {
             tokens_per_second: self.tokens_per_second,
             baselines: self.baselines,
             address: self.address.clone(),
+            writing: self.writing.clone(),
         }
     }
 }

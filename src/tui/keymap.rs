@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::seat::Kind;
+use super::seat::{Kind, Run, Swarm};
 use super::text::keys as words;
 pub use crate::config::keys::{Action, Keys, Press};
 
@@ -49,11 +49,25 @@ const READING: [Action; 11] = [
     Action::Axis,
     Action::Copy,
 ];
+const WATCHING: [Action; 12] = [
+    Action::Scale,
+    Action::Axis,
+    Action::Copy,
+    Action::Up,
+    Action::Down,
+    Action::PageUp,
+    Action::PageDown,
+    Action::Oldest,
+    Action::Newest,
+    Action::Quit,
+    Action::Suspend,
+    Action::Interrupt,
+];
 const ALWAYS: [Action; 5] =
     [Action::Help, Action::Close, Action::Quit, Action::Suspend, Action::Interrupt];
 
-/// The actions that there are in front of such a run, with so many own miners.
-fn actions(kind: Kind, miners: usize) -> Vec<Action> {
+/// The actions that there are in front of such a run.
+fn actions(kind: Kind, run: Run) -> Vec<Action> {
     let mut actions = Vec::new();
     match kind {
         Kind::Own => actions.extend(VERBS),
@@ -62,25 +76,34 @@ fn actions(kind: Kind, miners: usize) -> Vec<Action> {
             actions.push(Action::Stop);
         }
         Kind::Past => actions.extend(PLAYBACK),
+        Kind::Watched => return WATCHING.into_iter().filter(|a| is_here(*a)).collect(),
     }
-    if miners > 1 {
+    if let Swarm::Inside = run.swarm {
+        actions.push(Action::Write);
+    }
+    if run.miners > 1 {
         let several = SEVERAL.into_iter();
         actions.extend(several.filter(|a| kind != Kind::Past || *a != Action::Switch));
     }
     actions.extend(ALWAYS);
     actions.extend(SCREENS);
     actions.extend(READING);
-    actions.retain(|action| cfg!(unix) || *action != Action::Suspend);
+    actions.retain(|action| is_here(*action));
     actions
 }
 
-/// The keys in front of such a run, with so many own miners.
-pub fn bindings(keys: &Keys, kind: Kind, miners: usize) -> Vec<Binding> {
+/// Not every system can put a program aside.
+fn is_here(action: Action) -> bool {
+    cfg!(unix) || action != Action::Suspend
+}
+
+/// The keys in front of such a run.
+pub fn bindings(keys: &Keys, kind: Kind, run: Run) -> Vec<Binding> {
     let bind = |action| {
         let (short, long) = words::of(action, kind);
         Binding { press: keys.press(action), action, short, long }
     };
-    actions(kind, miners).into_iter().map(bind).collect()
+    actions(kind, run).into_iter().map(bind).collect()
 }
 
 /// The key as we name it.
@@ -156,7 +179,8 @@ mod tests {
         kind: Kind,
         miners: usize,
     ) -> Option<Action> {
-        action(KeyEvent::new(code, modifiers), &bindings(&Keys::default(), kind, miners))
+        let run = Run { miners, swarm: Swarm::None };
+        action(KeyEvent::new(code, modifiers), &bindings(&Keys::default(), kind, run))
     }
 
     #[test]
@@ -169,7 +193,7 @@ mod tests {
         assert_eq!(own(KeyCode::Tab), Some(Action::NextScreen));
         assert_eq!(own(KeyCode::BackTab), Some(Action::PreviousScreen));
         // Nothing that is not there.
-        for letter in ['x', 'm', 'd', ' ', '+', '9', '0'] {
+        for letter in ['x', 'm', 'd', 'g', ' ', '+', '9', '0'] {
             assert_eq!(own(KeyCode::Char(letter)), None, "{letter}");
         }
         let held = |letter, modifiers| pressed(KeyCode::Char(letter), modifiers, Kind::Own, 2);
@@ -184,6 +208,11 @@ mod tests {
         assert_eq!(past(KeyCode::Char(' ')), Some(Action::Hold));
         assert_eq!(past(KeyCode::Left), Some(Action::Rewind));
         assert_eq!(past(KeyCode::Char('=')), Some(Action::Faster));
+        // A swarm's model can be asked where there is a swarm.
+        let run = Run { miners: 1, swarm: Swarm::Inside };
+        let practice = bindings(&Keys::default(), Kind::Own, run);
+        let key = KeyEvent::new(KeyCode::Char('g'), KeyModifiers::NONE);
+        assert_eq!(action(key, &practice), Some(Action::Write));
         // The past takes no orders.
         for letter in ['p', 'f', 's', 'r', 'd'] {
             assert_eq!(past(KeyCode::Char(letter)), None, "{letter}");
@@ -193,7 +222,7 @@ mod tests {
     #[test]
     fn another_key_does_the_same_and_the_old_one_nothing() {
         let keys = Keys::read(&"pause = 'z'".parse().unwrap()).unwrap();
-        let own = bindings(&keys, Kind::Own, 1);
+        let own = bindings(&keys, Kind::Own, Run { miners: 1, swarm: Swarm::None });
         let press = |c| action(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE), &own);
         assert_eq!((press('z'), press('p')), (Some(Action::Pause), None));
     }
@@ -202,7 +231,9 @@ mod tests {
     fn every_action_is_somewhere_and_has_a_sentence() {
         let kinds = [Kind::Own, Kind::Other(1), Kind::Past];
         for action in Action::ALL {
-            let there = kinds.into_iter().any(|kind| actions(kind, 2).contains(&action));
+            let there = kinds.into_iter().any(|kind| {
+                actions(kind, Run { miners: 2, swarm: Swarm::Inside }).contains(&action)
+            });
             assert!(there || !cfg!(unix), "{action:?} can never be asked for");
             let (_, long) = words::of(action, kind_of(action));
             assert!(long.ends_with('.') && long.chars().count() <= 60, "{action:?}: {long}");

@@ -11,4 +11,24 @@ pub enum Kind {
     Other(u32),
     /// A run of the past.
     Past,
+    /// A network that is watched from outside: nothing of it is ours.
+    Watched,
+}
+
+/// What else is there besides the miner that is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The own miners.
+    pub miners: usize,
+    /// The practice swarm.
+    pub swarm: Swarm,
+}
+
+/// Whether a practice swarm can be seen from inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swarm {
+    /// It can.
+    Inside,
+    /// There is none here.
+    None,
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::keymap::{self, Action, Binding, Keys, Press};
-use super::look::{Lines, Look, Over, Scale, ScreenName, Search};
+use super::look::{Lines, Look, ScreenName, Search};
 use super::question::{Answer, Question};
-use super::seat::Kind;
+use super::seat::{Kind, Run, Swarm};
 use super::view::View;
 use super::{Left, clipboard};
 use crate::clock::Clock;
 use crate::control::{Addressee, Control, Order, Playback, Progress, Wish};
 use crate::miner::{Command, State};
+use crate::swarm::{SwarmCommand, Writing};
 use crate::telemetry::logs::Ring;
 
 /// A word that is looked for is at most so long.
@@ -55,7 +56,14 @@ impl<'a> Shell<'a> {
         keys: Keys,
     ) -> Self {
         let miners = control.miners.iter().count();
-        let bindings = keymap::bindings(&keys, kind, miners);
+        let bindings = keymap::bindings(
+            &keys,
+            kind,
+            Run {
+                miners,
+                swarm: if control.swarm.is_some() { Swarm::Inside } else { Swarm::None },
+            },
+        );
         let (keys, look) = (Arc::new(keys), Look::default());
         Self { control, playback, kind, log, clock, keys, bindings, miners, look }
     }
@@ -114,7 +122,8 @@ impl<'a> Shell<'a> {
         }
     }
 
-    fn answer(&mut self, answer: Answer) -> Turn {
+    /// Does what was answered.
+    pub(super) fn answer(&mut self, answer: Answer) -> Turn {
         match answer {
             Answer::Pause => self.send(Command::Pause { until: None }),
             Answer::Snooze(seconds) => {
@@ -153,7 +162,18 @@ impl<'a> Shell<'a> {
         Some(Turn::Stay)
     }
 
-    fn act(&mut self, action: Action) -> Turn {
+    /// What is asked.
+    pub(super) fn asked(&self) -> Option<Question> {
+        self.look.question
+    }
+
+    /// The keys that do something here.
+    pub(super) fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+
+    /// Does what a key asks for.
+    pub(super) fn act(&mut self, action: Action) -> Turn {
         if let Some(screen) = ScreenName::of_action(action) {
             self.show(screen);
             return Turn::Stay;
@@ -169,7 +189,10 @@ impl<'a> Shell<'a> {
             Action::NextMiner => self.pick(1),
             Action::PreviousMiner => self.pick(self.miners - 1),
             Action::Switch => self.switch(),
-            Action::Help => self.look.help = !self.look.help,
+            Action::Write => self.write(),
+            Action::Help => {
+                (self.look.help, self.look.writing) = (!self.look.help, false);
+            }
             Action::Close => self.close(),
             Action::Copy => return Turn::Copy,
             Action::Suspend => return Turn::Suspend,
@@ -200,18 +223,8 @@ impl<'a> Shell<'a> {
                 };
                 look.above = 0;
             }
-            Action::Scale => {
-                look.scale = match look.scale {
-                    Scale::Linear => Scale::Logarithmic,
-                    Scale::Logarithmic => Scale::Linear,
-                };
-            }
-            Action::Axis => {
-                look.over = match look.over {
-                    Over::Tokens => Over::Time,
-                    Over::Time => Over::Tokens,
-                };
-            }
+            Action::Scale => look.scale = look.scale.other(),
+            Action::Axis => look.over = look.over.other(),
             scroll => self.scroll(scroll),
         }
     }
@@ -232,13 +245,13 @@ impl<'a> Shell<'a> {
 
     fn show(&mut self, screen: ScreenName) {
         self.look.screen = screen;
-        (self.look.help, self.look.question) = (false, None);
+        (self.look.help, self.look.writing, self.look.question) = (false, false, None);
     }
 
     fn ask(&mut self, question: Question) {
         if question.is_due(&self.view()) {
             self.look.question = Some(question);
-            self.look.help = false;
+            (self.look.help, self.look.writing) = (false, false);
         }
     }
 
@@ -264,11 +277,24 @@ impl<'a> Shell<'a> {
     }
 
     /// Closes what is on top, one thing at a time.
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         if self.look.help || self.look.question.is_some() {
             (self.look.help, self.look.question) = (false, None);
+        } else if self.look.writing {
+            self.look.writing = false;
         } else {
             self.look.search = Search::Off;
+        }
+    }
+
+    /// Shows what the model writes, and asks for another text if it is not at one already.
+    fn write(&mut self) {
+        (self.look.writing, self.look.help) = (true, false);
+        let swarm = self.control.swarm.as_ref().map(|swarm| swarm.borrow().writing.clone());
+        if let (Some(to_swarm), Some(writing)) = (&self.control.to_swarm, swarm)
+            && writing != Writing::UnderWay
+        {
+            to_swarm(SwarmCommand::Write);
         }
     }
 
@@ -308,12 +334,16 @@ mod tests {
     use std::sync::Mutex;
 
     use crossterm::event::KeyModifiers;
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
     use tokio::sync::watch;
 
     use super::*;
     use crate::control::Miners;
     use crate::miner::snapshot::{Rule, Verdict};
+    use crate::tui::draw;
     use crate::tui::draw::samples::training;
+    use crate::tui::theme::Theme;
 
     /// A run of two miners that notes what it is told.
     struct Run {
@@ -339,6 +369,7 @@ mod tests {
             let control = Control {
                 miners: Miners::new(a, vec![b]),
                 swarm: None,
+                to_swarm: None,
                 names: Arc::new(BTreeMap::new()),
                 epochs: None,
                 progress: watched,
@@ -368,6 +399,48 @@ mod tests {
             c => KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE),
         };
         keys.chars().fold(Turn::Stay, |_, c| shell.press(press(c)))
+    }
+
+    /// A million lines, as fast as they can be written: the ring stays as small as it is, every frame is
+    /// drawn, every key counts, and at the end the newest line is there.
+    #[test]
+    fn a_flood_of_log_lines_neither_fills_the_memory_nor_stops_the_keys() {
+        const WRITERS: usize = 4;
+        const LINES: usize = 250_000;
+        let run = Run::new();
+        let mut shell = run.shell(Kind::Own);
+        let mut terminal = Terminal::new(TestBackend::new(120, 40)).unwrap();
+        let mut frame = |shell: &Shell<'_>| {
+            let (view, theme) = (shell.view(), Theme::colourful());
+            terminal.draw(|frame| draw(frame, &view, &theme)).unwrap();
+            (view, clipboard::text(terminal.backend().buffer()))
+        };
+        std::thread::scope(|scope| {
+            let write = |writer: usize| {
+                let log = &run.log;
+                move || {
+                    for line in 0..LINES {
+                        log.push(&format!(" WARN writer {writer} says {line} {}", "x".repeat(40)));
+                    }
+                }
+            };
+            let writers: Vec<_> = (0..WRITERS).map(|n| scope.spawn(write(n))).collect();
+            let mut keys = "17/ writer 3\r\u{1b}p\u{1b}".chars().cycle();
+            let mut frames = 0;
+            while frames < 25 || writers.iter().any(|writer| !writer.is_finished()) {
+                let key = keys.next().unwrap().to_string();
+                assert_eq!(type_in(&mut shell, &key), Turn::Stay);
+                let (view, _) = frame(&shell);
+                let bytes: usize = view.log.iter().map(String::len).sum();
+                assert!(view.log.len() <= 500 && bytes < 100_000, "{} lines", view.log.len());
+                frames += 1;
+            }
+        });
+        run.log.push(" WARN the very last line");
+        type_in(&mut shell, "\u{1b}\u{1b}7");
+        let (_, text) = frame(&shell);
+        assert!(text.contains("[7 Log") && text.contains("the very last line"), "{text}");
+        assert_eq!(run.told(), [], "no key did what it was not pressed for");
     }
 
     fn to(name: &str, command: Command) -> Order {
@@ -472,5 +545,36 @@ mod tests {
         assert_eq!(shell.look.search.word().len(), LONGEST_WORD);
         type_in(&mut shell, "1");
         assert!(matches!(shell.look.search, Search::Typing(_)), "the word is still being typed");
+    }
+
+    #[test]
+    fn the_swarms_model_is_asked_once_at_a_time_and_only_where_it_listens() {
+        let mut run = Run::new();
+        type_in(&mut run.shell(Kind::Own), "g");
+        assert!(!run.shell(Kind::Own).look.writing);
+        let (swarm, watched) = watch::channel(crate::swarm::SwarmSnapshot::default());
+        run.control.swarm = Some(watched);
+        let asked = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&asked);
+        run.control.to_swarm = Some(Arc::new(move |command| {
+            assert_eq!(command, SwarmCommand::Write);
+            *count.lock().unwrap() += 1;
+        }));
+        let mut shell = run.shell(Kind::Own);
+        type_in(&mut shell, "g");
+        assert_eq!((shell.look.writing, *asked.lock().unwrap()), (true, 1));
+        swarm.send_modify(|swarm| swarm.writing = Writing::UnderWay);
+        type_in(&mut shell, "gg");
+        assert_eq!(*asked.lock().unwrap(), 1);
+        type_in(&mut shell, "\u{1b}");
+        assert!(!shell.look.writing);
+        swarm.send_modify(|swarm| swarm.writing = Writing::Failed { why: "no store".into() });
+        type_in(&mut shell, "g");
+        assert_eq!(*asked.lock().unwrap(), 2);
+        // The past only shows it.
+        run.control.to_swarm = None;
+        let mut past = run.shell(Kind::Past);
+        type_in(&mut past, "g");
+        assert_eq!((past.look.writing, *asked.lock().unwrap()), (true, 2));
     }
 }

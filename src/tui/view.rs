@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::keymap::{self, Binding, Keys};
 use super::look::{Lines, Look};
-use super::seat::Kind;
+use super::seat::{Kind, Run, Swarm};
 use crate::clock::Clock;
 use crate::control::{Control, Place, Progress};
 use crate::miner::{MinerSnapshot, State};
@@ -133,7 +133,9 @@ impl View {
 
     /// The keys that do something here.
     pub fn bindings(&self) -> Vec<Binding> {
-        keymap::bindings(&self.keys, self.kind, self.own.len().max(1))
+        let swarm = if self.swarm.is_some() { Swarm::Inside } else { Swarm::None };
+        let run = Run { miners: self.own.len().max(1), swarm };
+        keymap::bindings(&self.keys, self.kind, run)
     }
 
     /// Whether the user has paused it already.
@@ -144,7 +146,7 @@ impl View {
 
     /// The short name of a miner: `m3`, or the start of its address.
     pub fn name_of(&self, hotkey: &str) -> String {
-        self.names.get(hotkey).cloned().unwrap_or_else(|| hotkey.chars().take(8).collect())
+        super::text::name_of(&self.names, hotkey)
     }
 
     /// The log lines that the search and the filter leave.

@@ -81,6 +81,22 @@ fn nonsense_is_refused_with_a_code_and_what_there_is_is_answered() {
     refused(&command(r#"{"to":{"one":"m7"},"command":"pause"}"#), 404, "api-unknown-miner");
     refused(&command(r#"{"command":"pause","until":12}"#), 400, "api-time-passed");
     refused(&command(&"x".repeat(20_000)), 413, "api-too-large");
+    let swarm = |body: &str| Ask::with("POST", "/v1/swarm/commands").body(body).to(&miner);
+    refused(&swarm(r#"{"command":"pause"}"#), 400, "api-unknown-command");
+    // The swarm's model writes while it trains, and the snapshot has the text.
+    assert_eq!(swarm(r#"{"command":"write"}"#).status, 202);
+    let started = std::time::Instant::now();
+    let written = loop {
+        let writing = Ask::get("/v1/snapshot").to(&miner).json()["swarm"]["writing"].clone();
+        assert_ne!(writing["state"], "failed", "{writing}");
+        if writing["state"] == "done" {
+            break writing;
+        }
+        assert!(started.elapsed() < std::time::Duration::from_secs(60), "{writing}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    assert!(!written["text"].as_str().unwrap().is_empty(), "{written}");
+    assert!((1.0..10.0).contains(&written["loss"].as_f64().unwrap()), "{written}");
     refused(&Ask::get("/v2").to(&miner), 404, "api-unknown-path");
     refused(&Ask::get("/v1/commands").to(&miner), 405, "api-wrong-method");
     let level = |body: &str| Ask::with("PUT", "/v1/log-level").body(body).to(&miner);

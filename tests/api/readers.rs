@@ -116,6 +116,7 @@ async fn a_slow_reader_loses_the_oldest_and_is_told_how_many() {
     let control = Control {
         miners: Miners::one(watched),
         swarm: None,
+        to_swarm: None,
         names: std::sync::Arc::default(),
         epochs: None,
         progress,

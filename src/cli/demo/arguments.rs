@@ -14,6 +14,8 @@ use crate::swarm::feed::{Corpus, Source, TokenizerChoice};
 
 /// The most miners that one process is asked to hold.
 const MOST_MINERS: usize = 64;
+/// Characters that a text may be asked to begin with: more than the model looks back on.
+const LONGEST_SAY: usize = 400;
 
 /// Run the whole system on this machine: a practice swarm and your miner. Always fresh, with
 /// throw-away keys; nothing leaves the machine.
@@ -72,9 +74,17 @@ pub struct DemoArguments {
     #[arg(long, value_name = "SPEC", value_delimiter = ',')]
     pub faults: Vec<String>,
 
+    /// Let the model go on from these words, before and after training [default: a story's beginning]
+    #[arg(long, value_name = "TEXT")]
+    pub say: Option<String>,
+
     /// No screen: lines on standard output
     #[arg(long)]
     pub headless: bool,
+
+    /// The dashboard in lines, for a screen reader; words that you type are the keys
+    #[arg(long, conflicts_with_all = ["headless", "json"])]
+    pub plain: bool,
 
     /// One JSON object a line on standard output and nothing else there; implies --headless
     #[arg(long)]
@@ -127,6 +137,8 @@ pub struct DemoPlan {
     pub rules: Rules,
     /// What is to go wrong.
     pub faults: Faults,
+    /// What the model's texts are to begin with, if somebody says so.
+    pub say: Option<String>,
 }
 
 /// The preset of this name.
@@ -174,6 +186,7 @@ impl DemoArguments {
             miners_per_stage: self.miners_per_stage,
             in_flight: self.in_flight,
             end: self.end()?,
+            say: self.say()?,
             source: self.source()?,
             rules: if self.strict { Rules::strict() } else { Rules::lenient() },
             tokenizer: match &self.tokenizer {
@@ -194,6 +207,19 @@ impl DemoArguments {
             }
             (_, Some(minutes)) => Ok(End::Minutes(minutes)),
             (epochs, None) => Ok(End::Epochs(epochs.unwrap_or(2))),
+        }
+    }
+
+    fn say(&self) -> Result<Option<String>, Failure> {
+        let Some(say) = &self.say else { return Ok(None) };
+        let words = say.trim_end();
+        let usage = |line: String| Err(Failure::new(Exit::Usage, line));
+        match words.chars().count() {
+            0 => usage("--say wants some words to go on from, for example --say \"Once\"".into()),
+            n if n > LONGEST_SAY => usage(format!(
+                "--say takes at most {LONGEST_SAY} characters, and these are {n}; give fewer"
+            )),
+            _ => Ok(Some(words.to_owned())),
         }
     }
 

@@ -9,8 +9,9 @@ use futures::StreamExt as _;
 use tokio::sync::{mpsc, watch};
 
 use super::arguments::{DemoPlan, End};
-use super::face::Face;
-use super::newcomer::{self, NewcomerError};
+use super::author::Author;
+use super::face::{Face, Shown};
+use super::newcomer::NewcomerError;
 use super::session::{Ends, Ingredients, Keys, Session, swarm_failure};
 use super::tally::{Rest, Tally};
 use crate::cli::beside::sensing::{Counted, Sensing, computing};
@@ -22,14 +23,14 @@ use crate::clock::{Clock, Moment};
 use crate::compute::Device;
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
-use crate::control::{Control, Histories, Miners, Order, Progress};
+use crate::control::{Control, Histories, Miners, Order, Progress, ToSwarm};
 use crate::host::readings::Readings;
 use crate::miner::RuleSource;
 use crate::swarm::feed::Feed;
 use crate::telemetry::logs::Ring;
 use crate::telemetry::{Event, Events, SampleWhen, Severity, Summary};
 use crate::training::record::Recorder;
-use crate::tui::{Furniture, Left};
+use crate::tui::{Furniture, Left, Medium};
 
 /// How long the counting models may take at the end of a very short demo.
 const BASELINES_LIMIT: Duration = Duration::from_secs(60);
@@ -55,7 +56,7 @@ pub struct Demo<'a> {
     /// Of a kept practice run: what it goes by, and where its files are. A demo has neither.
     pub run: Option<(LiveSettings, Folders)>,
     /// Lines, or a screen.
-    pub style: Option<Style>,
+    pub shown: Shown,
     /// The screen's log lines.
     pub log: Option<Ring>,
 }
@@ -155,7 +156,16 @@ impl Demo<'_> {
         };
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
-        let control = control(&self, &session, watched, clock)?;
+        let author = Author {
+            model: session.practice.model(),
+            config: session.config.clone(),
+            device: Arc::clone(&self.device),
+            say: self.plan.say.clone(),
+            seed: self.seed,
+            clock: clock.clone(),
+        };
+        let (to_swarm, at_work) = author.clone().at_work();
+        let control = control(&self, &session, watched, to_swarm, clock)?;
         let beside = match &self.run {
             Some((settings, folders)) => Some(Beside::start(&Running {
                 control: control.clone(),
@@ -173,9 +183,11 @@ impl Demo<'_> {
             (beside, _) => beside,
         };
         let face = self.open_face(control, closed, clock)?;
-        let mut show = Show { demo: &self, relay, face, told, close, signal, clock, started };
+        let mut show =
+            Show { demo: &self, relay, face, author, told, close, signal, clock, started };
         let ended = show.until_the_end(session).await;
         let ended = show.conclude(ended, &progress).await;
+        drop(at_work);
         if let Some(beside) = beside {
             beside.end().await;
         }
@@ -198,14 +210,15 @@ impl Demo<'_> {
         clock: &Clock,
     ) -> Result<Face, Failure> {
         let Some(log) = self.log.clone() else {
-            return Ok(Face::lines(self.style.unwrap_or(Style::Readable), clock));
+            return Ok(Face::lines(self.shown.style.unwrap_or(Style::Readable), clock));
         };
         let keys = match (&self.run, Folders::find()) {
             (Some((settings, _)), _) => settings.now().keys().clone(),
             (None, Ok(folders)) => super::face::keys(&folders),
             (None, Err(_)) => crate::config::keys::Keys::default(),
         };
-        let furniture = Furniture { log, clock: clock.clone(), keys, stop: closed };
+        let medium = self.shown.medium;
+        let furniture = Furniture { log, clock: clock.clone(), keys, medium, stop: closed };
         Face::screen(control, furniture).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
                 .coded("no-threads")
@@ -218,6 +231,7 @@ fn control(
     demo: &Demo<'_>,
     session: &Session,
     progress: watch::Receiver<Progress>,
+    to_swarm: ToSwarm,
     clock: &Clock,
 ) -> Result<Control, Failure> {
     let Some(own) = session.miners.first() else {
@@ -229,6 +243,7 @@ fn control(
         histories: Histories::begin(miners.clone(), clock.clone()),
         miners,
         swarm: Some(session.practice.snapshot()),
+        to_swarm: Some(to_swarm),
         names: Arc::clone(&session.names),
         epochs: demo.plan.end.epochs(),
         progress,
@@ -244,6 +259,7 @@ struct Show<'a> {
     demo: &'a Demo<'a>,
     relay: Relay,
     face: Face,
+    author: Author,
     /// The same events for whoever goes beside the run.
     told: Events,
     /// Turns true when the screen must give the terminal back.
@@ -278,7 +294,7 @@ impl Show<'_> {
     async fn until_the_end(&mut self, mut session: Session) -> Result<Result_, Failure> {
         let mut samples = Vec::new();
         let mut ends = session.take_ends();
-        let before = self.sample(&session, SampleWhen::Before).await;
+        let before = self.sample(SampleWhen::Before).await;
         let training_since = self.clock.now();
         let mut ending = match before {
             Sampled::Done(text) => {
@@ -295,7 +311,7 @@ impl Show<'_> {
             let _ = self.tell(&event);
         }
         if matches!(ending, Ending::Done) {
-            match self.sample(&session, SampleWhen::After).await {
+            match self.sample(SampleWhen::After).await {
                 Sampled::Done(text) => samples.extend(self.tell_sample(SampleWhen::After, text)?),
                 Sampled::Left(left) => ending = left?,
             }
@@ -344,23 +360,13 @@ impl Show<'_> {
     }
 
     /// What the model writes now. Relays events meanwhile, and lets the user leave.
-    async fn sample(&mut self, session: &Session, when: SampleWhen) -> Sampled {
-        let downloaded = newcomer::download(&session.practice, &session.config, self.clock).await;
-        let weights = match downloaded {
-            Ok(weights) => weights,
-            Err(error) => return Sampled::Done(Err(error)),
-        };
-        let (config, device) = (session.config.clone(), Arc::clone(&self.demo.device));
-        let (feed, seed) = (Arc::clone(&self.demo.feed), self.demo.seed);
-        let writing = tokio::task::spawn_blocking(move || {
-            newcomer::write(&weights, &config, &device, &feed, seed)
-        });
+    async fn sample(&mut self, when: SampleWhen) -> Sampled {
+        let author = self.author.clone();
+        let writing = author.sample();
         tokio::pin!(writing);
         loop {
             tokio::select! {
-                written = &mut writing => {
-                    return Sampled::Done(written.unwrap_or(Err(NewcomerError::Stopped)));
-                }
+                written = &mut writing => return Sampled::Done(written),
                 left = user_left(&mut self.face, &self.signal) => return Sampled::Left(left),
                 event = self.relay.next(), if when == SampleWhen::Before => {
                     let _ = self.tell(&event);
@@ -427,7 +433,7 @@ impl Show<'_> {
             }
         };
         let _ = self.tell(&Event::Summary(Box::new(result.summary.clone())));
-        match result.ending {
+        match &result.ending {
             Ending::Interrupted => return Ok(Exit::Interrupted),
             Ending::Asked => {}
             Ending::Done => {
@@ -439,7 +445,10 @@ impl Show<'_> {
         }
         if let Face::Screen(_) = self.face {
             self.close_screen().await;
-            println!("{}", summary_lines(&result.summary));
+            // In lines it was told already where the demo came to its own end.
+            if self.demo.shown.medium == Medium::Screen || !matches!(result.ending, Ending::Done) {
+                println!("{}", summary_lines(&result.summary));
+            }
         }
         Ok(Exit::Done)
     }
@@ -484,7 +493,7 @@ async fn user_left(face: &mut Face, signal: &watch::Receiver<bool>) -> Result<En
         left = face.left() => match left {
             Ok(Left::Interrupted) => Ok(Ending::Interrupted),
             Ok(_) => Ok(Ending::Asked),
-            Err(error) => Err(Failure::new(Exit::Failed, error).coded("terminal-lost")),
+            Err(error) => Err(Failure::of_screen(&error)),
         },
     }
 }

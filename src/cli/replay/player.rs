@@ -85,6 +85,7 @@ impl Player {
         let control = Control {
             miners: Miners::new(first, watched.collect()),
             swarm: watched_swarm,
+            to_swarm: None,
             names: Arc::new(names),
             epochs: tape.part("epochs")?,
             progress: watched_progress,

@@ -100,6 +100,7 @@ fn run(recipe: &Recipe, tell: &dyn Fn(Told), stop: watch::Receiver<bool>) -> Res
     starting("Making up stories to train on …");
     let plan = DemoPlan {
         faults: Faults::default(),
+        say: None,
         preset: preset(&recipe.preset)?,
         stages: 3,
         miners_per_stage: 2,
@@ -183,6 +184,7 @@ fn control(session: &Session, progress: watch::Receiver<Progress>) -> Option<Con
     Some(Control {
         miners: Miners::one(own.snapshot.clone()),
         swarm: Some(session.practice.snapshot()),
+        to_swarm: None,
         names: Arc::clone(&session.names),
         epochs: None,
         progress,

@@ -12,9 +12,9 @@ use super::{Client, ClientError};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::control::overview::{News, Overview};
-use crate::control::{Control, Histories, Miners, Order, Progress};
+use crate::control::{Control, Histories, Miners, Order, Progress, ToSwarm};
 use crate::miner::{MinerSnapshot, State};
-use crate::swarm::SwarmSnapshot;
+use crate::swarm::{SwarmCommand, SwarmSnapshot};
 use crate::telemetry::logs::Ring;
 
 /// Between two looks for a process that went away.
@@ -32,6 +32,12 @@ impl Drop for Attached {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// A command that is passed on.
+enum Wanted {
+    OfMiners(Order),
+    OfSwarm(SwarmCommand),
 }
 
 /// Where the news go.
@@ -64,9 +70,15 @@ pub async fn attach(
     }
     let noting = control.histories.clone().follow(control.miners.clone(), clock.clone());
     let (orders, ordered) = mpsc::unbounded_channel();
+    let wishes = orders.clone();
     control.send = Arc::new(move |order| {
         // Gone only when nobody is attached any more.
-        let _ = orders.send(order);
+        let _ = orders.send(Wanted::OfMiners(order));
+    });
+    control.to_swarm = control.swarm.is_some().then(|| -> ToSwarm {
+        Arc::new(move |command| {
+            let _ = wishes.send(Wanted::OfSwarm(command));
+        })
     });
     let (found, latest) = watch::channel(client);
     let follow = async move {
@@ -104,6 +116,7 @@ fn open(first: Overview) -> Result<(Channels, Control), ClientError> {
     let control = Control {
         miners: Miners::new(one, own.collect()),
         swarm: watched_swarm,
+        to_swarm: None,
         names: Arc::new(first.names),
         epochs: first.epochs,
         progress: watched,
@@ -175,13 +188,17 @@ impl Channels {
 
 /// Passes orders on, to whichever process it is now.
 async fn pass_on(
-    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut orders: mpsc::UnboundedReceiver<Wanted>,
     latest: watch::Receiver<Client>,
     log: Ring,
 ) {
-    while let Some(order) = orders.recv().await {
+    while let Some(wanted) = orders.recv().await {
         let client = latest.borrow().clone();
-        if let Err(error) = client.order(&order).await {
+        let passed = match wanted {
+            Wanted::OfMiners(order) => client.order(&order).await.map(drop),
+            Wanted::OfSwarm(command) => client.order_swarm(command).await,
+        };
+        if let Err(error) = passed {
             log.push(&format!("That command did not arrive: {error}"));
         }
     }

@@ -20,6 +20,7 @@ use crate::config::folders::Folders;
 use crate::config::instance::{self, Owner};
 use crate::network::Traffic;
 use crate::network::http::{Answer, ExchangeError, HttpClient, HttpSetupError, Route};
+use crate::swarm::SwarmCommand;
 
 /// A process on the same machine answers within this, or not at all.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -185,6 +186,15 @@ impl Client {
     pub async fn order(&self, order: &Order) -> Result<Vec<String>, ClientError> {
         let request = with_json(self.request(Method::POST, "/v1/commands"), order)?;
         Ok(self.call::<Accepted>(request).await?.accepted)
+    }
+
+    /// Gives the practice swarm an order.
+    ///
+    /// # Errors
+    /// It was refused, or does not answer.
+    pub async fn order_swarm(&self, command: SwarmCommand) -> Result<(), ClientError> {
+        let request = with_json(self.request(Method::POST, "/v1/swarm/commands"), &command)?;
+        self.call::<serde_json::Value>(request).await.map(drop)
     }
 
     /// The news from now on: everything once, then each change. Ends when the process does.

@@ -23,6 +23,7 @@ use crate::control::measures;
 use crate::control::overview::Overview;
 use crate::control::{Addressee, Order};
 use crate::miner::{Command, State};
+use crate::swarm::SwarmCommand;
 use crate::telemetry::logs::{self, Level};
 
 /// As Prometheus names the format.
@@ -41,6 +42,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
         .route("/v1/events", get(events))
         .route("/v1/history", get(history))
         .route("/v1/commands", post(command))
+        .route("/v1/swarm/commands", post(swarm_command))
         .route("/v1/config", get(config))
         .route("/v1/log-level", get(log_level).put(set_log_level))
         .method_not_allowed_fallback(async || Refusal::WrongMethod)
@@ -126,6 +128,17 @@ async fn command(
     tracing::info!("asked through the local API: {:?} for {}", order.command, names.join(", "));
     (served.offer.control.send)(order);
     Ok((StatusCode::ACCEPTED, Json(json!({ "accepted": names }))).into_response())
+}
+
+async fn swarm_command(
+    Of(served): Of<Arc<Served>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    let command: SwarmCommand = read(body, Refusal::UnknownSwarmCommand)?;
+    let to_swarm = served.offer.control.to_swarm.as_ref().ok_or(Refusal::NoSwarm)?;
+    tracing::info!("asked through the local API: {command:?} for the practice swarm");
+    to_swarm(command);
+    Ok((StatusCode::ACCEPTED, Json(json!({ "accepted": command }))).into_response())
 }
 
 #[derive(Serialize)]

@@ -27,6 +27,10 @@ pub(super) enum Refusal {
     WrongMethod,
     /// Not a command.
     UnknownCommand(String),
+    /// Not a command for a swarm.
+    UnknownSwarmCommand(String),
+    /// There is no practice swarm in this process.
+    NoSwarm,
     /// Not a log level.
     UnknownLevel(String),
     /// A time that has passed.
@@ -63,7 +67,8 @@ impl Refusal {
             Self::TooLarge => "api-too-large",
             Self::UnknownPath => "api-unknown-path",
             Self::WrongMethod => "api-wrong-method",
-            Self::UnknownCommand(_) => "api-unknown-command",
+            Self::UnknownCommand(_) | Self::UnknownSwarmCommand(_) => "api-unknown-command",
+            Self::NoSwarm => "api-no-swarm",
             Self::UnknownLevel(_) => "api-unknown-level",
             Self::TimePassed => "api-time-passed",
             Self::UnknownMiner { .. } => "api-unknown-miner",
@@ -77,11 +82,12 @@ impl Refusal {
             Self::TokenMissing | Self::TokenWrong => StatusCode::UNAUTHORIZED,
             Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnknownPath | Self::UnknownMiner { .. } => StatusCode::NOT_FOUND,
+            Self::UnknownPath | Self::NoSwarm | Self::UnknownMiner { .. } => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::UnknownCommand(_) | Self::UnknownLevel(_) | Self::TimePassed => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::UnknownCommand(_)
+            | Self::UnknownSwarmCommand(_)
+            | Self::UnknownLevel(_)
+            | Self::TimePassed => StatusCode::BAD_REQUEST,
             Self::MinerEnded(_) => StatusCode::CONFLICT,
             Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -97,6 +103,10 @@ impl Refusal {
             Self::UnknownPath => "there is nothing at this path".into(),
             Self::WrongMethod => "this path does not take this method".into(),
             Self::UnknownCommand(why) => format!("this is not a command: {why}"),
+            Self::UnknownSwarmCommand(why) => {
+                format!("this is not a command for a swarm: {why}")
+            }
+            Self::NoSwarm => "there is no practice swarm in this run".into(),
             Self::UnknownLevel(why) => format!("this is not a log level: {why}"),
             Self::TimePassed => "the time until which it shall last has passed".into(),
             Self::UnknownMiner { wanted, there } => {
@@ -122,6 +132,10 @@ impl Refusal {
             Self::UnknownCommand(_) => {
                 "send one such as {\"to\":\"all\",\"command\":\"pause\"}; docs/api.md lists them"
             }
+            Self::UnknownSwarmCommand(_) => {
+                "send one such as {\"command\":\"write\"}; docs/api.md lists them"
+            }
+            Self::NoSwarm => "`hearth demo` and `hearth run --network practice` have one",
             Self::UnknownLevel(_) => "send one such as {\"level\":\"debug\"}",
             Self::TimePassed => "send a time in the future, in seconds since 1970",
             Self::UnknownMiner { .. } => "name one of those, or \"all\"",

@@ -106,6 +106,20 @@ impl Feed {
         Ok(reader.next_piece()?.unwrap_or_default())
     }
 
+    /// The first tokens of the text that is never trained on: the same at every call. Fewer than
+    /// `count` where there is no more of it.
+    pub fn held_out_tokens(&self, count: usize) -> Result<Vec<u32>, FeedError> {
+        let mut reader = self.source.reader(Split::HeldOut);
+        let mut tokens = Vec::new();
+        while tokens.len() < count
+            && let Some(piece) = reader.next_piece()?
+        {
+            tokens.extend(self.tokenizer.encode(&piece)?);
+        }
+        tokens.truncate(count);
+        Ok(tokens)
+    }
+
     /// Where the text comes from.
     pub fn source(&self) -> &Source {
         &self.source

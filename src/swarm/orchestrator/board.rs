@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::swarm::run::Run;
-use crate::swarm::snapshot::{LossPoint, SwarmSnapshot};
+use crate::swarm::snapshot::{LossPoint, SwarmSnapshot, Writing};
 use crate::telemetry::Event;
 
 /// Windows of the token rates.
@@ -34,6 +34,8 @@ pub(super) struct Board {
     pub(super) baselines: Option<(f64, f64)>,
     /// Where the orchestrator listens.
     pub(super) address: String,
+    /// What the model was last asked to write.
+    pub(super) writing: Writing,
     losses: Vec<LossPoint>,
     /// When how many tokens had been trained on, over the longest window.
     tokens: VecDeque<(Moment, u64)>,
@@ -74,6 +76,7 @@ impl Board {
             tokens_per_second: WINDOWS.map(|window| self.rate(window, now)),
             baselines: self.baselines,
             address: self.address.clone(),
+            writing: self.writing.clone(),
         }
     }
 

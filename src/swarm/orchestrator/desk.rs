@@ -16,11 +16,12 @@ use super::rates::Rates;
 use crate::clock::{Clock, Entropy, Moment};
 use crate::protocol::messages::{ModelConfig, ModelMetadata};
 use crate::protocol::{ActivationHash, ActivationId, ChunkNumber, Hotkey, RunId};
+use crate::swarm::practice::PublishedChunk;
 use crate::swarm::public::PublicNetwork;
 use crate::swarm::queue::Queue;
 use crate::swarm::rules::Rules;
-use crate::swarm::run::{Comparison, Entry, Outcome, Run, SpotCheck};
-use crate::swarm::snapshot::SwarmSnapshot;
+use crate::swarm::run::{Comparison, Entry, MergedPartition, Outcome, Run, SpotCheck};
+use crate::swarm::snapshot::{SwarmSnapshot, Writing};
 use crate::swarm::store::Store;
 use crate::telemetry::{Event, Events};
 
@@ -220,11 +221,26 @@ impl Desk {
         Err(Refused::Request(StatusCode::TOO_MANY_REQUESTS, message))
     }
 
-    /// Presigned addresses of the newest merged partitions of a stage, by chunk.
-    pub(in crate::swarm) async fn published(&self, stage: usize) -> Vec<(ChunkNumber, String)> {
-        let objects = self.paper.lock().await.run.published(stage);
-        let presigned = |(chunk, object): (_, String)| (chunk, self.store.presign_get(&object));
-        objects.into_iter().map(presigned).collect()
+    /// The newest merged partitions of every stage, with presigned addresses.
+    pub(in crate::swarm) async fn published(&self) -> Vec<Vec<PublishedChunk>> {
+        let paper = self.paper.lock().await;
+        let stages = (0..paper.run.plan().stages).map(|stage| {
+            let presigned = |(chunk, merged): (ChunkNumber, MergedPartition)| PublishedChunk {
+                chunk,
+                epoch: merged.epoch,
+                url: self.store.presign_get(&merged.object),
+                object: merged.object,
+            };
+            paper.run.published(stage).into_iter().map(presigned).collect()
+        });
+        stages.collect()
+    }
+
+    /// What became of the wish for a text: told at once.
+    pub(in crate::swarm) async fn set_writing(&self, writing: Writing) {
+        let mut paper = self.paper.lock().await;
+        paper.board.writing = writing;
+        self.publish(&mut paper, self.clock.now());
     }
 
     /// Hands out up to `wanted` activations, as many as the rules allow and samples are ready.

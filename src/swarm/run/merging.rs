@@ -334,12 +334,12 @@ impl Run {
     }
 
     /// The newest merged objects of a stage, by chunk; empty for a stage that does not exist.
-    pub fn published(&self, stage: usize) -> Vec<(ChunkNumber, String)> {
+    pub fn published(&self, stage: usize) -> Vec<(ChunkNumber, MergedPartition)> {
         let chunks = self.stages.get(stage).into_iter().flat_map(|stage| stage.merged.iter());
-        let object = |(chunk, merged): (usize, &Option<MergedPartition>)| {
-            Some((ChunkNumber(chunk), merged.as_ref()?.object.clone()))
+        let there = |(chunk, merged): (usize, &Option<MergedPartition>)| {
+            Some((ChunkNumber(chunk), merged.clone()?))
         };
-        chunks.enumerate().filter_map(object).collect()
+        chunks.enumerate().filter_map(there).collect()
     }
 
     /// The newest merged partitions of the stage of `hotkey`.

@@ -8,12 +8,13 @@ use ratatui::widgets::{Clear, Paragraph, Wrap};
 use super::super::keymap::{Action, Binding};
 use super::super::look::ScreenName;
 use super::super::question::Question;
-use super::super::text;
+use super::super::text::{self, writing as words};
 use super::super::theme::Theme;
 use super::super::view::View;
 use super::pane;
 use crate::config::keys::Press;
 use crate::control::Progress;
+use crate::swarm::Writing;
 
 pub(super) fn overlay(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     if view.look.help {
@@ -21,6 +22,9 @@ pub(super) fn overlay(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Th
     }
     if let Some(question) = view.look.question {
         return ask(frame, area, question, view, theme);
+    }
+    if view.look.writing {
+        return writing(frame, area, view, theme);
     }
     // The screens beside the first can still be read when all is over.
     if view.look.screen != ScreenName::Now {
@@ -121,6 +125,42 @@ fn help(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     for (area, part) in areas.iter().zip(lines.chunks(rows.max(1))) {
         frame.render_widget(Paragraph::new(part.iter().map(line).collect::<Vec<_>>()), *area);
     }
+}
+
+/// What the swarm's model writes, and with which weights.
+fn writing(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    let past = view.playback.is_some();
+    let (text, below) = match view.swarm.as_ref().map(|swarm| &swarm.writing) {
+        Some(Writing::Done(written)) => {
+            let text = Line::from(vec![
+                Span::styled(written.begun.as_str(), theme.dim()),
+                Span::styled(written.text.as_str(), theme.number()),
+            ]);
+            (vec![text], words::written(written))
+        }
+        Some(Writing::Failed { why }) => {
+            (vec![Line::styled(words::failed(why), theme.quiet())], String::new())
+        }
+        Some(Writing::NotAsked) if past => {
+            (vec![Line::styled(words::NOTHING, theme.quiet())], String::new())
+        }
+        // A wish that is on its way counts as heard.
+        _ => (vec![Line::styled(words::UNDER_WAY, theme.quiet())], String::new()),
+    };
+    let press = |action| view.keys.press(action).to_string();
+    let another = if past { None } else { Some(press(Action::Write)) };
+    let keys = words::keys(another.as_deref(), &press(Action::Close));
+    let mut lines = text;
+    lines.push(Line::default());
+    lines.extend((!below.is_empty()).then(|| Line::styled(below, theme.quiet())));
+    lines.push(Line::styled(keys, theme.dim()));
+    let width = area.width.saturating_sub(8).min(72);
+    let room = usize::from(width.saturating_sub(10)).max(1);
+    let rows: usize = lines.iter().map(|line| line.width().div_ceil(room).max(1)).sum();
+    let place = centred(area, width, u16::try_from(rows).unwrap_or(u16::MAX / 2) + 2);
+    frame.render_widget(Clear, place);
+    let paragraph = Paragraph::new(lines).wrap(Wrap { trim: false });
+    frame.render_widget(paragraph.block(pane(words::TITLE, theme)), place);
 }
 
 fn ending(frame: &mut Frame<'_>, area: Rect, title: &'static str, words: &str, theme: &Theme) {

@@ -15,7 +15,7 @@ use crate::miner::snapshot::{Measured, QueueView, ReachView, Rule, Ruling, Unkno
 use crate::miner::{
     DeviceView, Eta, MinerSnapshot, NeighbourView, Reason, State, Status, Who, Work,
 };
-use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot};
+use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot, Writing};
 use crate::tui::look::Look;
 use crate::tui::question::Question;
 use crate::tui::seat::Kind;
@@ -104,6 +104,7 @@ pub(in crate::tui) fn swarm(phases: [&str; 3], losses: u64) -> SwarmSnapshot {
         tokens_per_second: [1843.0, 1790.0, 1712.0],
         baselines: Some((5.31, 3.02)),
         address: "http://127.0.0.1:4242".into(),
+        writing: Writing::NotAsked,
     }
 }
 

@@ -76,6 +76,36 @@ fn every_screen_looks_as_kept_in_every_condition() {
 }
 
 #[test]
+fn what_the_model_wrote_is_shown_with_the_weights_that_wrote_it() {
+    use crate::swarm::{Writing, Written};
+    let mut view = crate::tui::draw::samples::view(
+        crate::tui::draw::samples::training(),
+        Some(crate::tui::draw::samples::swarm(["training"; 3], 9)),
+    );
+    view.look.writing = true;
+    let mut shown = |writing| {
+        view.swarm.as_mut().unwrap().writing = writing;
+        text_of(&drawn(&view, &Theme::plain(), 80, 24))
+    };
+    assert!(shown(Writing::NotAsked).contains("a few seconds"));
+    assert!(shown(Writing::UnderWay).contains("a few seconds"));
+    let failed = shown(Writing::Failed { why: "the store is gone".into() });
+    assert!(failed.contains("It could not write: the store is gone."), "{failed}");
+    let long = "and the fox ran on ".repeat(20);
+    let written = Written {
+        number: 3,
+        begun: "Once upon a time".into(),
+        text: format!(" there was\u{1b}[2J a hen {long}."),
+        epochs: (2, 2),
+        loss: 3.456,
+    };
+    let text = shown(Writing::Done(written));
+    assert!(text.contains("Once upon a time there was"), "{text}");
+    assert!(text.contains("Number 3, from the merged weights of epoch 2. Loss 3.46"), "{text}");
+    assert!(text.contains("g another") && text.contains("Esc close"), "{text}");
+}
+
+#[test]
 fn without_colour_the_words_are_the_same() {
     let all = stories().into_iter().map(|(name, view)| (name.to_owned(), view));
     let all = all.chain(everything().into_iter().map(|(_, name, view)| (name, view)));

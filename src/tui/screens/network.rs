@@ -16,15 +16,18 @@ use crate::tui::view::View;
 
 pub(super) fn network(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let [top, bottom] = Layout::vertical([Constraint::Length(8), Constraint::Min(6)]).areas(area);
-    let facts = match &view.swarm {
-        Some(swarm) => inside(swarm, view, theme),
-        None => outside(view, theme),
-    };
-    lines(frame, top, words::RUN, facts, theme);
+    lines(frame, top, words::RUN, facts(view, theme), theme);
     let [left, right] =
         Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(bottom);
     stages(frame, left, view, theme);
     super::transfers::transfers(frame, right, view, theme);
+}
+
+pub(super) fn facts<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+    match &view.swarm {
+        Some(swarm) => inside(swarm, view, theme),
+        None => outside(view, theme),
+    }
 }
 
 fn inside<'a>(swarm: &SwarmSnapshot, view: &View, theme: &Theme) -> Vec<Line<'a>> {

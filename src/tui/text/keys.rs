@@ -16,7 +16,7 @@ pub const HELP_FOOT: &str = "Keys can be changed: see [keys] in the settings, do
 
 /// For the footer, and for the help.
 pub fn of(action: Action, kind: Kind) -> (&'static str, &'static str) {
-    let past = kind == Kind::Past;
+    let past = matches!(kind, Kind::Past | Kind::Watched);
     let other = matches!(kind, Kind::Other(_));
     match action {
         Action::Now => ("", "What happens now: speed, device, phase, loss."),
@@ -41,6 +41,8 @@ pub fn of(action: Action, kind: Kind) -> (&'static str, &'static str) {
         Action::Filter => ("", "Show all log lines, or only the warnings."),
         Action::Scale => ("", "Draw the loss linear or logarithmic."),
         Action::Axis => ("", "Draw the loss over tokens or over time."),
+        Action::Write if past => ("", "Show what the swarm's model wrote."),
+        Action::Write => ("", "Let the swarm's model write a sentence."),
         Action::Copy => ("", "Copy this screen's text to the clipboard."),
         Action::Up => ("", "A line up in the log."),
         Action::Down => ("", "A line down in the log."),

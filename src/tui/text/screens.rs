@@ -27,6 +27,7 @@ pub fn footer(screen: ScreenName) -> &'static [(Action, &'static str)] {
     match screen {
         ScreenName::Training => &[(Action::Scale, "log/linear"), (Action::Axis, "tokens/time")],
         ScreenName::Log => &[(Action::Search, "search"), (Action::Filter, "warnings")],
+        ScreenName::Swarm => &[(Action::Write, "let it write")],
         _ => &[],
     }
 }

@@ -8,7 +8,7 @@ use super::facts::{
 };
 use super::request::Answer;
 use crate::miner::{DeviceView, Eta, MinerSnapshot, Reason, Ruling, State, Status, Who, Work};
-use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot};
+use crate::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot, Writing};
 use crate::tui::draw::samples;
 use crate::tui::view::{HalfHour, View};
 
@@ -98,6 +98,7 @@ fn swarm(losses: u64) -> SwarmSnapshot {
         tokens_per_second: [1843.0, 1790.0, 1712.0],
         baselines: Some((5.31, 3.02)),
         address: "http://127.0.0.1:4242".into(),
+        writing: Writing::NotAsked,
     }
 }
 

@@ -144,6 +144,13 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "`hearth status` lists the miners.",
     ),
     page(
+        "api-no-swarm",
+        "No practice swarm here",
+        "The command is for a practice swarm, and this run has none.",
+        "The miner works for a network; only a practice swarm runs inside the same process.",
+        "Start one with `hearth demo` or `hearth run --network practice`.",
+    ),
+    page(
         "api-miner-ended",
         "The miner has ended",
         "The command is for a miner that takes none any more.",
