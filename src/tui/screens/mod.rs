@@ -16,15 +16,16 @@ mod transfers;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
-use ratatui::widgets::Paragraph;
 
 use super::draw::facts::hung;
-use super::draw::pane;
+use super::draw::{filled, pane};
 use super::look::ScreenName;
 use super::text::screens as words;
 use super::theme::Theme;
 use super::view::View;
 
+pub(super) use log::time_at;
+pub(super) use swarm::at as miner_at;
 pub(super) use told::told;
 
 /// Draws the screen that is chosen.
@@ -60,5 +61,5 @@ pub(super) fn lines(
         _ => block.title_bottom(Line::styled(words::more_lines(hidden), theme.dim())),
     };
     shown.truncate(height);
-    frame.render_widget(Paragraph::new(shown).block(block), area);
+    filled(frame, area, block, &shown);
 }
