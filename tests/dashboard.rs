@@ -617,17 +617,16 @@ fn a_miner_that_breaks_leaves_the_screen_alone_which_says_where_the_report_lies(
     let demo = ["demo", "--backend", "cpu", "--preset", "nano", "--minutes", "20"];
     // All six of them, at once.
     let mut terminal = broken(home.path(), "miner", &demo);
-    terminal.wait_for("what broke", |text| {
-        let text: String = text.split_whitespace().collect();
-        text.contains("state/crashes/crash-")
-    });
+    terminal.wait_for("what broke", |text| text.contains("It stopped: q leaves"));
     assert!(terminal.look(|screen| screen.alternate_screen()), "{}", terminal.text());
-    let reports = reports(home.path());
-    assert!(!reports.is_empty());
-    assert!(reports.iter().all(|report| report.contains("names the miner")), "{reports:?}");
     terminal.press("q");
     assert_eq!(terminal.ended(), 1, "{}", terminal.text());
     assert!(is_sane(&terminal), "{}", terminal.text());
+    let reports = reports(home.path());
+    assert!(!reports.is_empty());
+    assert!(reports.iter().all(|report| report.contains("names the miner")), "{reports:?}");
+    let said = terminal.text().replace('\n', "");
+    assert!(said.contains("state/crashes/crash-"), "{said}");
 }
 
 /// The scrubber on the Log screen: keys, a click, the ends.
