@@ -60,13 +60,27 @@ const NARROW: [(&str, &str, &[&str]); 9] = [
             "{",
         ],
     ),
-    ("tui", "swarm", &["snapshot", "SwarmSnapshot", "StageView", "MinerView", "LossPoint", "{"]),
+    (
+        "tui",
+        "swarm",
+        &[
+            "snapshot",
+            "SwarmSnapshot",
+            "StageView",
+            "MinerView",
+            "LossPoint",
+            "Writing",
+            "Written",
+            "SwarmCommand",
+            "{",
+        ],
+    ),
     // Its tests make snapshots by a board, as a miner does.
     ("alerts", "miner", &["snapshot", "board::Board"]),
     ("alerts", "network", &["{HttpClient, Route, Traffic}"]),
     // Its tests make snapshots by a board, as a miner does.
     ("control", "miner", &["snapshot", "MinerSnapshot", "Command", "board::Board", "{"]),
-    ("control", "swarm", &["snapshot", "SwarmSnapshot", "{"]),
+    ("control", "swarm", &["snapshot", "SwarmSnapshot", "SwarmCommand", "{"]),
     // The client of the local API speaks HTTP to this machine.
     ("control", "network", &["http", "Traffic"]),
     ("swarm", "network", &["http", "storage", "{"]),
