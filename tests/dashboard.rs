@@ -89,10 +89,7 @@ fn all_screens_of_a_living_swarm_can_be_walked_through() {
     // The sensors of this machine are read in a demo too.
     terminal.press("6");
     terminal.wait_for("readings", |text| {
-        text.contains("other programs")
-            && text.contains("% of the processor")
-            && text.contains("free")
-            && !text.contains("not read")
+        text.contains("device memory") && text.contains("in use of") && !text.contains("not read")
     });
     terminal.press("8");
     // The model writes while the swarm trains.

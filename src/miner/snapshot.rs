@@ -5,12 +5,14 @@ pub mod compute;
 pub mod links;
 pub mod machine;
 pub mod measured;
+mod queue;
 pub mod time;
 pub mod transfers;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::measured::Measured;
+pub use self::queue::{PlaceLost, QueueView, WhyLost};
 pub use crate::host::rules::{Rule, Ruling, Unknown, Verdict};
 
 /// What the miner does now.
@@ -325,19 +327,6 @@ pub struct NeighbourView {
     pub status: String,
     /// Unix seconds of its last word; none if never heard.
     pub heard: Option<f64>,
-}
-
-/// A place in the registration queue.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct QueueView {
-    /// When the ticket was drawn, Unix seconds.
-    pub since: f64,
-    /// When the server last said anything of it, Unix seconds.
-    pub heard: f64,
-    /// The best place so far.
-    pub best: Option<u64>,
-    /// Places with the times they were told, oldest first.
-    pub places: Vec<(f64, u64)>,
 }
 
 /// How other miners reach this machine.

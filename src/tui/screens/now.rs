@@ -40,8 +40,9 @@ pub(super) fn now(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme)
 
 /// While it waits to be let in, that is what happens now.
 fn waiting(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    let height = if area.height >= 30 { 14 } else { 11 };
     let [place, today, below] =
-        Layout::vertical([Constraint::Length(10), Constraint::Length(4), Constraint::Min(4)])
+        Layout::vertical([Constraint::Length(height), Constraint::Length(4), Constraint::Min(3)])
             .areas(area);
     queue::queue(frame, place, view, theme);
     earned_today(frame, today, view, theme);

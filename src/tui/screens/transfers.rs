@@ -5,7 +5,6 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::lines;
-use crate::miner::State;
 use crate::miner::snapshot::measured::{MergeView, TransferView};
 use crate::miner::snapshot::transfers::Deadline;
 use crate::tui::draw::facts::{bar, cut, sentence};
@@ -31,26 +30,23 @@ pub(super) fn transfers(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &
     lines(frame, area, words::TRANSFERS, shown, theme);
 }
 
-/// Whether anything is under way. While it trains nothing is: the others may have ended a merge without
-/// this miner, and a record's figures may be some seconds old.
+/// Whether what an epoch's end is made of is under way.
 pub(super) fn under_way(view: &View) -> bool {
     let measured = &view.miner.measured;
-    let trains = view.miner.status.state == State::Training;
-    !trains
-        && (measured.transfers.iter().any(|t| t.ended.is_none() && t.file != "activation")
-            || measured.merges.iter().any(|merge| merge.ended.is_none()))
+    measured.transfers.iter().any(|t| t.ended.is_none() && t.file != "activation")
+        || measured.merges.iter().any(|merge| merge.ended.is_none())
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn took(began: f64, ended: Option<f64>, now: u64) -> String {
+fn took(began: f64, ended: Option<f64>, missing: usize, now: u64) -> String {
     match ended {
-        Some(ended) => format!("done in {}", text::duration(ended - began)),
-        None => format!("for {}", text::duration(now as f64 - began)),
+        Some(ended) => words::ended(missing, &text::duration(ended - began)),
+        None => words::since(&text::duration(now as f64 - began)),
     }
 }
 
 fn merge_line<'a>(merge: &MergeView, now: u64, theme: &Theme) -> Line<'a> {
-    let took = took(merge.began, merge.ended, now);
+    let took = took(merge.began, merge.ended, merge.of.saturating_sub(merge.done), now);
     Line::from(vec![
         Span::styled(" merge      ", theme.dim()),
         Span::styled(words::merge(merge.epoch, merge.done, merge.of, &took), theme.quiet()),
@@ -75,7 +71,8 @@ fn transfer_lines<'a>(
     let mut second = vec![Span::raw(" ".repeat(12))];
     match transfer.ended {
         Some(_) => {
-            let took = took(transfer.began, transfer.ended, now);
+            let missing = transfer.parts.saturating_sub(transfer.parts_done);
+            let took = took(transfer.began, transfer.ended, missing, now);
             second.push(Span::styled(took, theme.quiet()));
         }
         None => {
