@@ -60,11 +60,13 @@ const NARROW: [(&str, &str, &[&str]); 9] = [
             "{",
         ],
     ),
+    // What a network publishes is a snapshot too.
     (
         "tui",
         "swarm",
         &[
             "snapshot",
+            "public",
             "SwarmSnapshot",
             "StageView",
             "MinerView",

@@ -5,6 +5,7 @@
 mod pty;
 
 use std::path::Path;
+use std::time::Duration;
 
 use pty::Terminal;
 
@@ -195,6 +196,276 @@ fn ctrl_c_stops_in_order() {
     assert!(is_sane(&terminal));
 }
 
+/// `--plain` through pipes: what is told, and what typed words do. Not one byte steers a terminal.
+#[test]
+fn lines_tell_the_same_as_the_screens_and_typed_words_are_keys() {
+    let home = tempfile::tempdir().unwrap();
+    let mut lines = Lines::start(home.path(), &["--preset", "nano", "--minutes", "20"]);
+    lines.wait_for("Your miner m0: stage 0");
+    lines.wait_for("Next: ");
+    lines.wait_for("Loss ");
+    lines.type_in("status");
+    lines.wait_for("Done by: ");
+    lines.type_in("screen network");
+    lines.wait_for("held back by:");
+    lines.type_in("frobnicate");
+    lines.wait_for("is no word");
+    lines.type_in("help");
+    lines.wait_for("pause, or p: ");
+    // A question, a no, the question again, a yes.
+    lines.type_in("pause");
+    lines.wait_for("Nothing is lost");
+    lines.type_in("no");
+    lines.wait_for("everything stays as it is");
+    lines.wait_for("everything stays as it is");
+    lines.type_in("pause");
+    lines.wait_for("Yes: pause");
+    lines.type_in("yes");
+    lines.wait_for("Paused for ");
+    lines.type_in("r");
+    lines.wait_for("Training for ");
+    lines.type_in("quit");
+    lines.wait_for("ends when you leave");
+    lines.type_in("y");
+    let (code, all) = lines.end();
+    assert_eq!(code, Some(0), "{all}");
+    assert!(!all.contains('\u{1b}') && !all.contains('\u{2588}'), "{all}");
+    assert!(all.contains("Done in"), "{all}");
+}
+
+/// A network on a screen, from what it publishes, with no key of its own.
+#[test]
+fn a_network_is_watched_on_a_screen() {
+    let server = Publisher::start();
+    server.publish(Some(network("training", 11)));
+    let home = tempfile::tempdir().unwrap();
+    let variables = [("HEARTH_HOME", home.path().to_str().unwrap())];
+    let mut terminal = Terminal::start(24, 80, &["watch", &server.address], &variables);
+    terminal.wait_for("the map", |text| {
+        text.contains("stage 0 training") && text.contains("11 backwards")
+    });
+    assert!(terminal.text().contains(&server.address), "{}", terminal.text());
+    server.publish(Some(network("weights_uploading", 12)));
+    terminal.wait_for("the next phase", |text| {
+        text.contains("stage 0 uploading") && text.contains("12 backwards")
+    });
+    server.publish(None);
+    terminal.wait_for("the silence", |text| text.contains("asking again"));
+    server.publish(Some(network("training", 13)));
+    terminal.wait_for("its voice again", |text| {
+        text.contains("13 backwards") && text.contains("q quit")
+    });
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+    assert!(is_sane(&terminal));
+}
+
+fn network(phase: &str, backwards: u64) -> String {
+    use hearth::swarm::public::PublicNetwork;
+    use hearth::swarm::{MinerView, StageView, SwarmSnapshot};
+    let miner = MinerView {
+        hotkey: "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY".into(),
+        status: "training".into(),
+        forwards: 20,
+        backwards,
+        partitions: 0,
+        score: 1.0,
+    };
+    let stage =
+        StageView { stage: 0, phase: phase.into(), epoch: 2, progress: 0.5, miners: vec![miner] };
+    let swarm = SwarmSnapshot { stages: vec![stage], ..SwarmSnapshot::default() };
+    serde_json::to_string(&PublicNetwork::of(&swarm, 7)).unwrap()
+}
+
+/// Answers every request with what is published now, or not at all.
+struct Publisher {
+    address: String,
+    body: std::sync::Arc<std::sync::Mutex<Option<String>>>,
+}
+
+impl Publisher {
+    fn start() -> Self {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let body = std::sync::Arc::<std::sync::Mutex<Option<String>>>::default();
+        let now = std::sync::Arc::clone(&body);
+        std::thread::spawn(move || {
+            for mut asked in listener.incoming().map_while(Result::ok) {
+                let mut request = Vec::new();
+                let mut bytes = [0; 1024];
+                while !request.ends_with(b"\r\n\r\n") {
+                    match asked.read(&mut bytes) {
+                        Ok(n @ 1..) => request.extend_from_slice(&bytes[..n]),
+                        _ => break,
+                    }
+                }
+                if let Some(body) = now.lock().unwrap().clone() {
+                    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ";
+                    let _ = write!(asked, "{head}{}\r\n\r\n{body}", body.len());
+                }
+            }
+        });
+        Self { address, body }
+    }
+
+    fn publish(&self, body: Option<String>) {
+        *self.body.lock().unwrap() = body;
+    }
+}
+
+/// A demo in lines, with what it said so far.
+struct Lines {
+    child: std::process::Child,
+    said: std::sync::mpsc::Receiver<String>,
+    all: String,
+}
+
+impl Lines {
+    fn start(home: &Path, flags: &[&str]) -> Self {
+        use std::io::BufRead as _;
+        use std::process::{Command, Stdio};
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hearth"))
+            .env("HEARTH_HOME", home)
+            .args(["demo", "--backend", "cpu", "--plain"])
+            .args(flags)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = child.stdout.take().unwrap();
+        let (line, said) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for told in std::io::BufReader::new(out).lines().map_while(Result::ok) {
+                let _ = line.send(told);
+            }
+        });
+        Self { child, said, all: String::new() }
+    }
+
+    fn type_in(&mut self, word: &str) {
+        use std::io::Write as _;
+        writeln!(self.child.stdin.as_mut().unwrap(), "{word}").unwrap();
+    }
+
+    /// Waits for a line, from where the last one was.
+    #[track_caller]
+    fn wait_for(&mut self, part: &str) {
+        let limit = std::time::Duration::from_secs(90);
+        loop {
+            let Ok(line) = self.said.recv_timeout(limit) else {
+                panic!("{part:?} was not said:\n{}", self.all)
+            };
+            self.all.push_str(&line);
+            self.all.push('\n');
+            if line.contains(part) {
+                return;
+            }
+        }
+    }
+
+    fn end(mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().unwrap().code();
+        while let Ok(line) = self.said.recv() {
+            self.all.push_str(&line);
+            self.all.push('\n');
+        }
+        (code, std::mem::take(&mut self.all))
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+/// While nothing changes, not a byte is written; a key that changes something writes only that.
+#[test]
+fn nothing_is_written_while_nothing_changes() {
+    let home = tempfile::tempdir().unwrap();
+    let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/practice.record");
+    let arguments = ["replay", record.to_str().unwrap(), "--from", "30s"];
+    let variables = [("HEARTH_HOME", home.path().to_str().unwrap())];
+    let mut terminal = Terminal::start(40, 120, &arguments, &variables);
+    terminal.wait_for("the replay", |text| text.contains("1x  0:"));
+    terminal.press(" ");
+    terminal.wait_for("a replay that stands still", |text| text.contains(" held  "));
+    for screen in 1..=8 {
+        terminal.press(&screen.to_string());
+        terminal.wait_for("the screen", |text| text.contains(&format!("[{screen} ")));
+        terminal.written();
+        std::thread::sleep(Duration::from_millis(700));
+        let written = terminal.written();
+        assert!(written.is_empty(), "screen {screen}: {:?}", String::from_utf8_lossy(&written));
+    }
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+}
+
+/// What the reports of crashes say.
+fn reports(home: &Path) -> Vec<String> {
+    let reports = hearth::telemetry::crash::list(&home.join("state/crashes"));
+    reports.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+/// A run with something secret in its surroundings, one part of which breaks.
+fn broken(home: &Path, part: &str, arguments: &[&str]) -> Terminal {
+    let variables = [
+        ("HEARTH_HOME", home.to_str().unwrap()),
+        ("HEARTH_BREAK", part),
+        ("HEARTH_PASSPHRASE", "sesame-4711"),
+    ];
+    Terminal::start(24, 80, arguments, &variables)
+}
+
+#[test]
+fn a_screen_that_breaks_gives_the_terminal_back_and_leaves_a_report() {
+    let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/practice.record");
+    let demo = ["demo", "--backend", "cpu", "--preset", "nano", "--minutes", "20"];
+    let replay = ["replay", record.to_str().unwrap()];
+    for arguments in [&demo[..], &replay[..]] {
+        let home = tempfile::tempdir().unwrap();
+        let mut terminal = broken(home.path(), "screen", arguments);
+        assert_eq!(terminal.ended(), 1, "{}", terminal.text());
+        let written = String::from_utf8_lossy(&terminal.written()).into_owned();
+        assert!(written.contains("\u{1b}[?1049h") && written.contains("\u{1b}[?25l"), "no screen");
+        assert!(is_sane(&terminal), "{}", terminal.text());
+        assert!(terminal.look(|screen| !screen.bracketed_paste()), "{}", terminal.text());
+        let said = terminal.text().replace('\n', "");
+        for words in ["the screen broke", "A report", "state/crashes/crash-", "hearth explain"] {
+            let words = words.to_lowercase();
+            assert!(said.to_lowercase().contains(&words), "{words:?}: {said}");
+        }
+        let [report] = &reports(home.path())[..] else { panic!("not one report") };
+        for words in ["place: src/telemetry/crash.rs", "names the screen", "thread: ", "turns"] {
+            assert!(report.contains(words), "{words:?}: {report}");
+        }
+        assert!(!report.contains("sesame"), "{report}");
+        #[cfg(unix)]
+        assert!(terminal.is_cooked(), "the terminal does not echo what is typed");
+    }
+}
+
+#[test]
+fn a_miner_that_breaks_leaves_the_screen_alone_which_says_where_the_report_lies() {
+    let home = tempfile::tempdir().unwrap();
+    let demo = ["demo", "--backend", "cpu", "--preset", "nano", "--minutes", "20"];
+    // All six of them, at once.
+    let mut terminal = broken(home.path(), "miner", &demo);
+    terminal.wait_for("what broke", |text| {
+        let text: String = text.split_whitespace().collect();
+        text.contains("state/crashes/crash-")
+    });
+    assert!(terminal.look(|screen| screen.alternate_screen()), "{}", terminal.text());
+    let reports = reports(home.path());
+    assert!(!reports.is_empty());
+    assert!(reports.iter().all(|report| report.contains("names the miner")), "{reports:?}");
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 1, "{}", terminal.text());
+    assert!(is_sane(&terminal), "{}", terminal.text());
+}
+
 /// `hearth screenshot` of the record that is kept here.
 fn screenshot(home: &Path, arguments: &[&str]) -> std::process::Output {
     let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/practice.record");
@@ -245,6 +516,11 @@ fn a_screen_of_a_record_is_text_too_and_what_is_none_is_refused() {
         let mark = format!("[{} ", place + 1);
         assert!(text.lines().nth(1).unwrap().contains(&mark), "{text}");
     }
+    // The same facts in lines, without frames and charts.
+    let told = run(&["network", "--plain"]);
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("held back by: ") && told.contains("m0 (you): "), "{told}");
+    assert!(!told.contains(['│', '█', '─']), "{told}");
     let home = run(&["home"]);
     assert_eq!(home.status.code(), Some(2));
     let late = run(&["now", "--at", "30h"]);

@@ -6,6 +6,7 @@ use crate::config::folders::FolderError;
 use crate::config::settings::SettingsError;
 use crate::miner::MinerError;
 use crate::telemetry::crash;
+use crate::tui::TuiError;
 
 /// Exit codes. Stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +108,11 @@ impl Failure {
         Self::new(Exit::Configuration, error).coded(error.code())
     }
 
+    /// A screen that ended by itself.
+    pub fn of_screen(error: &TuiError) -> Self {
+        Self::new(Exit::Failed, error).coded(error.code())
+    }
+
     /// A folder that cannot be used.
     pub fn of_folder(error: &FolderError) -> Self {
         Self::new(Exit::Disk, error).coded(error.code())
@@ -143,10 +149,8 @@ pub fn miner_failure(name: &str, error: &MinerError) -> Failure {
         MinerError::Settings(_) => Exit::Configuration,
         _ => Exit::Failed,
     };
-    let report = match (error, crash::last()) {
-        (MinerError::Broken(_), Some(report)) => {
-            format!(". A report of it lies in {}; nothing was sent", report.display())
-        }
+    let report = match error {
+        MinerError::Broken(_) => format!("; {}", crash::last_words()),
         _ => String::new(),
     };
     Failure::new(exit, format!("{name}: {error}{report}")).coded(error.code())

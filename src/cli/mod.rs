@@ -25,18 +25,28 @@ pub mod setup;
 pub mod signals;
 pub mod watch;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use clap::{Parser, Subcommand};
 
 pub use exit::{Exit, Failure};
 
+use crate::clock::Clock;
+use crate::config::folders::Folders;
+use crate::telemetry::crash;
+use crate::tui::Medium;
+
 /// Train a large language model together, at home.
 #[derive(Debug, Parser)]
 #[command(name = "hearth", version, about, long_about = LONG_ABOUT)]
-#[command(after_long_help = reference::after_help())]
+#[command(after_long_help = reference::after_help(), args_conflicts_with_subcommands = true)]
 pub struct Arguments {
     /// What to do; alone, the wizard the first time and the dashboard after that.
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// The dashboard in lines, for a screen reader; words that you type are the keys
+    #[arg(long)]
+    pub plain: bool,
 }
 
 const LONG_ABOUT: &str = "\
@@ -114,7 +124,14 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Runs the command and returns how the process ends.
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
-    let ended = carry_out(arguments);
+    if let Ok(folders) = Folders::find() {
+        crash::report_to(&crash::folder(&folders), &Clock::system());
+    }
+    let ended = catch_unwind(AssertUnwindSafe(|| carry_out(arguments)));
+    let ended = ended.unwrap_or_else(|_| {
+        let line = format!("a part of Hearth broke; {}", crash::last_words());
+        Err(Failure::new(Exit::Failed, line).coded("fault-in-hearth"))
+    });
     // Whoever presses Ctrl-C twice does not wait for a driver.
     if !matches!(ended, Ok(Exit::Interrupted)) {
         crate::compute::wgpu::settle();
@@ -123,7 +140,10 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
 }
 
 fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
-    let Some(command) = arguments.command else { return setup::start() };
+    let Some(command) = arguments.command else {
+        let medium = if arguments.plain { Medium::Lines } else { Medium::Screen };
+        return setup::start(medium);
+    };
     match command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Setup(arguments) => setup::run(&arguments),

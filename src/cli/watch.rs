@@ -1,8 +1,10 @@
-//! `hearth watch ADDRESS`: the public part of a network, without a key. Only that address is asked, and
-//! only for what it publishes.
+//! `hearth watch ADDRESS`: the public part of a network, without a key, on a screen or in lines. Only that
+//! address is asked, and only for what it publishes.
 
 mod print;
+mod screen;
 
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use clap::Args;
@@ -35,7 +37,7 @@ pub struct WatchArguments {
     /// One JSON object a line, each time that something has changed
     #[arg(long, conflicts_with = "plain")]
     pub json: bool,
-    /// Lines of plain text
+    /// Lines of plain text instead of a screen
     #[arg(long)]
     pub plain: bool,
     /// Look once, then end
@@ -81,6 +83,12 @@ pub fn run(arguments: &WatchArguments) -> Result<Exit, Failure> {
     let runtime = super::runtime()?;
     let clock = Clock::system();
     let stopped = signals::watch();
+    let on_screen = !(arguments.json || arguments.plain || arguments.once)
+        && io::stdout().is_terminal()
+        && io::stdin().is_terminal();
+    if on_screen {
+        return screen::run(&runtime, server, &clock, stopped);
+    }
     let mut printer = Printer::new(arguments.json, &server);
     runtime.block_on(async {
         let mut stopped = stopped;

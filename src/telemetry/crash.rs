@@ -5,7 +5,7 @@ use std::backtrace::Backtrace;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
 use crate::clock::Clock;
 use crate::config::folders::{Folders, write_privately};
@@ -14,6 +14,47 @@ use crate::config::folders::{Folders, write_privately};
 const KEPT: usize = 10;
 
 static LAST: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// Names the part that breaks on purpose, so that a test can see what the user is left with.
+const BREAKS: &str = "HEARTH_BREAK";
+
+/// A part that can be broken on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The screen, once something stands on it.
+    Screen,
+    /// The own miner's life, once it has a stage.
+    Miner,
+}
+
+impl Part {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Screen => "screen",
+            Self::Miner => "miner",
+        }
+    }
+}
+
+/// Breaks, if this part was named. Nobody meets that by accident: the variable is in no help.
+#[allow(clippy::panic)] // It is what this is for.
+pub fn break_if_asked(part: Part) {
+    static ASKED: OnceLock<Option<String>> = OnceLock::new();
+    let asked = ASKED.get_or_init(|| std::env::var(BREAKS).ok());
+    if asked.as_deref() == Some(part.word()) {
+        panic!("broken on purpose: {BREAKS} names the {}", part.word());
+    }
+}
+
+/// What the last panic left behind, as the end of a sentence for the user.
+pub fn last_words() -> String {
+    match last() {
+        Some(report) => {
+            format!("a report of it lies in {}; nothing was sent", report.display())
+        }
+        None => "its report could not be written".to_owned(),
+    }
+}
 
 /// The folder of the reports.
 pub fn folder(folders: &Folders) -> PathBuf {
@@ -78,6 +119,9 @@ fn report(clock: &Clock, thread: &str, place: &str, words: &str, trace: &Backtra
 }
 
 fn write(folder: &Path, clock: &Clock, text: &str) -> Option<PathBuf> {
+    // What breaks several threads breaks them at once: each report has a name of its own.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let stamp = clock.iso8601().replace(':', "");
     let number = |path: PathBuf| {
         let name = path.file_stem()?.to_str()?.to_owned();
@@ -99,6 +143,24 @@ fn write(folder: &Path, clock: &Clock, text: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_that_break_at_once_leave_a_report_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::system();
+        std::thread::scope(|scope| {
+            for n in 0..KEPT {
+                let (clock, folder) = (&clock, folder.path());
+                scope.spawn(move || write(folder, clock, &format!("number {n}")).unwrap());
+            }
+        });
+        let reports = list(folder.path());
+        let mut texts: Vec<_> =
+            reports.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+        texts.sort();
+        texts.dedup();
+        assert_eq!((reports.len(), texts.len()), (KEPT, KEPT));
+    }
 
     #[test]
     fn reports_are_kept_but_not_for_ever() {

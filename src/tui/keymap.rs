@@ -49,6 +49,20 @@ const READING: [Action; 11] = [
     Action::Axis,
     Action::Copy,
 ];
+const WATCHING: [Action; 12] = [
+    Action::Scale,
+    Action::Axis,
+    Action::Copy,
+    Action::Up,
+    Action::Down,
+    Action::PageUp,
+    Action::PageDown,
+    Action::Oldest,
+    Action::Newest,
+    Action::Quit,
+    Action::Suspend,
+    Action::Interrupt,
+];
 const ALWAYS: [Action; 5] =
     [Action::Help, Action::Close, Action::Quit, Action::Suspend, Action::Interrupt];
 
@@ -62,6 +76,7 @@ fn actions(kind: Kind, run: Run) -> Vec<Action> {
             actions.push(Action::Stop);
         }
         Kind::Past => actions.extend(PLAYBACK),
+        Kind::Watched => return WATCHING.into_iter().filter(|a| is_here(*a)).collect(),
     }
     if let Swarm::Inside = run.swarm {
         actions.push(Action::Write);
@@ -73,8 +88,13 @@ fn actions(kind: Kind, run: Run) -> Vec<Action> {
     actions.extend(ALWAYS);
     actions.extend(SCREENS);
     actions.extend(READING);
-    actions.retain(|action| cfg!(unix) || *action != Action::Suspend);
+    actions.retain(|action| is_here(*action));
     actions
+}
+
+/// Not every system can put a program aside.
+fn is_here(action: Action) -> bool {
+    cfg!(unix) || action != Action::Suspend
 }
 
 /// The keys in front of such a run.

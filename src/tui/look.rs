@@ -115,6 +115,17 @@ pub enum Scale {
     Logarithmic,
 }
 
+impl Scale {
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Linear => Self::Logarithmic,
+            Self::Logarithmic => Self::Linear,
+        }
+    }
+}
+
 /// Over what losses are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Over {
@@ -123,6 +134,17 @@ pub enum Over {
     Tokens,
     /// Time.
     Time,
+}
+
+impl Over {
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Tokens => Self::Time,
+            Self::Time => Self::Tokens,
+        }
+    }
 }
 
 /// Which log lines are shown.

@@ -5,6 +5,8 @@ mod clipboard;
 mod draw;
 pub mod keymap;
 pub mod look;
+mod painter;
+mod plain;
 pub mod question;
 mod screens;
 pub mod seat;
@@ -16,8 +18,10 @@ mod terminal;
 pub mod text;
 pub mod theme;
 pub mod view;
+pub mod watched;
 pub mod wizard;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crossterm::event::{self, Event as Input, KeyEventKind};
@@ -26,6 +30,7 @@ use crate::clock::Clock;
 use crate::config::keys::Keys;
 use crate::control::{Control, Playback};
 use crate::miner::State;
+use crate::telemetry::crash::{self, Part};
 use crate::telemetry::logs::Ring;
 
 pub use draw::draw;
@@ -49,6 +54,19 @@ pub enum TuiError {
     /// Reading keys or writing the screen failed.
     #[error("the terminal cannot be used ({0}); run with --headless")]
     Terminal(#[from] std::io::Error),
+    /// Drawing, or what a key does, ended as it never should.
+    #[error("the screen broke, and the terminal is yours again; {0}")]
+    Broke(String),
+}
+
+impl TuiError {
+    /// Stable word for it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Terminal(_) => "terminal-lost",
+            Self::Broke(_) => "fault-in-hearth",
+        }
+    }
 }
 
 /// Why the screen was left.
@@ -72,6 +90,16 @@ fn tick(control: &Control) -> Duration {
     }
 }
 
+/// How a run is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Medium {
+    /// As a picture that fills the terminal.
+    #[default]
+    Screen,
+    /// In lines, one below the other: for a screen reader.
+    Lines,
+}
+
 /// What a screen needs besides the run that it shows.
 #[derive(Clone, Debug)]
 pub struct Furniture {
@@ -81,6 +109,8 @@ pub struct Furniture {
     pub clock: Clock,
     /// Which key does what.
     pub keys: Keys,
+    /// As a picture, or in lines.
+    pub medium: Medium,
     /// Turns true when the process was asked to end (SIGTERM).
     pub stop: tokio::sync::watch::Receiver<bool>,
 }
@@ -104,19 +134,33 @@ pub fn play(
     show(control, (Kind::Past, Some(playback)), furniture)
 }
 
+/// Draws until the user leaves, or until the screen breaks: that must not take a miner with it.
 fn show(
     control: &Control,
     seat: (Kind, Option<&Playback>),
     furniture: &Furniture,
 ) -> Result<Left, TuiError> {
-    let Furniture { log, clock, keys, stop } = furniture;
+    if furniture.medium == Medium::Lines {
+        return plain::run(control, seat.0, furniture);
+    }
+    catch_unwind(AssertUnwindSafe(|| turns(control, seat, furniture)))
+        .unwrap_or_else(|_| Err(TuiError::Broke(crash::last_words())))
+}
+
+fn turns(
+    control: &Control,
+    seat: (Kind, Option<&Playback>),
+    furniture: &Furniture,
+) -> Result<Left, TuiError> {
+    let Furniture { log, clock, keys, stop, .. } = furniture;
     let mut shell = Shell::new(control, seat, log, clock, keys.clone());
-    let mut picture = Picture::open()?;
+    let mut picture = Picture::open(draw)?;
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
         }
         picture.show(shell.view())?;
+        crash::break_if_asked(Part::Screen);
         if !event::poll(tick(control))? {
             continue;
         }
@@ -136,28 +180,32 @@ fn show(
     }
 }
 
+/// How something is drawn.
+type Drawing<V> = fn(&mut ratatui::Frame<'_>, &V, &Theme);
+
 /// What stands on the terminal.
-struct Picture {
+struct Picture<V> {
     screen: Screen,
     theme: Theme,
+    draw: Drawing<V>,
     /// What it shows; none where it must be drawn whatever it shows.
-    shown: Option<View>,
+    shown: Option<V>,
     /// Whether somebody else has written over it.
     torn: bool,
 }
 
-impl Picture {
-    fn open() -> Result<Self, TuiError> {
+impl<V: PartialEq> Picture<V> {
+    fn open(draw: Drawing<V>) -> Result<Self, TuiError> {
         let theme = Theme::from_environment();
-        Ok(Self { screen: Screen::open()?, theme, shown: None, torn: false })
+        Ok(Self { screen: Screen::open()?, theme, draw, shown: None, torn: false })
     }
 
     /// Draws it, if it is not what stands there.
-    fn show(&mut self, view: View) -> Result<(), TuiError> {
+    fn show(&mut self, view: V) -> Result<(), TuiError> {
         if self.shown.as_ref() == Some(&view) {
             return Ok(());
         }
-        let frame = |frame: &mut ratatui::Frame<'_>| draw(frame, &view, &self.theme);
+        let frame = |frame: &mut ratatui::Frame<'_>| (self.draw)(frame, &view, &self.theme);
         match std::mem::take(&mut self.torn) {
             true => self.screen.repaint(frame)?,
             false => self.screen.draw(frame)?,
@@ -169,7 +217,7 @@ impl Picture {
     /// Sends its text to the clipboard.
     fn copy(&mut self) -> Result<(), TuiError> {
         let Some(view) = &self.shown else { return Ok(()) };
-        let buffer = self.screen.picture(|frame| draw(frame, view, &self.theme))?;
+        let buffer = self.screen.picture(|frame| (self.draw)(frame, view, &self.theme))?;
         Ok(clipboard::copy(&buffer)?)
     }
 

@@ -4,7 +4,7 @@
 use super::seat::Kind;
 use super::text::questions as words;
 use super::view::View;
-use crate::config::keys::Press;
+use crate::config::keys::{Action, Press};
 use crate::control::Progress;
 
 /// What is asked.
@@ -56,6 +56,18 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 
 impl Question {
+    /// The question that an action asks.
+    pub fn of_action(action: Action) -> Option<Self> {
+        match action {
+            Action::Pause => Some(Self::Pause),
+            Action::Snooze => Some(Self::Snooze),
+            Action::Finish => Some(Self::Finish),
+            Action::Stop => Some(Self::Stop),
+            Action::Quit => Some(Self::Quit),
+            _ => None,
+        }
+    }
+
     /// Its title.
     pub fn title(self) -> &'static str {
         match self {
@@ -84,7 +96,6 @@ impl Question {
     pub fn choices(self, view: &View) -> Vec<Choice> {
         let asked = |action| view.keys.press(action);
         let yes = |action| [Press::Char('y'), Press::Enter, asked(action)];
-        use crate::config::keys::Action;
         match (self, view.kind) {
             (Self::Pause, _) => {
                 vec![choice(&yes(Action::Pause), words::YES_PAUSE, Answer::Pause)]

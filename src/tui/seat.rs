@@ -11,6 +11,8 @@ pub enum Kind {
     Other(u32),
     /// A run of the past.
     Past,
+    /// A network that is watched from outside: nothing of it is ours.
+    Watched,
 }
 
 /// What else is there besides the miner that is shown.

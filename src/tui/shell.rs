@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::keymap::{self, Action, Binding, Keys, Press};
-use super::look::{Lines, Look, Over, Scale, ScreenName, Search};
+use super::look::{Lines, Look, ScreenName, Search};
 use super::question::{Answer, Question};
 use super::seat::{Kind, Run, Swarm};
 use super::view::View;
@@ -122,7 +122,8 @@ impl<'a> Shell<'a> {
         }
     }
 
-    fn answer(&mut self, answer: Answer) -> Turn {
+    /// Does what was answered.
+    pub(super) fn answer(&mut self, answer: Answer) -> Turn {
         match answer {
             Answer::Pause => self.send(Command::Pause { until: None }),
             Answer::Snooze(seconds) => {
@@ -161,7 +162,18 @@ impl<'a> Shell<'a> {
         Some(Turn::Stay)
     }
 
-    fn act(&mut self, action: Action) -> Turn {
+    /// What is asked.
+    pub(super) fn asked(&self) -> Option<Question> {
+        self.look.question
+    }
+
+    /// The keys that do something here.
+    pub(super) fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+
+    /// Does what a key asks for.
+    pub(super) fn act(&mut self, action: Action) -> Turn {
         if let Some(screen) = ScreenName::of_action(action) {
             self.show(screen);
             return Turn::Stay;
@@ -211,18 +223,8 @@ impl<'a> Shell<'a> {
                 };
                 look.above = 0;
             }
-            Action::Scale => {
-                look.scale = match look.scale {
-                    Scale::Linear => Scale::Logarithmic,
-                    Scale::Logarithmic => Scale::Linear,
-                };
-            }
-            Action::Axis => {
-                look.over = match look.over {
-                    Over::Tokens => Over::Time,
-                    Over::Time => Over::Tokens,
-                };
-            }
+            Action::Scale => look.scale = look.scale.other(),
+            Action::Axis => look.over = look.over.other(),
             scroll => self.scroll(scroll),
         }
     }
@@ -275,7 +277,7 @@ impl<'a> Shell<'a> {
     }
 
     /// Closes what is on top, one thing at a time.
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         if self.look.help || self.look.question.is_some() {
             (self.look.help, self.look.question) = (false, None);
         } else if self.look.writing {

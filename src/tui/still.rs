@@ -4,10 +4,11 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 
-use super::draw;
+use super::draw::words;
 use super::look::{Look, ScreenName};
 use super::theme::Theme;
 use super::view::View;
+use super::{draw, screens};
 use crate::clock::Clock;
 use crate::control::Control;
 use crate::telemetry::logs::Ring;
@@ -39,6 +40,18 @@ pub fn still(
         Ok(_) => terminal.backend().buffer().clone(),
         Err(never) => match never {},
     }
+}
+
+/// The same screen's facts in lines, without a picture.
+pub fn told(
+    (control, log, clock): (&Control, &Ring, &Clock),
+    unix: u64,
+    screen: ScreenName,
+) -> String {
+    let view = View::collect(control, log, clock, &Look::default()).at(unix);
+    let signs = Theme::from_environment().signs();
+    let lines = screens::told(screen, &view).into_iter();
+    lines.map(|line| format!("{}\n", words(&line, signs))).collect()
 }
 
 /// The cells as lines of text, without what is empty at their ends.

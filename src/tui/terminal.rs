@@ -1,28 +1,32 @@
 //! The terminal, taken and given back: on every way out, a panic included, the user finds the
 //! shell as it was.
 
-use std::io::{self, Stdout};
-use std::sync::Once;
+use std::io::{self, BufWriter, Stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+use std::thread::{self, ThreadId};
 
 use crossterm::cursor::{MoveTo, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::execute;
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
-    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
-use crossterm::{execute, queue};
-use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::{Frame, Terminal};
 
+use super::painter::Painter;
 use super::stderr;
 use crate::clock::Clock;
+
+/// Bytes that are held until a frame is whole: more than most have.
+const FRAME: usize = 1 << 16;
 
 /// The terminal while the screen is shown. Dropping it gives the terminal back.
 #[derive(Debug)]
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<Painter<BufWriter<Stdout>>>,
 }
 
 impl Screen {
@@ -37,32 +41,24 @@ impl Screen {
         stderr::divert();
         // Old consoles cannot; there a paste arrives as keys.
         let _ = execute!(io::stdout(), EnableBracketedPaste);
-        let terminal =
-            Terminal::new(CrosstermBackend::new(io::stdout())).inspect_err(|_| restore())?;
+        let terminal = Terminal::new(Painter::new(BufWriter::with_capacity(FRAME, io::stdout())))
+            .inspect_err(|_| restore())?;
         Ok(Self { terminal })
     }
 }
 
 impl Screen {
-    /// Shows a frame, whole: a terminal that knows how to wait for the end of it never shows half of
-    /// one. The others take no notice of the marks.
+    /// Shows a frame.
     pub(super) fn draw(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        queue!(io::stdout(), BeginSynchronizedUpdate)?;
-        self.finish(frame)
+        self.terminal.draw(frame).map(|_| ())
     }
 
     /// The same, painting every cell: somebody else may have written over the picture. The toolkit's
     /// own way asks the terminal where its cursor is, which not every terminal answers.
     pub(super) fn repaint(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        queue!(io::stdout(), BeginSynchronizedUpdate, Clear(ClearType::All))?;
+        self.terminal.backend_mut().forget();
         self.terminal.swap_buffers();
-        self.finish(frame)
-    }
-
-    fn finish(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        let drawn = self.terminal.draw(frame).map(|_| ());
-        execute!(io::stdout(), EndSynchronizedUpdate)?;
-        drawn
+        self.draw(frame)
     }
 }
 
@@ -134,13 +130,20 @@ pub(crate) fn restore() {
     }
 }
 
+/// The thread that draws. A panic on another one leaves the screen alone: it goes on, and tells of it.
+static OWNER: Mutex<Option<ThreadId>> = Mutex::new(None);
+
 /// A panic's message must land on the user's own screen, not on the one that vanishes.
 fn restore_on_panic() {
     static HOOK: Once = Once::new();
+    *OWNER.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current().id());
     HOOK.call_once(|| {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            restore();
+            let owner = *OWNER.lock().unwrap_or_else(PoisonError::into_inner);
+            if owner == Some(thread::current().id()) {
+                restore();
+            }
             previous(info);
         }));
     });

@@ -146,7 +146,7 @@ impl View {
 
     /// The short name of a miner: `m3`, or the start of its address.
     pub fn name_of(&self, hotkey: &str) -> String {
-        self.names.get(hotkey).cloned().unwrap_or_else(|| hotkey.chars().take(8).collect())
+        super::text::name_of(&self.names, hotkey)
     }
 
     /// The log lines that the search and the filter leave.

@@ -59,6 +59,29 @@ fn a_screen_attaches_commands_and_leaves_while_the_miner_trains_on() {
     assert_eq!(miner.child.wait().unwrap().code(), Some(0));
 }
 
+/// The same in lines: no second screen, and words are keys.
+#[test]
+fn lines_attach_command_and_leave_too() {
+    let miner = Miner::start();
+    let home = miner.home.path().to_str().unwrap();
+    let mut terminal = Terminal::start(40, 120, &["--plain"], &[("HEARTH_HOME", home)]);
+    terminal.wait_for("the status line", |text| text.contains("Done by: "));
+    assert!(terminal.look(|screen| !screen.alternate_screen() && !screen.hide_cursor()));
+    terminal.press("pause\r");
+    terminal.wait_for("what it costs", |text| text.contains("Nothing is lost"));
+    terminal.press("yes\r");
+    miner.until_own("a pause", |own| own["status"]["state"] == "paused");
+    terminal.wait_for("the pause", |text| text.contains("Paused for "));
+    terminal.press("resume\r");
+    miner.until_own("work again", |own| own["status"]["state"] != "paused");
+    terminal.press("quit\r");
+    terminal.wait_for("what leaving means", |text| text.contains("goes on in the background"));
+    terminal.press("yes\r");
+    assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+    assert!(terminal.text().contains("Your miner goes on."), "{}", terminal.text());
+    assert_eq!(miner.stop(), 0);
+}
+
 #[test]
 fn a_screen_says_that_the_miner_was_killed_and_goes_on_when_it_is_back() {
     let mut miner = Miner::start();

@@ -12,6 +12,7 @@ pub struct Terminal {
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<vt100::Parser>>,
+    written: Arc<Mutex<Vec<u8>>>,
 }
 
 /// Holds a frame back until its end has come, as a terminal does that knows synchronised updates: a
@@ -86,15 +87,18 @@ impl Terminal {
         let mut output = pair.master.try_clone_reader().unwrap();
         let keys = pair.master.take_writer().unwrap();
         let parser = Arc::clone(&screen);
+        let written = Arc::default();
+        let copy: Arc<Mutex<Vec<u8>>> = Arc::clone(&written);
         std::thread::spawn(move || {
             let (mut bytes, mut frames) = ([0; 4096], Frames::default());
             while let Ok(n @ 1..) = output.read(&mut bytes) {
+                copy.lock().unwrap().extend_from_slice(&bytes[..n]);
                 let whole = frames.take(&bytes[..n]);
                 parser.lock().unwrap().process(&whole);
             }
             parser.lock().unwrap().process(&frames.held);
         });
-        Self { master: pair.master, keys, child, screen }
+        Self { master: pair.master, keys, child, screen, written }
     }
 
     /// Presses keys.
@@ -109,6 +113,20 @@ impl Terminal {
         let id = self.child.process_id().unwrap().to_string();
         let sent = std::process::Command::new("kill").args([&format!("-{name}"), &id]).status();
         assert!(sent.unwrap().success());
+    }
+
+    /// The bytes that came from the program since this was asked last.
+    #[allow(dead_code)] // Not every test that includes this file needs it.
+    pub fn written(&self) -> Vec<u8> {
+        std::mem::take(&mut self.written.lock().unwrap())
+    }
+
+    /// Whether the terminal shows what is typed and takes it line by line, as a shell finds it.
+    #[allow(dead_code)] // Not every test that includes this file needs it.
+    #[cfg(unix)]
+    pub fn is_cooked(&self) -> bool {
+        let flags = self.master.get_termios().unwrap().local_flags.bits();
+        flags & libc::ECHO != 0 && flags & libc::ICANON != 0
     }
 
     /// Changes the window's size.

@@ -82,6 +82,10 @@ pub struct DemoArguments {
     #[arg(long)]
     pub headless: bool,
 
+    /// The dashboard in lines, for a screen reader; words that you type are the keys
+    #[arg(long, conflicts_with_all = ["headless", "json"])]
+    pub plain: bool,
+
     /// One JSON object a line on standard output and nothing else there; implies --headless
     #[arg(long)]
     pub json: bool,

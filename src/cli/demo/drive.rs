@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::arguments::{DemoPlan, End};
 use super::author::Author;
-use super::face::Face;
+use super::face::{Face, Shown};
 use super::newcomer::NewcomerError;
 use super::session::{Ends, Ingredients, Keys, Session, swarm_failure};
 use super::tally::{Rest, Tally};
@@ -31,7 +31,7 @@ use crate::swarm::feed::Feed;
 use crate::telemetry::logs::Ring;
 use crate::telemetry::{Event, Events, SampleWhen, Severity, Summary};
 use crate::training::record::Recorder;
-use crate::tui::{Furniture, Left};
+use crate::tui::{Furniture, Left, Medium};
 
 /// How long the counting models may take at the end of a very short demo.
 const BASELINES_LIMIT: Duration = Duration::from_secs(60);
@@ -57,7 +57,7 @@ pub struct Demo<'a> {
     /// Of a kept practice run: what it goes by, and where its files are. A demo has neither.
     pub run: Option<(LiveSettings, Folders)>,
     /// Lines, or a screen.
-    pub style: Option<Style>,
+    pub shown: Shown,
     /// The screen's log lines.
     pub log: Option<Ring>,
 }
@@ -220,14 +220,15 @@ impl Demo<'_> {
         clock: &Clock,
     ) -> Result<Face, Failure> {
         let Some(log) = self.log.clone() else {
-            return Ok(Face::lines(self.style.unwrap_or(Style::Readable), clock));
+            return Ok(Face::lines(self.shown.style.unwrap_or(Style::Readable), clock));
         };
         let keys = match (&self.run, Folders::find()) {
             (Some((settings, _)), _) => settings.now().keys().clone(),
             (None, Ok(folders)) => super::face::keys(&folders),
             (None, Err(_)) => crate::config::keys::Keys::default(),
         };
-        let furniture = Furniture { log, clock: clock.clone(), keys, stop: closed };
+        let medium = self.shown.medium;
+        let furniture = Furniture { log, clock: clock.clone(), keys, medium, stop: closed };
         Face::screen(control, furniture).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
                 .coded("no-threads")
@@ -442,7 +443,7 @@ impl Show<'_> {
             }
         };
         let _ = self.tell(&Event::Summary(Box::new(result.summary.clone())));
-        match result.ending {
+        match &result.ending {
             Ending::Interrupted => return Ok(Exit::Interrupted),
             Ending::Asked => {}
             Ending::Done => {
@@ -454,7 +455,10 @@ impl Show<'_> {
         }
         if let Face::Screen(_) = self.face {
             self.close_screen().await;
-            println!("{}", summary_lines(&result.summary));
+            // In lines it was told already where the demo came to its own end.
+            if self.demo.shown.medium == Medium::Screen || !matches!(result.ending, Ending::Done) {
+                println!("{}", summary_lines(&result.summary));
+            }
         }
         Ok(Exit::Done)
     }
@@ -499,7 +503,7 @@ async fn user_left(face: &mut Face, signal: &watch::Receiver<bool>) -> Result<En
         left = face.left() => match left {
             Ok(Left::Interrupted) => Ok(Ending::Interrupted),
             Ok(_) => Ok(Ending::Asked),
-            Err(error) => Err(Failure::new(Exit::Failed, error).coded("terminal-lost")),
+            Err(error) => Err(Failure::of_screen(&error)),
         },
     }
 }

@@ -11,16 +11,36 @@ use crate::config::folders::Folders;
 use crate::config::keys::Keys;
 use crate::config::settings::Settings;
 use crate::control::Control;
-use crate::telemetry::Event;
 use crate::telemetry::logs::{self, Ring};
-use crate::tui::{self, Furniture, Left, TuiError};
+use crate::telemetry::{Event, crash};
+use crate::tui::{self, Furniture, Left, Medium, TuiError};
 
 /// Lines in this style, or a screen.
-pub fn style(headless: bool, json: bool) -> Option<Style> {
+fn style(headless: bool, json: bool) -> Option<Style> {
     match (json, headless || !io::stdout().is_terminal() || !io::stdin().is_terminal()) {
         (true, _) => Some(Style::Json),
         (false, true) => Some(Style::Readable),
         (false, false) => None,
+    }
+}
+
+/// What was chosen: lines for scripts and pipes, lines that are read out, or a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Lines in this style; none where the dashboard is shown.
+    pub style: Option<Style>,
+    /// How the dashboard is shown.
+    pub medium: Medium,
+}
+
+impl Shown {
+    /// As the flags say.
+    pub fn of(headless: bool, json: bool, plain: bool) -> Self {
+        match plain {
+            // It needs no terminal.
+            true => Self { style: None, medium: Medium::Lines },
+            false => Self { style: style(headless, json), medium: Medium::Screen },
+        }
     }
 }
 
@@ -123,7 +143,9 @@ impl Face {
             Self::Lines(_) => std::future::pending().await,
             // Once it was left it stays so.
             Self::Screen(left) if left.is_terminated() => Ok(Left::Asked),
-            Self::Screen(left) => left.await.unwrap_or(Ok(Left::Asked)),
+            Self::Screen(left) => {
+                left.await.unwrap_or_else(|_| Err(TuiError::Broke(crash::last_words())))
+            }
         }
     }
 }

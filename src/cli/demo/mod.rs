@@ -28,13 +28,13 @@ use folder::DemoFolder;
 /// Runs the command.
 pub fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
     let plan = arguments.check()?;
-    let style = face::style(arguments.headless, arguments.json);
-    let log = face::start_log(style);
+    let shown = face::Shown::of(arguments.headless, arguments.json, arguments.plain);
+    let log = face::start_log(shown.style);
     let feed = open_feed(&plan)?;
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
     let clock = Clock::system();
     let opened = device::open(arguments.backend, &folders, &clock, &mut face::notice)?;
-    face::tell(style, &opened.findings, &clock)?;
+    face::tell(shown.style, &opened.findings, &clock)?;
     let folder = DemoFolder::make(&folders, &mut Entropy::system())
         .map_err(|error| Failure::of_folder(&error))?;
     let recorder = match &arguments.record {
@@ -59,7 +59,7 @@ pub fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
         device: opened.device,
         feed,
         recorder,
-        style,
+        shown,
         log,
     };
     let ended = runtime.block_on(demo.run(&clock));

@@ -18,9 +18,10 @@ use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::keys::Keys;
 use crate::config::units;
+use crate::control::{Control, Place};
 use crate::telemetry::logs::Ring;
 use crate::telemetry::record::{Reader, RecordError, Shelf};
-use crate::tui::{self, Furniture, Left};
+use crate::tui::{self, Furniture, Left, Medium};
 use player::Player;
 pub use screenshot::{ScreenshotArguments, screenshot};
 
@@ -91,17 +92,33 @@ pub fn run(arguments: &ReplayArguments) -> Result<Exit, Failure> {
     let shelf = Shelf::of(&folders.state);
     let Some(wanted) = &arguments.record else { return list::print(&shelf, arguments.json) };
     let from = arguments.from.unwrap_or_default();
-    let mut reader = open(wanted, &shelf, from)?;
+    let mut reader = open(&find(wanted, &shelf)?, from)?;
     if arguments.json || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return print::events(&mut reader, from, arguments.speed, arguments.json);
     }
     show(reader, from, arguments.speed.unwrap_or(Speed::LIFE))
 }
 
+/// What a face attaches to, as it stood so long after the beginning of a record, or at its end; the log
+/// has the lines that came before.
+///
+/// # Errors
+/// [`Failure`] where the record cannot be read, or ends before that.
+pub fn standing(
+    record: &Path,
+    at: Option<Duration>,
+    log: &Ring,
+) -> Result<(Control, Place), Failure> {
+    let reader = open(record, at.unwrap_or_default())?;
+    let at = at.unwrap_or_else(|| reader.length());
+    let (_, control, playback) = Player::open(reader, at, Speed::LIFE, log)?;
+    let place = playback.place.borrow().clone();
+    Ok((control, place))
+}
+
 /// Opens a record that is at least as long as that.
-fn open(wanted: &Path, shelf: &Shelf, from: Duration) -> Result<Reader, Failure> {
-    let path = find(wanted, shelf)?;
-    let reader = Reader::open(&path).map_err(|error| failure(&error))?;
+fn open(path: &Path, from: Duration) -> Result<Reader, Failure> {
+    let reader = Reader::open(path).map_err(|error| failure(&error))?;
     if from > reader.length() {
         let length = humantime::format_duration(Duration::from_secs(reader.length().as_secs()));
         let line = format!("{} is only {length} long: begin earlier than that", path.display());
@@ -141,7 +158,7 @@ fn show(reader: Reader, from: Duration, speed: Speed) -> Result<Exit, Failure> {
         Failure::new(Exit::Failed, format!("no thread to play it: {error}")).coded("no-threads")
     })?;
     let keys = Folders::find().map_or_else(|_| Keys::default(), |f| super::demo::face::keys(&f));
-    let furniture = Furniture { log, clock, keys, stop };
+    let furniture = Furniture { log, clock, keys, medium: Medium::Screen, stop };
     let left = tui::play(&control, &playback, &furniture);
     // The player ends when nobody can wish anything any more.
     drop((control, playback));
@@ -151,7 +168,7 @@ fn show(reader: Reader, from: Duration, speed: Speed) -> Result<Exit, Failure> {
     match left {
         Ok(Left::Interrupted) => Ok(Exit::Interrupted),
         Ok(_) => Ok(Exit::Done),
-        Err(error) => Err(Failure::new(Exit::Failed, error).coded("terminal-lost")),
+        Err(error) => Err(Failure::of_screen(&error)),
     }
 }
 

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::player::Player;
-use super::{Speed, open};
+use super::{find, standing};
 use crate::cli::{Exit, Failure};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
@@ -43,6 +42,9 @@ pub struct ScreenshotArguments {
     /// The text of the screen, not a picture
     #[arg(long)]
     pub text: bool,
+    /// The same facts in lines, as --plain tells them
+    #[arg(long, conflicts_with_all = ["text", "no_colour", "size"])]
+    pub plain: bool,
     /// Where it is written [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -73,23 +75,20 @@ impl FromStr for Size {
 /// Runs the command.
 pub fn screenshot(arguments: &ScreenshotArguments) -> Result<Exit, Failure> {
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
-    let shelf = Shelf::of(&folders.state);
-    let reader = open(&arguments.record, &shelf, arguments.at.unwrap_or_default())?;
-    let at = arguments.at.unwrap_or_else(|| reader.length());
+    let path = find(&arguments.record, &Shelf::of(&folders.state))?;
     let log = Ring::default();
-    let (player, control, playback) = Player::open(reader, at, Speed::LIFE, &log)?;
+    let (control, place) = standing(&path, arguments.at, &log)?;
     let theme = match arguments.no_colour {
         true => Theme::plain(),
         false => Theme::colourful().with_depth(Depth::True),
     };
-    let unix = playback.place.borrow().unix;
     let Size(window) = arguments.size;
     let ground = (&control, &log, &Clock::system());
-    let cells = still::still(ground, unix, arguments.screen, window, theme);
-    drop(player);
-    let picture = match arguments.text {
-        true => still::to_text(&cells),
-        false => svg::to_svg(&cells),
+    let cells = || still::still(ground, place.unix, arguments.screen, window, theme);
+    let picture = match (arguments.plain, arguments.text) {
+        (true, _) => still::told(ground, place.unix, arguments.screen),
+        (false, true) => still::to_text(&cells()),
+        (false, false) => svg::to_svg(&cells()),
     };
     let Some(path) = &arguments.output else {
         // Whoever reads it may have seen enough.

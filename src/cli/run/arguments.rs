@@ -26,6 +26,9 @@ pub struct RunArguments {
     /// Lines instead of a screen
     #[arg(long)]
     pub headless: bool,
+    /// The dashboard in lines, for a screen reader; words that you type are the keys
+    #[arg(long, conflicts_with_all = ["headless", "json"])]
+    pub plain: bool,
     /// One JSON object a line, nothing else on standard output
     #[arg(long)]
     pub json: bool,

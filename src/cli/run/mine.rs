@@ -14,7 +14,7 @@ use super::limits::{follow, limits};
 use super::rigs::Rig;
 use crate::cli::beside::sensing::{Counted, Sensing};
 use crate::cli::beside::{Beside, Running};
-use crate::cli::demo::face::Face;
+use crate::cli::demo::face::{Face, Shown};
 use crate::cli::exit::miner_failure;
 use crate::cli::print::Style;
 use crate::cli::{Exit, Failure, signals};
@@ -37,7 +37,7 @@ use crate::telemetry::pulse::Pulse;
 use crate::telemetry::{Event, Events, Severity};
 use crate::training::record::Recorder;
 use crate::training::terms::LearningRateRule;
-use crate::tui::{Furniture, Left};
+use crate::tui::{Furniture, Left, TuiError};
 
 /// Everything a run is made of.
 pub(super) struct Mine {
@@ -47,7 +47,7 @@ pub(super) struct Mine {
     /// At least one.
     pub(super) rigs: Vec<Rig>,
     /// Lines, or a screen.
-    pub(super) style: Option<Style>,
+    pub(super) shown: Shown,
     /// The screen's log lines.
     pub(super) log: Option<Ring>,
 }
@@ -131,9 +131,12 @@ impl Mine {
                 left = face.left(), if !asked => match left {
                     Ok(Left::Interrupted) => return Ok(Exit::Interrupted),
                     Ok(_) => stop(&mut asked),
-                    Err(error) => {
-                        return Err(Failure::new(Exit::Failed, error).coded("terminal-lost"));
+                    // What the miner has in hand is handed in all the same.
+                    Err(error @ TuiError::Broke(_)) => {
+                        failures.push(Failure::of_screen(&error));
+                        stop(&mut asked);
                     }
+                    Err(error) => return Err(Failure::of_screen(&error)),
                 },
             }
         }
@@ -201,10 +204,13 @@ impl Mine {
         clock: &Clock,
     ) -> Result<Face, Failure> {
         let Some(log) = self.log.clone() else {
-            return Ok(Face::lines(self.style.unwrap_or(Style::Readable), clock).with_states());
+            return Ok(
+                Face::lines(self.shown.style.unwrap_or(Style::Readable), clock).with_states()
+            );
         };
         let keys = self.settings.now().keys().clone();
-        let furniture = Furniture { log, clock: clock.clone(), keys, stop: closed };
+        let medium = self.shown.medium;
+        let furniture = Furniture { log, clock: clock.clone(), keys, medium, stop: closed };
         Face::screen(control, furniture).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
                 .coded("no-threads")

@@ -19,7 +19,7 @@ pub use privacy::{PrivacyArguments, run as run_privacy};
 pub(super) use rigs::source;
 
 use super::beside::systemd;
-use super::demo::face;
+use super::demo::face::{self, Shown};
 use super::print::Style;
 use super::{Exit, Failure, signals};
 use crate::clock::Clock;
@@ -37,7 +37,8 @@ use starts::{Caution, Start};
 /// Runs the command.
 pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     signals::listen();
-    let style = face::style(arguments.headless, arguments.json);
+    let shown = Shown::of(arguments.headless, arguments.json, arguments.plain);
+    let style = shown.style;
     if style.is_some() {
         signals::hang_up_rereads();
     }
@@ -55,7 +56,7 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     if arguments::network(&settings)? == NetworkChoice::Practice {
         let compute = compute(&settings)?;
         one_device(arguments, &settings)?;
-        return practice::run(arguments, compute, live, &folders, style, log);
+        return practice::run(arguments, compute, live, &folders, shown, log);
     }
     let plan = RunPlan::new(&settings)?;
     let signers = rigs::signers(&plan, &settings, &folders)?;
@@ -69,7 +70,7 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         let (rigs, findings) = rigs::open(&plan, signers, &folders, &clock)?;
         face::tell(style, &findings, &clock)?;
         let runtime = super::runtime()?;
-        let mine = Mine { plan, settings: live, folders, rigs, style, log };
+        let mine = Mine { plan, settings: live, folders, rigs, shown, log };
         let ended = runtime.block_on(mine.run(&clock));
         // Whatever still sleeps or serves is of no use any more.
         runtime.shutdown_background();

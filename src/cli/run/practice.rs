@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 use super::arguments::RunArguments;
 use crate::cli::demo::arguments::{DemoPlan, End, preset};
 use crate::cli::demo::drive::Demo;
+use crate::cli::demo::face::{self, Shown};
 use crate::cli::demo::faults::Faults;
-use crate::cli::demo::{face, open_feed, session};
-use crate::cli::print::Style;
+use crate::cli::demo::{open_feed, session};
 use crate::cli::{Exit, Failure, device};
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::{Folders, prepare, write_atomically, write_privately};
@@ -55,16 +55,16 @@ pub(super) fn run(
     compute: device::Compute,
     settings: LiveSettings,
     folders: &Folders,
-    style: Option<Style>,
+    shown: Shown,
     log: Option<Ring>,
 ) -> Result<Exit, Failure> {
     let kept = Kept::open(folders, arguments.preset.as_deref(), &mut Entropy::system())?;
     let plan = kept.plan()?;
     let clock = Clock::system();
-    let start = super::begin(arguments, folders, &clock, style)?;
+    let start = super::begin(arguments, folders, &clock, shown.style)?;
     let ended = (|| {
         let opened = device::open(compute, folders, &clock, &mut face::notice)?;
-        face::tell(style, &opened.findings, &clock)?;
+        face::tell(shown.style, &opened.findings, &clock)?;
         let demo = Demo {
             seed: kept.notes.seed,
             port: 0,
@@ -77,7 +77,7 @@ pub(super) fn run(
             recorder: Recorder::off(),
             plan: &plan,
             run: Some((settings, folders.clone())),
-            style,
+            shown,
             log,
         };
         let runtime = crate::cli::runtime()?;

@@ -12,7 +12,7 @@ use crate::config::instance;
 use crate::control::Progress;
 use crate::control::client::{Client, ClientError, attach};
 use crate::telemetry::logs::{self, Ring};
-use crate::tui::{self, Furniture};
+use crate::tui::{self, Furniture, Medium};
 
 /// Between two looks whether it has started, and for more of its log.
 const LOOK: Duration = Duration::from_millis(250);
@@ -20,13 +20,13 @@ const LOOK: Duration = Duration::from_millis(250);
 const LINES: usize = 50;
 
 /// Shows the miner that runs in these folders. Nothing, where none does.
-pub fn if_running(folders: &Folders) -> Option<Result<Exit, Failure>> {
+pub fn if_running(folders: &Folders, medium: Medium) -> Option<Result<Exit, Failure>> {
     let desk = match Desk::of(folders.clone()) {
         Ok(desk) => desk,
         Err(failure) => return Some(Err(failure)),
     };
     match desk.find_started() {
-        Ok(client) => Some(desk.show(client)),
+        Ok(client) => Some(desk.show(client, medium)),
         Err(ClientError::NotRunning(_)) => None,
         Err(error) => Some(Err(failure(&error))),
     }
@@ -51,7 +51,7 @@ impl Desk {
         }
     }
 
-    fn show(&self, client: Client) -> Result<Exit, Failure> {
+    fn show(&self, client: Client, medium: Medium) -> Result<Exit, Failure> {
         let pid = client.address().pid;
         let log = logs::to_ring();
         let (folders, clock) = (self.folders.clone(), self.clock.clone());
@@ -64,10 +64,11 @@ impl Desk {
             log: log.clone(),
             clock: self.clock.clone(),
             keys: crate::cli::demo::face::keys(&self.folders),
+            medium,
             stop,
         };
         let left = tui::attached(&attached.control, pid, &furniture)
-            .map_err(|error| Failure::new(Exit::Failed, error).coded("terminal-lost"));
+            .map_err(|error| Failure::of_screen(&error));
         follow.abort();
         left?;
         let ended = *attached.control.progress.borrow() != Progress::Running;

@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::settings::{FILE_NAME, Key, Settings};
 use crate::telemetry::logs;
+use crate::tui::Medium;
 use crate::tui::wizard::{self, Outcome, Remembered, Wizard};
 use crate::wallet::store::KeyStores;
 use desk::{Desk, World};
@@ -32,6 +33,11 @@ use kept::Unfinished;
 const NO_TERMINAL: &str = "there is no terminal here to ask on: set up with hearth setup \
                            --non-interactive (see hearth setup --help), then hearth run --headless; \
                            hearth demo --headless shows a practice run";
+
+/// Said where there is nothing to run yet, and no wizard is wanted.
+const NOT_SET_UP: &str = "this machine is not set up, and the wizard has no form in lines: answer by \
+                          flags with hearth setup --non-interactive (see hearth setup --help), then \
+                          hearth --plain; hearth demo --plain shows a practice run";
 
 /// Runs `hearth setup`.
 pub fn run(arguments: &SetupArguments) -> Result<Exit, Failure> {
@@ -46,7 +52,7 @@ pub fn run(arguments: &SetupArguments) -> Result<Exit, Failure> {
     match show(arguments, &folders, &settings)? {
         Outcome::Mine => {
             let arguments = RunArguments { config: arguments.config.clone(), ..Default::default() };
-            match attach::if_running(&folders) {
+            match attach::if_running(&folders, Medium::Screen) {
                 Some(ended) => ended,
                 None => super::run::run(&arguments),
             }
@@ -63,12 +69,13 @@ pub fn run(arguments: &SetupArguments) -> Result<Exit, Failure> {
 
 /// Runs `hearth` alone: the screen of the miner that runs here already; where none does, the wizard until
 /// it was finished once, and a miner with its dashboard after that.
-pub fn start() -> Result<Exit, Failure> {
-    if !has_terminal() {
+pub fn start(medium: Medium) -> Result<Exit, Failure> {
+    let plain = medium == Medium::Lines;
+    if !plain && !has_terminal() {
         return Err(Failure::new(Exit::Usage, NO_TERMINAL));
     }
     let folders = Folders::find().map_err(|error| Failure::of_folder(&error))?;
-    if let Some(ended) = attach::if_running(&folders) {
+    if let Some(ended) = attach::if_running(&folders, medium) {
         return ended;
     }
     let arguments = SetupArguments { practice_preset: "demo".into(), ..Default::default() };
@@ -78,9 +85,12 @@ pub fn start() -> Result<Exit, Failure> {
     };
     let new = !settings.has_saved() && settings.text(Key::HotkeyFile).is_none() && !has_keys();
     if new || Unfinished::read(&folders).is_some() {
-        return run(&arguments);
+        return match plain {
+            true => Err(Failure::new(Exit::Usage, NOT_SET_UP)),
+            false => run(&arguments),
+        };
     }
-    super::run::run(&RunArguments::default())
+    super::run::run(&RunArguments { plain, ..Default::default() })
 }
 
 fn has_terminal() -> bool {

@@ -14,6 +14,7 @@ use super::{of_call, out_of_order};
 use crate::network::registry::{Registry, RegistrySetup};
 use crate::protocol::Phase;
 use crate::protocol::messages::{ChipInfo, Flag, MinerStatus, RegisterMinerRequest, SystemData};
+use crate::telemetry::crash::{self, Part};
 use crate::training::cache::{Capacity, lifetime};
 use crate::training::desk::Desk;
 use crate::training::memory::ladder::Rung;
@@ -107,6 +108,7 @@ impl Life {
                 self.new_here = true;
                 match self.workshop.build(&terms).await {
                     Ok((stage, progress)) => {
+                        crash::break_if_asked(Part::Miner);
                         self.stage = Some(stage);
                         if progress == Progress::GoesOn {
                             self.held = Held::Epoch;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -13,27 +13,47 @@ const RING_LINES: usize = 500;
 /// The most recent log lines, for the screen's log pane. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Ring {
-    lines: Arc<Mutex<VecDeque<String>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    lines: VecDeque<String>,
+    /// Lines there ever were.
+    pushed: u64,
 }
 
 impl Ring {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The lines, oldest first.
     pub fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.kept().lines.iter().cloned().collect()
+    }
+
+    /// How many lines there ever were, and those after the first `seen` of them, as far as they are kept.
+    pub fn since(&self, seen: u64) -> (u64, Vec<String>) {
+        let kept = self.kept();
+        let new = usize::try_from(kept.pushed.saturating_sub(seen)).unwrap_or(usize::MAX);
+        let old = kept.lines.len().saturating_sub(new);
+        (kept.pushed, kept.lines.iter().skip(old).cloned().collect())
     }
 
     /// Forgets all lines.
     pub fn clear(&self) {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.kept().lines.clear();
     }
 
     /// Adds a line.
     pub fn push(&self, line: &str) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == RING_LINES {
-            lines.pop_front();
+        let mut kept = self.kept();
+        if kept.lines.len() == RING_LINES {
+            kept.lines.pop_front();
         }
-        lines.push_back(line.to_owned());
+        kept.lines.push_back(line.to_owned());
+        kept.pushed += 1;
     }
 }
 

@@ -9,7 +9,7 @@ use super::super::theme::Signs;
 const UNSHOWN: &str = "\u{fffd}";
 
 /// Cleans the whole frame.
-pub(super) fn clean(buffer: &mut Buffer, signs: Signs) {
+pub(in crate::tui) fn clean(buffer: &mut Buffer, signs: Signs) {
     for cell in &mut buffer.content {
         let symbol = cell.symbol();
         if let [b' '..=b'~'] = symbol.as_bytes() {
@@ -23,6 +23,17 @@ pub(super) fn clean(buffer: &mut Buffer, signs: Signs) {
             cell.set_symbol(plain);
         }
     }
+}
+
+/// The same for words that go out as a line.
+pub(in crate::tui) fn words(line: &str, signs: Signs) -> String {
+    let shown = |c: char| match (is_harmful(c), signs, c.is_ascii()) {
+        (true, Signs::Unicode, _) => UNSHOWN.to_owned(),
+        (true, Signs::Ascii, _) => "?".to_owned(),
+        (false, Signs::Ascii, false) => ascii(&c.to_string()).to_owned(),
+        (false, ..) => c.to_string(),
+    };
+    line.chars().map(shown).collect()
 }
 
 /// Control characters, and those that turn the direction of what follows or take no place.

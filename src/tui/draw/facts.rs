@@ -38,6 +38,32 @@ pub(in crate::tui) fn sentence<'a>(words: impl Into<String>, theme: &Theme) -> L
     Line::styled(format!(" {}", words.into()), theme.quiet())
 }
 
+/// A line as it is read out: without bars and columns, and with a colon after its label.
+pub(in crate::tui) fn spoken(line: &Line<'_>) -> String {
+    let is_chart = |c: char| matches!(c, '·' | '░' | '▁'..='█' | '\u{2800}'..='\u{28ff}');
+    let mut out = String::new();
+    for (place, span) in line.spans.iter().enumerate() {
+        let words: Vec<&str> = span.content.split_whitespace().collect();
+        let words = words.join(" ");
+        if words.is_empty() || words.chars().all(is_chart) {
+            continue;
+        }
+        let stands_apart = span.content.starts_with("   ") && !out.ends_with(':');
+        match (out.is_empty(), stands_apart) {
+            (true, _) => {}
+            (false, true) => out.push_str(", "),
+            (false, false) if words.starts_with([',', '.', ':']) => {}
+            (false, false) => out.push(' '),
+        }
+        out.push_str(&words);
+        let is_label = span.content.starts_with(' ') && span.content.ends_with(' ');
+        if place == 0 && is_label && line.spans.len() > 1 && !words.ends_with(':') {
+            out.push(':');
+        }
+    }
+    out
+}
+
 /// A bar of so many cells, filled to a share from 0 to 1, and the share in percent.
 pub(in crate::tui) fn bar<'a>(share: f64, cells: usize, theme: &Theme) -> Vec<Span<'a>> {
     let percent = percent(share);

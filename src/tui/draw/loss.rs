@@ -10,7 +10,7 @@ use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
 use super::pane;
-use crate::swarm::LossPoint;
+use crate::swarm::{LossPoint, SwarmSnapshot};
 use crate::tui::look::{Over, Scale};
 
 /// The loss of a single activation jumps; the curve is the mean of so many.
@@ -18,9 +18,35 @@ const WINDOW: usize = 8;
 /// Below this no loss is drawn on a logarithmic scale.
 const LOWEST: f64 = 1e-3;
 
+/// What the curve is made of.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::tui) struct Curve<'a> {
+    /// The swarm's losses, where they are known.
+    pub(in crate::tui) swarm: Option<&'a SwarmSnapshot>,
+    /// The own miner's, else.
+    pub(in crate::tui) own: &'a [f64],
+    /// How it is drawn.
+    pub(in crate::tui) scale: Scale,
+    /// Over what.
+    pub(in crate::tui) over: Over,
+}
+
+impl<'a> Curve<'a> {
+    fn of(view: &'a View) -> Self {
+        let (swarm, own) = (view.swarm.as_ref(), view.miner.losses.as_slice());
+        Self { swarm, own, scale: view.look.scale, over: view.look.over }
+    }
+}
+
+/// The curve of a run that is shown.
 pub(in crate::tui) fn loss(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    curve(frame, area, Curve::of(view), theme);
+}
+
+/// A curve.
+pub(in crate::tui) fn curve(frame: &mut Frame<'_>, area: Rect, of: Curve<'_>, theme: &Theme) {
     let block = pane(text::LOSS, theme);
-    let mut points = points(view);
+    let mut points = points(of);
     points.retain(|(_, loss)| loss.is_finite());
     let curve = smoothed(&points);
     let Some(&(last_x, last)) = curve.last() else {
@@ -30,8 +56,8 @@ pub(in crate::tui) fn loss(frame: &mut Frame<'_>, area: Rect, view: &View, theme
         frame.render_widget(empty, area);
         return;
     };
-    let baselines = view.swarm.as_ref().and_then(|swarm| swarm.baselines);
-    let logarithmic = view.look.scale == Scale::Logarithmic;
+    let baselines = of.swarm.and_then(|swarm| swarm.baselines);
+    let logarithmic = of.scale == Scale::Logarithmic;
     let up = |y: f64| if logarithmic { y.max(LOWEST).ln() } else { y };
     let down = |y: f64| if logarithmic { y.exp() } else { y };
     let (first, last_loss) = (curve.first().map_or(last, |&(_, y)| y), last);
@@ -68,7 +94,7 @@ pub(in crate::tui) fn loss(frame: &mut Frame<'_>, area: Rect, view: &View, theme
         .legend_position(None)
         .x_axis(Axis::default().style(theme.dim()).bounds([0.0, last_x.max(1.0)]).labels([
             Span::styled("0", theme.dim()),
-            Span::styled(x_label(view, last_x), theme.dim()),
+            Span::styled(x_label(of, last_x), theme.dim()),
         ]))
         .y_axis(Axis::default().style(theme.dim()).bounds([low, high]).labels([
             y_label(low),
@@ -78,24 +104,32 @@ pub(in crate::tui) fn loss(frame: &mut Frame<'_>, area: Rect, view: &View, theme
     frame.render_widget(chart, area);
 }
 
+/// The loss at first and now, as the curve has them; none before there is one.
+pub(in crate::tui) fn losses(view: &View) -> Option<(f64, f64)> {
+    let mut points = points(Curve::of(view));
+    points.retain(|(_, loss)| loss.is_finite());
+    let curve = smoothed(&points);
+    curve.first().zip(curve.last()).map(|(first, last)| (first.1, last.1))
+}
+
 /// (tokens or seconds, loss) from the swarm, else (count, loss) from the own miner.
-fn points(view: &View) -> Vec<(f64, f64)> {
+fn points(of: Curve<'_>) -> Vec<(f64, f64)> {
     #[allow(clippy::cast_precision_loss)]
-    let x = |point: &LossPoint| match view.look.over {
+    let x = |point: &LossPoint| match of.over {
         Over::Tokens => point.tokens as f64,
         Over::Time => point.at,
     };
     #[allow(clippy::cast_precision_loss)]
-    match &view.swarm {
+    match of.swarm {
         Some(swarm) => swarm.losses.iter().map(|p| (x(p), p.loss)).collect(),
-        None => view.miner.losses.iter().enumerate().map(|(i, &y)| (i as f64, y)).collect(),
+        None => of.own.iter().enumerate().map(|(i, &y)| (i as f64, y)).collect(),
     }
 }
 
-fn x_label(view: &View, last: f64) -> String {
+fn x_label(of: Curve<'_>, last: f64) -> String {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let count = text::thousands(last as u64);
-    match (&view.swarm, view.look.over) {
+    match (of.swarm, of.over) {
         (Some(_), Over::Time) => text::duration(last),
         (Some(_), Over::Tokens) => format!("{count} tokens"),
         (None, _) => format!("{count} activations"),

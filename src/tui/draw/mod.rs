@@ -1,6 +1,6 @@
 //! One frame: a function of the [`View`] and nothing else.
 
-mod clean;
+pub(in crate::tui) mod clean;
 pub(in crate::tui) mod facts;
 mod footer;
 mod log;
@@ -8,7 +8,7 @@ mod loss;
 mod overlay;
 mod playback;
 pub(in crate::tui) mod speed;
-mod stages;
+pub(in crate::tui) mod stages;
 mod status;
 mod tabs;
 
@@ -22,8 +22,9 @@ use super::text;
 use super::theme::Theme;
 use super::view::View;
 
+pub(in crate::tui) use clean::words;
 pub(in crate::tui) use log::log;
-pub(in crate::tui) use loss::loss;
+pub(in crate::tui) use loss::{Curve, curve, loss, losses};
 pub(in crate::tui) use stages::stages;
 
 /// Draws everything.

@@ -11,12 +11,16 @@ use super::super::view::View;
 use super::facts::{bar, fitted};
 use super::pane;
 
+/// The same as lines of so many cells.
+pub(in crate::tui) fn told<'a>(view: &View, width: usize, theme: &Theme) -> [Line<'a>; 4] {
+    [rates(view, theme), epoch(view, width, theme), work(view, theme), device(view, theme)]
+}
+
 pub(in crate::tui) fn speed(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let block = pane(text::SPEED, theme);
     let width = usize::from(block.inner(area).width);
-    let lines =
-        [rates(view, theme), epoch(view, width, theme), work(view, theme), device(view, theme)];
-    let lines: Vec<_> = lines.into_iter().map(|line| fitted(line, width)).collect();
+    let lines: Vec<_> =
+        told(view, width, theme).into_iter().map(|line| fitted(line, width)).collect();
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 

@@ -1,5 +1,7 @@
 //! The stages with their miners and phases.
 
+use std::collections::BTreeMap;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -9,7 +11,37 @@ use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
 use super::pane;
-use crate::swarm::{StageView, SwarmSnapshot};
+use crate::swarm::{MinerView, StageView, SwarmSnapshot};
+
+/// All of them in lines of so many cells.
+pub(in crate::tui) fn told<'a>(view: &View, width: usize, theme: &Theme) -> Vec<Line<'a>> {
+    match &view.swarm {
+        Some(swarm) => swarm_lines(Crowd::of(swarm, view), width, theme),
+        None => outside_lines(view, theme),
+    }
+}
+
+/// The miners of a swarm, as they are to be named.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::tui) struct Crowd<'a> {
+    /// Its stages.
+    pub(in crate::tui) stages: &'a [StageView],
+    /// Address of the own miner, which stands out.
+    pub(in crate::tui) own: Option<&'a str>,
+    /// Short names by address.
+    pub(in crate::tui) names: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Crowd<'a> {
+    fn of(swarm: &'a SwarmSnapshot, view: &'a View) -> Self {
+        Self { stages: &swarm.stages, own: Some(&view.miner.hotkey), names: &view.names }
+    }
+
+    fn name(&self, miner: &MinerView) -> String {
+        let you = if self.own == Some(&miner.hotkey) { " (you)" } else { "" };
+        format!("{}{you}", text::name_of(self.names, &miner.hotkey))
+    }
+}
 
 pub(in crate::tui) fn stages(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let block = pane(text::STAGES, theme);
@@ -17,8 +49,12 @@ pub(in crate::tui) fn stages(frame: &mut Frame<'_>, area: Rect, view: &View, the
     let height = usize::from(block.inner(area).height);
     let mut lines = match &view.swarm {
         Some(swarm) => {
-            let lines = swarm_lines(swarm, view, width, theme);
-            if lines.len() > height { compact_lines(swarm, view, width, theme) } else { lines }
+            let crowd = Crowd::of(swarm, view);
+            let lines: usize = swarm.stages.iter().map(|stage| 1 + stage.miners.len()).sum();
+            match lines > height {
+                true => compact_lines(crowd, width, theme),
+                false => swarm_lines(crowd, width, theme),
+            }
         }
         None => outside_lines(view, theme),
     };
@@ -36,18 +72,17 @@ pub(in crate::tui) fn stages(frame: &mut Frame<'_>, area: Rect, view: &View, the
     frame.render_widget(pane, area);
 }
 
-fn swarm_lines<'a>(
-    swarm: &SwarmSnapshot,
-    view: &View,
+/// A line for each stage, and one for each of its miners.
+pub(in crate::tui) fn swarm_lines<'a>(
+    crowd: Crowd<'_>,
     width: usize,
     theme: &Theme,
 ) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
-    for stage in &swarm.stages {
+    for stage in crowd.stages {
         lines.push(stage_line(stage, width, theme));
         for miner in &stage.miners {
-            let you = if miner.hotkey == view.miner.hotkey { " (you)" } else { "" };
-            let name = format!("  {}{you}", view.name_of(&miner.hotkey));
+            let name = format!("  {}", crowd.name(miner));
             let mut done = format!("{:>4} backwards", miner.backwards);
             if width >= 44 {
                 done = format!("{:>4} fwd {:>4} bwd", miner.forwards, miner.backwards);
@@ -63,22 +98,16 @@ fn swarm_lines<'a>(
 }
 
 /// Two lines a stage: its phase, and its miners with their backwards.
-fn compact_lines<'a>(
-    swarm: &SwarmSnapshot,
-    view: &View,
-    width: usize,
-    theme: &Theme,
-) -> Vec<Line<'a>> {
+fn compact_lines<'a>(crowd: Crowd<'_>, width: usize, theme: &Theme) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
-    for stage in &swarm.stages {
+    for stage in crowd.stages {
         lines.push(stage_line(stage, width, theme));
+        // More than that is beyond the edge anyway.
         let miners: Vec<String> = stage
             .miners
             .iter()
-            .map(|miner| {
-                let you = if miner.hotkey == view.miner.hotkey { " (you)" } else { "" };
-                format!("{}{you} {}", view.name_of(&miner.hotkey), miner.backwards)
-            })
+            .take(width)
+            .map(|miner| format!("{} {}", crowd.name(miner), miner.backwards))
             .collect();
         lines.push(Line::styled(format!("  backwards: {}", miners.join("  ")), theme.quiet()));
     }

@@ -12,23 +12,26 @@ use crate::tui::view::View;
 
 pub(super) fn earnings(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let [top, bottom] = Layout::vertical([Constraint::Length(8), Constraint::Min(6)]).areas(area);
+    lines(frame, top, words::EARNED, earned(view, theme), theme);
+    lines(frame, bottom, words::WORK, work(view, theme), theme);
+}
+
+pub(super) fn earned<'a>(view: &View, theme: &Theme) -> Vec<ratatui::text::Line<'a>> {
     let practice = view.swarm.is_some();
     let (earned, payout) = match practice {
         true => (words::PRACTICE_PAYS, "none"),
         false => (words::NO_LEDGER, words::NOT_PUBLISHED),
     };
     let empty = if practice { words::LEDGER_PRACTICE } else { words::LEDGER_EMPTY };
-    let facts = vec![
+    vec![
         said("today", earned, theme),
         said("next payout", payout, theme),
         said("paid to", view.miner.hotkey.clone(), theme),
         sentence(empty, theme),
-    ];
-    lines(frame, top, words::EARNED, facts, theme);
-    lines(frame, bottom, words::WORK, work(view, theme), theme);
+    ]
 }
 
-fn work<'a>(view: &View, theme: &Theme) -> Vec<ratatui::text::Line<'a>> {
+pub(super) fn work<'a>(view: &View, theme: &Theme) -> Vec<ratatui::text::Line<'a>> {
     let work = &view.miner.work;
     let books = view.swarm.iter().flat_map(|swarm| &swarm.stages).flat_map(|stage| &stage.miners);
     let own = books.into_iter().find(|miner| miner.hotkey == view.miner.hotkey);

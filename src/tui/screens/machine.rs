@@ -59,7 +59,7 @@ fn reading<'a, T>(
     }
 }
 
-fn device<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+pub(super) fn device<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let (device, all) = (&view.miner.device, &view.miner.measured.machine);
     let own = &all.device;
     let name = format!("{} ({})", device.name, device.backend);
@@ -120,7 +120,7 @@ fn memory_and_disk<'a>(all: &MachineView, theme: &Theme) -> Line<'a> {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn rules<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+pub(super) fn rules<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let ruling = &view.miner.ruling;
     let now = view.unix as f64;
     let decides = match ruling.percent() {
@@ -166,6 +166,26 @@ fn grid<'a>(view: &View, each: Cell, theme: &Theme) -> Vec<Line<'a>> {
         lines.push(Line::from(spans));
     }
     lines
+}
+
+/// The week in sentences.
+pub(super) fn hours(view: &View) -> Vec<String> {
+    let week = &view.miner.measured.machine.week;
+    let whole = |day: usize| (0..WeekGrid::CELLS).all(|half| week.allows(day, half));
+    if (0..measured::DAYS.len()).all(whole) {
+        return vec![measured::ALL_WEEK.to_owned()];
+    }
+    let day = |(day, name): (usize, &str)| {
+        let mut spans: Vec<(usize, usize)> = Vec::new();
+        for half in (0..WeekGrid::CELLS).filter(|half| week.allows(day, *half)) {
+            match spans.last_mut() {
+                Some((_, end)) if *end == half => *end += 1,
+                _ => spans.push((half, half + 1)),
+            }
+        }
+        measured::hours_of(name, &spans)
+    };
+    measured::DAYS.into_iter().enumerate().map(day).collect()
 }
 
 /// The hours above the days.

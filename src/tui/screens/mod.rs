@@ -9,6 +9,7 @@ mod now;
 mod peers;
 mod queue;
 mod swarm;
+mod told;
 mod training;
 mod transfers;
 
@@ -23,6 +24,8 @@ use super::look::ScreenName;
 use super::text::screens as words;
 use super::theme::Theme;
 use super::view::View;
+
+pub(super) use told::told;
 
 /// Draws the screen that is chosen.
 pub(super) fn body(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
@@ -40,7 +43,7 @@ pub(super) fn body(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme
 }
 
 /// Lines in a pane; long sentences go on in the next line.
-fn lines(
+pub(super) fn lines(
     frame: &mut Frame<'_>,
     area: Rect,
     title: &'static str,

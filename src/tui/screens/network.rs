@@ -7,7 +7,8 @@ use ratatui::text::Line;
 
 use super::lines;
 use crate::miner::{MinerSnapshot, State};
-use crate::swarm::{MinerView, StageView, SwarmSnapshot};
+use crate::swarm::SwarmSnapshot;
+use crate::swarm::public::held_up_by;
 use crate::tui::draw::facts::{fact, maybe, percent, said};
 use crate::tui::draw::stages;
 use crate::tui::text::{self, screens as words};
@@ -16,24 +17,28 @@ use crate::tui::view::View;
 
 pub(super) fn network(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let [top, bottom] = Layout::vertical([Constraint::Length(8), Constraint::Min(6)]).areas(area);
-    let facts = match &view.swarm {
-        Some(swarm) => inside(swarm, view, theme),
-        None => outside(view, theme),
-    };
-    lines(frame, top, words::RUN, facts, theme);
+    lines(frame, top, words::RUN, facts(view, theme), theme);
     let [left, right] =
         Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(bottom);
     stages(frame, left, view, theme);
     super::transfers::transfers(frame, right, view, theme);
 }
 
+pub(super) fn facts<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+    match &view.swarm {
+        Some(swarm) => inside(swarm, view, theme),
+        None => outside(view, theme),
+    }
+}
+
 fn inside<'a>(swarm: &SwarmSnapshot, view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let miners: usize = swarm.stages.iter().map(|stage| stage.miners.len()).sum();
     let epoch = format!("{}, {} % done", swarm.epoch, percent(swarm.epoch_progress));
-    let behind = holds_back(swarm).map_or(words::NOBODY.to_owned(), |stage| {
-        let late = stage.miners.iter().filter(|m| is_late(stage, m));
-        let late: Vec<String> = late.map(|m| view.name_of(&m.hotkey)).collect();
-        words::behind(stage.stage, text::phase(&stage.phase), percent(stage.progress), &late)
+    let behind = held_up_by(&swarm.stages).map_or(words::NOBODY.to_owned(), |held| {
+        let late: Vec<String> = held.miners.iter().map(|miner| view.name_of(miner)).collect();
+        let stage = swarm.stages.iter().find(|stage| stage.stage == held.stage);
+        let done = stage.map_or(0, |stage| percent(stage.progress));
+        words::behind(held.stage, text::phase(&held.phase), done, &late)
     });
     let rank = rank(swarm, &view.miner.hotkey);
     vec![
@@ -68,32 +73,6 @@ fn held_back(miner: &MinerSnapshot) -> String {
     }
 }
 
-/// How far a stage is within its epoch.
-fn order(stage: &StageView) -> (u64, usize) {
-    let phase = match stage.phase.as_str() {
-        "training" => 0,
-        "weights_uploading" => 1,
-        _ => 2,
-    };
-    (stage.epoch, phase)
-}
-
-/// The stage that the others wait for; none where all are in the same phase.
-fn holds_back(swarm: &SwarmSnapshot) -> Option<&StageView> {
-    let last = swarm.stages.iter().max_by_key(|stage| order(stage))?;
-    let behind = swarm.stages.iter().filter(|stage| order(stage) < order(last));
-    behind.min_by(|a, b| order(a).cmp(&order(b)).then(a.progress.total_cmp(&b.progress)))
-}
-
-/// Whether a miner has not done yet what its stage is at.
-fn is_late(stage: &StageView, miner: &MinerView) -> bool {
-    match stage.phase.as_str() {
-        "weights_uploading" => miner.status == "training",
-        "merging_partitions" => miner.status != "merged",
-        _ => miner.status == "silent",
-    }
-}
-
 /// Where a miner stands by its score, from 1, and how far it is ahead of the next.
 fn rank(swarm: &SwarmSnapshot, hotkey: &str) -> Option<(usize, Option<f64>)> {
     let all = || swarm.stages.iter().flat_map(|stage| &stage.miners);
@@ -107,6 +86,7 @@ fn rank(swarm: &SwarmSnapshot, hotkey: &str) -> Option<(usize, Option<f64>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::swarm::{MinerView, StageView};
 
     fn stage(stage: usize, epoch: u64, phase: &str, progress: f64, scores: &[f64]) -> StageView {
         let miner = |(i, score): (usize, &f64)| MinerView {
@@ -123,25 +103,6 @@ mod tests {
 
     fn of(stages: Vec<StageView>) -> SwarmSnapshot {
         SwarmSnapshot { stages, ..SwarmSnapshot::default() }
-    }
-
-    #[test]
-    fn the_stage_that_is_furthest_back_holds_the_run() {
-        let even = of(vec![stage(0, 2, "training", 0.1, &[]), stage(1, 2, "training", 0.9, &[])]);
-        assert!(holds_back(&even).is_none());
-        let uneven = of(vec![
-            stage(0, 2, "merging_partitions", 1.0, &[]),
-            stage(1, 2, "weights_uploading", 0.5, &[]),
-            stage(2, 2, "weights_uploading", 0.25, &[]),
-        ]);
-        assert_eq!(holds_back(&uneven).map(|s| s.stage), Some(2));
-        // The next epoch's training is further than this one's merging.
-        let turned = of(vec![
-            stage(0, 3, "training", 0.0, &[]),
-            stage(1, 2, "merging_partitions", 0.9, &[]),
-        ]);
-        assert_eq!(holds_back(&turned).map(|s| s.stage), Some(1));
-        assert!(holds_back(&of(Vec::new())).is_none());
     }
 
     #[test]

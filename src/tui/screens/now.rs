@@ -3,6 +3,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::Line;
 
 use super::{lines, queue, transfers};
 use crate::tui::draw::facts::said;
@@ -50,10 +51,13 @@ fn waiting(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
 }
 
 fn earned_today(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    lines(frame, area, words::TODAY, today(view, theme), theme);
+}
+
+pub(super) fn today<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let (earned, payout) = match view.swarm.is_some() {
         true => (words::PRACTICE_PAYS, "none"),
         false => (words::NO_LEDGER, words::NOT_PUBLISHED),
     };
-    let facts = vec![said("earned", earned, theme), said("next payout", payout, theme)];
-    lines(frame, area, words::TODAY, facts, theme);
+    vec![said("earned", earned, theme), said("next payout", payout, theme)]
 }

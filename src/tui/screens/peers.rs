@@ -1,6 +1,8 @@
 //! The miners that the own one talks to: which way, how far, how fast, what failed and by whose fault;
 //! and how others reach it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
@@ -17,16 +19,16 @@ use crate::tui::view::View;
 
 pub(super) fn peers(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let [top, bottom] = Layout::vertical([Constraint::Min(8), Constraint::Length(6)]).areas(area);
-    let rows = rows(view);
-    match rows.is_empty() {
+    let peers = peers_of(view);
+    match peers.is_empty() {
         true => lines(frame, top, words::PEERS, vec![sentence(words::NO_PEERS, theme)], theme),
-        false => table(frame, top, rows, theme),
+        false => table(frame, top, &peers, view, theme),
     }
     lines(frame, bottom, words::REACH, reach(view, theme), theme);
 }
 
 /// The columns, each with its width; those behind the first eight are for wide windows.
-const COLUMNS: [(&str, u16); 13] = [
+pub(super) const COLUMNS: [(&str, u16); 13] = [
     ("stage", 6),
     ("miner", 10),
     ("way", 8),
@@ -43,22 +45,30 @@ const COLUMNS: [(&str, u16); 13] = [
 ];
 
 /// One row for each neighbour, with its link where there is one; then the links to others.
-fn rows(view: &View) -> Vec<Vec<String>> {
-    let measured = &view.miner.measured;
+pub(super) fn rows(view: &View) -> Vec<Vec<String>> {
+    peers_of(view).into_iter().map(|peer| row(view, peer)).collect()
+}
+
+/// What a row is about: a neighbour, the link to it, or both.
+type Peer<'a> = (Option<&'a NeighbourView>, Option<&'a LinkView>);
+
+/// Each neighbour, with its link where there is one; then the links to others.
+fn peers_of(view: &View) -> Vec<Peer<'_>> {
     let mut neighbours: Vec<&NeighbourView> = view.miner.neighbours.iter().collect();
     neighbours.sort_by(|a, b| (a.stage, &a.hotkey).cmp(&(b.stage, &b.hotkey)));
-    let of = |n: &NeighbourView| {
-        measured.links.iter().find(|link| link.hotkey.as_ref() == Some(&n.hotkey))
-    };
-    let known = neighbours.iter().map(|n| row(view, Some(n), of(n)));
-    let is_neighbour =
-        |link: &&LinkView| neighbours.iter().any(|n| link.hotkey.as_ref() == Some(&n.hotkey));
-    let others = measured.links.iter().filter(|link| !is_neighbour(link));
-    known.chain(others.map(|link| row(view, None, Some(link)))).collect()
+    let links = &view.miner.measured.links;
+    let by_hotkey: BTreeMap<&str, &LinkView> =
+        links.iter().rev().filter_map(|link| Some((link.hotkey.as_deref()?, link))).collect();
+    let known: BTreeSet<&str> = neighbours.iter().map(|n| n.hotkey.as_str()).collect();
+    let is_known = |link: &LinkView| link.hotkey.as_deref().is_some_and(|key| known.contains(key));
+    let others = links.iter().filter(|link| !is_known(link)).map(|link| (None, Some(link)));
+    let neighbours =
+        neighbours.iter().map(|n| (Some(*n), by_hotkey.get(n.hotkey.as_str()).copied()));
+    neighbours.chain(others).collect()
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn row(view: &View, neighbour: Option<&NeighbourView>, link: Option<&LinkView>) -> Vec<String> {
+fn row(view: &View, (neighbour, link): Peer<'_>) -> Vec<String> {
     let now = view.unix as f64;
     let hotkey = neighbour.map(|n| &n.hotkey).or(link.and_then(|l| l.hotkey.as_ref()));
     let name = match (hotkey, link) {
@@ -91,7 +101,7 @@ fn row(view: &View, neighbour: Option<&NeighbourView>, link: Option<&LinkView>) 
     ]
 }
 
-fn table(frame: &mut Frame<'_>, area: Rect, all: Vec<Vec<String>>, theme: &Theme) {
+fn table(frame: &mut Frame<'_>, area: Rect, peers: &[Peer<'_>], view: &View, theme: &Theme) {
     let mut width = area.width.saturating_sub(2);
     let columns = COLUMNS.iter().take_while(|(_, cells)| {
         let fits = *cells <= width;
@@ -100,8 +110,8 @@ fn table(frame: &mut Frame<'_>, area: Rect, all: Vec<Vec<String>>, theme: &Theme
     });
     let columns: Vec<_> = columns.collect();
     let room = usize::from(area.height.saturating_sub(3));
-    let hidden = all.len().saturating_sub(room);
-    let shown = all.into_iter().take(room);
+    let hidden = peers.len().saturating_sub(room);
+    let shown = peers.iter().take(room).map(|peer| row(view, *peer));
     let rows = shown.map(|row| Row::new(row.into_iter().take(columns.len())).style(theme.quiet()));
     let widths: Vec<_> = columns.iter().map(|(_, cells)| Constraint::Length(*cells)).collect();
     let head = Row::new(columns.iter().map(|(name, _)| *name)).style(theme.dim());
@@ -113,7 +123,7 @@ fn table(frame: &mut Frame<'_>, area: Rect, all: Vec<Vec<String>>, theme: &Theme
     frame.render_widget(table.block(block), area);
 }
 
-fn reach<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+pub(super) fn reach<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     match &view.miner.reach {
         None => vec![sentence(words::NO_REACH, theme)],
         Some(reach) => {

@@ -3,6 +3,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::text::Line;
 
 use super::lines;
 use crate::miner::snapshot::QueueView;
@@ -57,9 +58,15 @@ impl Trend {
     }
 }
 
-#[allow(clippy::cast_precision_loss)]
 pub(super) fn queue(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let Some(queue) = &view.miner.queue else { return };
+    let cells = usize::from(area.width).saturating_sub(24);
+    lines(frame, area, text::screens::QUEUE, facts(view, cells, theme), theme);
+}
+
+/// The place and what is known of it; the history in so many cells.
+#[allow(clippy::cast_precision_loss)]
+pub(super) fn facts<'a>(view: &View, cells: usize, theme: &Theme) -> Vec<Line<'a>> {
+    let Some(queue) = &view.miner.queue else { return Vec::new() };
     let trend = Trend::of(queue);
     let place = queue.places.last().map(|told| text::thousands(told.1));
     let told = text::duration(view.unix as f64 - queue.heard);
@@ -80,12 +87,12 @@ pub(super) fn queue(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Them
         maybe("trend", trend.a_minute.map(words::trend), theme),
         maybe("your turn", trend.eta.map(words::eta), theme),
         said("waiting for", text::duration(view.unix as f64 - queue.since), theme),
-        said("history", spark(queue, usize::from(area.width).saturating_sub(24)), theme),
+        said("history", spark(queue, cells), theme),
         said("place lost", words::losses(queue.losses.len(), lost.first()), theme),
         sentence(words::KEEP, theme),
     ];
     facts.extend(lost.iter().skip(1).map(|earlier| said("before", earlier, theme)));
-    lines(frame, area, text::screens::QUEUE, facts, theme);
+    facts
 }
 
 /// The places over time, the highest number lowest: what falls is a place that was lost.

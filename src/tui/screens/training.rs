@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use super::lines;
 use crate::miner::snapshot::measured::{Measured, Waterfall};
 use crate::miner::snapshot::time::Activity;
-use crate::tui::draw::facts::{bar, fact, maybe, said, sentence};
+use crate::tui::draw::facts::{bar, fact, maybe, percent, said, sentence};
 use crate::tui::draw::loss;
 use crate::tui::text::{self, measured as words, screens};
 use crate::tui::theme::Theme;
@@ -35,7 +35,7 @@ const NAME: usize = 10;
 const FIGURE: usize = 10;
 
 /// The legs of an activation's way, one below the other, each where the one before it ends.
-fn waterfall<'a>(way: &Waterfall, width: usize, theme: &Theme) -> Vec<Line<'a>> {
+pub(super) fn waterfall<'a>(way: &Waterfall, width: usize, theme: &Theme) -> Vec<Line<'a>> {
     let legs =
         [way.queue, way.receive, way.forward, way.send, way.wait, way.backward, way.send_back];
     let whole: f64 = legs.iter().flatten().filter(|ms| ms.is_finite()).sum();
@@ -67,6 +67,30 @@ fn waterfall<'a>(way: &Waterfall, width: usize, theme: &Theme) -> Vec<Line<'a>> 
     lines
 }
 
+/// What time went into, the largest first.
+fn by_share(measured: &Measured) -> Vec<Activity> {
+    let time = &measured.time;
+    let mut all: Vec<Activity> = Activity::ALL.into_iter().collect();
+    let weight = |a: &Activity| time.minute.share(*a) + time.quarter.share(*a) / 1e3;
+    all.retain(|activity| weight(activity) > 0.0);
+    all.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+    all
+}
+
+/// The same in sentences.
+pub(super) fn shares_told(measured: &Measured) -> Vec<String> {
+    let time = &measured.time;
+    if time.minute.parts.is_empty() {
+        return vec![words::NO_TIME_YET.to_owned()];
+    }
+    let told = |activity: Activity| {
+        let [minute, quarter] =
+            [&time.minute, &time.quarter].map(|window| percent(window.share(activity)));
+        words::share(words::activity(activity), minute, quarter)
+    };
+    by_share(measured).into_iter().map(told).collect()
+}
+
 /// What the last minute went into, the largest first, with the last quarter of an hour beside it.
 fn shares<'a>(measured: &Measured, width: usize, rows: usize, theme: &Theme) -> Vec<Line<'a>> {
     let time = &measured.time;
@@ -76,11 +100,7 @@ fn shares<'a>(measured: &Measured, width: usize, rows: usize, theme: &Theme) -> 
     let cells = width.saturating_sub(31).clamp(4, 60);
     let head = format!(" {:<18}{:>w$}{:>7}", "", words::MINUTE, words::QUARTER, w = cells + 5);
     let mut lines = vec![Line::styled(head, theme.dim())];
-    let mut all: Vec<Activity> = Activity::ALL.into_iter().collect();
-    let weight = |a: &Activity| time.minute.share(*a) + time.quarter.share(*a) / 1e3;
-    all.retain(|activity| weight(activity) > 0.0);
-    all.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
-    for activity in all.into_iter().take(rows.saturating_sub(1)) {
+    for activity in by_share(measured).into_iter().take(rows.saturating_sub(1)) {
         let style = match (activity.computes(), activity.is_idle()) {
             (true, _) => theme.good(),
             (_, true) => theme.warning(),
@@ -88,14 +108,14 @@ fn shares<'a>(measured: &Measured, width: usize, rows: usize, theme: &Theme) -> 
         };
         let mut spans = vec![Span::styled(format!(" {:<18}", words::activity(activity)), style)];
         spans.extend(bar(time.minute.share(activity), cells, theme));
-        let quarter = crate::tui::draw::facts::percent(time.quarter.share(activity));
+        let quarter = percent(time.quarter.share(activity));
         spans.push(Span::styled(format!("{quarter:>6}%"), theme.quiet()));
         lines.push(Line::from(spans));
     }
     lines
 }
 
-fn facts<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+pub(super) fn facts<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let miner = &view.miner;
     let held = miner.stage.map(|stage| match miner.stages {
         0 => stage.to_string(),

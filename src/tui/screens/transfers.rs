@@ -13,10 +13,17 @@ use crate::tui::theme::Theme;
 use crate::tui::view::View;
 
 pub(super) fn transfers(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let measured = &view.miner.measured;
     let (width, height) = (usize::from(area.width) - 2, usize::from(area.height) - 2);
+    let mut shown = facts(view, width, theme);
+    shown.truncate(height);
+    lines(frame, area, words::TRANSFERS, shown, theme);
+}
+
+/// The last two merges, and the transfers, the newest first.
+pub(super) fn facts<'a>(view: &View, width: usize, theme: &Theme) -> Vec<Line<'a>> {
+    let measured = &view.miner.measured;
     let now = view.unix;
-    let mut shown: Vec<Line<'_>> = Vec::new();
+    let mut shown: Vec<Line<'a>> = Vec::new();
     for merge in measured.merges.iter().rev().take(2) {
         shown.push(merge_line(merge, now, theme));
     }
@@ -26,8 +33,7 @@ pub(super) fn transfers(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &
     if shown.is_empty() {
         shown.push(sentence(words::NO_TRANSFERS, theme));
     }
-    shown.truncate(height);
-    lines(frame, area, words::TRANSFERS, shown, theme);
+    shown
 }
 
 /// Whether what an epoch's end is made of is under way.

@@ -16,7 +16,7 @@ pub const HELP_FOOT: &str = "Keys can be changed: see [keys] in the settings, do
 
 /// For the footer, and for the help.
 pub fn of(action: Action, kind: Kind) -> (&'static str, &'static str) {
-    let past = kind == Kind::Past;
+    let past = matches!(kind, Kind::Past | Kind::Watched);
     let other = matches!(kind, Kind::Other(_));
     match action {
         Action::Now => ("", "What happens now: speed, device, phase, loss."),

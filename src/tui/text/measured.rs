@@ -58,6 +58,11 @@ pub fn activity(activity: Activity) -> &'static str {
     }
 }
 
+/// What an activity took.
+pub fn share(activity: &str, minute: usize, quarter: usize) -> String {
+    format!("{activity}: {minute} % of the last minute, {quarter} % of the last 15 minutes")
+}
+
 /// A time below seconds.
 pub fn milliseconds(ms: f64) -> String {
     match ms {
@@ -156,5 +161,16 @@ pub const NO_TRANSFERS: &str = "Nothing was uploaded or merged yet.";
 pub const NOT_READ: &str = "not read";
 /// No hours rule.
 pub const ALL_WEEK: &str = "No hours are set: it may work all week.";
+/// The hours of a day, as spans of half hours.
+pub fn hours_of(day: &str, spans: &[(usize, usize)]) -> String {
+    let time = |half: usize| format!("{}:{}0", half / 2, half % 2 * 3);
+    let spans: Vec<String> =
+        spans.iter().map(|(from, to)| format!("{} to {}", time(*from), time(*to))).collect();
+    match spans.is_empty() {
+        true => format!("{day}: not at all"),
+        false => format!("{day}: {}", spans.join(", ")),
+    }
+}
+
 /// The days.
 pub const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];

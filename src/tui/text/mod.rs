@@ -3,10 +3,14 @@
 pub mod advice;
 pub mod keys;
 pub mod measured;
+pub mod plain;
 pub mod questions;
 pub mod queue;
 pub mod screens;
+pub mod watched;
 pub mod writing;
+
+use std::collections::BTreeMap;
 
 use crate::miner::snapshot::Ruling;
 use crate::miner::{Eta, Who};
@@ -28,6 +32,14 @@ pub fn too_small_for_setup(width: u16, height: u16) -> String {
     format!(
         "Hearth needs a window of 80 x 24; this one is {width} x {height}. Make it larger, or run \
          hearth setup --non-interactive. Nothing is lost meanwhile."
+    )
+}
+
+/// The same, where a network is watched.
+pub fn too_small_to_watch(width: u16, height: u16) -> String {
+    format!(
+        "Hearth needs a window of 80 x 24; this one is {width} x {height}. Make it larger, or run \
+         with --plain."
     )
 }
 
@@ -170,6 +182,17 @@ pub fn phase(wire: &str) -> &str {
         "merging_partitions" => "merging",
         other => other,
     }
+}
+
+/// The short name of a miner: `m3`, or the start of its address.
+pub fn name_of(names: &BTreeMap<String, String>, hotkey: &str) -> String {
+    names.get(hotkey).cloned().unwrap_or_else(|| hotkey.chars().take(8).collect())
+}
+
+/// With a capital letter.
+pub fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// The place in the registration queue.

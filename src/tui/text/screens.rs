@@ -90,7 +90,7 @@ pub const LAB_EMPTY: &str = "Starting, killing, slowing and cheating miners, the
                              and the matrix of merges that agree are not in this version.";
 
 /// Nobody holds it back.
-pub const NOBODY: &str = "nobody: all stages are in the same phase";
+pub const NOBODY: &str = "nobody: the stages are side by side";
 
 /// Which stage is behind.
 pub fn behind(stage: usize, phase: &str, percent: usize, miners: &[String]) -> String {

@@ -88,8 +88,8 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "A fault in Hearth",
         "A part of the program ended in a way that it never should.",
         "This is a bug, not something you did.",
-        "Please report it with the line above. Starting again is safe: nothing on disk is \
-         lost.",
+        "Please report it with the line above, and with the report whose place the line tells. \
+         Starting again is safe: nothing on disk is lost.",
     ),
     page(
         "no-threads",
