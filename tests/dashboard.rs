@@ -403,6 +403,127 @@ fn nothing_is_written_while_nothing_changes() {
     assert_eq!(terminal.ended(), 0, "{}", terminal.text());
 }
 
+/// A terminal that says nonsense of its size costs neither the program nor the memory, and what is
+/// true afterwards is shown.
+#[test]
+fn a_terminal_that_lies_about_its_size_is_survived() {
+    let home = tempfile::tempdir().unwrap();
+    let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/practice.record");
+    let arguments = ["replay", record.to_str().unwrap(), "--from", "30s"];
+    let variables = [("HEARTH_HOME", home.path().to_str().unwrap())];
+    let mut terminal = Terminal::start(24, 80, &arguments, &variables);
+    terminal.wait_for("the replay", |text| text.contains("[1 Now]") && text.contains("1x  0:"));
+    for (rows, cols) in [(0, 0), (1, 1), (65_535, 65_535), (1, 65_535), (65_535, 1), (24, 0)] {
+        terminal.written();
+        terminal.lie(rows, cols);
+        // What was drawn for that size, or nothing where there is no room; then the truth.
+        std::thread::sleep(Duration::from_millis(150));
+        terminal.resize(24, 80);
+        terminal.press("3");
+        terminal.wait_for("the screen again", |text| {
+            text.contains("[3 Training]") && text.contains("done by: ")
+        });
+        terminal.press("1");
+        terminal.wait_for("the first again", |text| text.contains("[1 Now]"));
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let status = format!("/proc/{}/status", terminal.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(kib < 600 << 10, "{kib} KiB at its most");
+    }
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+    assert!(is_sane(&terminal));
+}
+
+/// Cut anywhere, a record shows what was written before, or is refused with a code.
+#[test]
+fn a_record_cut_anywhere_is_shown_as_far_as_it_goes_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/practice.record");
+    let whole = std::fs::read(record).unwrap();
+    let mut shown = 0;
+    for sixteenth in 0..16 {
+        for less in [0, 1, 7] {
+            let length = (whole.len() * sixteenth / 16).saturating_sub(less);
+            let path = folder.path().join("cut.record");
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let log = hearth::telemetry::logs::Ring::default();
+            match hearth::cli::replay::standing(&path, None, &log) {
+                Ok((control, place)) => {
+                    assert_eq!(control.first().borrow().name, "m0");
+                    assert!(place.at <= place.length);
+                    shown += 1;
+                }
+                Err(failure) => assert!(failure.code.starts_with("record-"), "{failure}"),
+            }
+        }
+    }
+    assert!(shown >= 20, "{shown} of 48 could be shown");
+}
+
+/// How much processor time a program's thread has had, in seconds.
+#[cfg(target_os = "linux")]
+fn time_of_thread(process: u32, name: &str) -> f64 {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let stat = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat")).ok();
+    let stats = tasks.filter_map(|task| stat(task.ok()?));
+    let of_it = stats.filter(|stat| stat.contains(&format!("({name})")));
+    let ticks = |stat: String| {
+        let fields: Vec<u64> = stat
+            .rsplit(") ")
+            .next()
+            .unwrap()
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .map(|n| n.parse().unwrap())
+            .collect();
+        fields.iter().sum::<u64>() as f64
+    };
+    of_it.map(ticks).sum::<f64>() / 100.0
+}
+
+/// A measurement, for a quiet machine: how soon a key is answered while a practice swarm takes all of
+/// the processor, and what the screen takes of it. Kept in benches/results/input.md.
+#[test]
+#[ignore = "a measurement, not a check"]
+#[cfg(target_os = "linux")]
+fn keys_are_answered_soon_while_the_device_is_saturated() {
+    let home = tempfile::tempdir().unwrap();
+    let mut terminal = demo(home.path(), 50, 200, &["--minutes", "20"]);
+    terminal.wait_for("the loss", |text| text.contains("->"));
+    let (before, began) = (time_of_thread(terminal.id(), "screen"), std::time::Instant::now());
+    std::thread::sleep(Duration::from_secs(20));
+    let spent = time_of_thread(terminal.id(), "screen") - before;
+    let share = 100.0 * spent / began.elapsed().as_secs_f64();
+    let mut times: Vec<Duration> = (0..400_u64)
+        .map(|n| {
+            std::thread::sleep(Duration::from_millis(20 + n * 7 % 61));
+            let screen = 1 + n % 8;
+            let mark = format!("[{screen} ");
+            terminal.answer(&screen.to_string(), |shown| {
+                shown.rows(0, 200).nth(1).is_some_and(|row| row.contains(&mark))
+            })
+        })
+        .collect();
+    times.sort();
+    let at = |percent: usize| 1e3 * times[times.len() * percent / 100].as_secs_f64();
+    println!(
+        "a key is answered within {:.1} ms (p50), {:.1} ms (p95), {:.1} ms (p99)",
+        at(50),
+        at(95),
+        at(99)
+    );
+    println!("the screen takes {share:.2} % of one core");
+    assert!(at(95) < 50.0);
+    leave(&mut terminal);
+    terminal.ended();
+}
+
 /// What the reports of crashes say.
 fn reports(home: &Path) -> Vec<String> {
     let reports = hearth::telemetry::crash::list(&home.join("state/crashes"));

@@ -6,6 +6,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use super::measured;
 use super::overview::Overview;
 use crate::miner::{MinerSnapshot, State};
 use crate::swarm::SwarmSnapshot;
@@ -174,6 +175,7 @@ pub fn all(overview: &Overview, api: &ApiCounts) -> Vec<Measure> {
         ),
     ];
     all.extend(of_miners(&overview.miners));
+    all.extend(measured::of(&overview.miners));
     if let Some(swarm) = &overview.swarm {
         let of_swarm = SWARM.map(|(name, help, kind, of)| {
             let value = Some(of(swarm)).filter(|value| !value.is_nan());

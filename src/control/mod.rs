@@ -5,6 +5,7 @@
 pub mod address;
 pub mod client;
 pub mod history;
+mod measured;
 pub mod measures;
 pub mod overview;
 mod playback;

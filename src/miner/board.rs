@@ -424,6 +424,9 @@ fn blank() -> MinerSnapshot {
 }
 
 #[cfg(test)]
+mod sequence_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -101,6 +101,35 @@ impl Activity {
         Self::Off,
     ];
 
+    /// Its word in records and measurements.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Queue => "queue",
+            Self::Build => "build",
+            Self::Load => "load",
+            Self::Forward => "forward",
+            Self::Backward => "backward",
+            Self::Step => "step",
+            Self::Receive => "receive",
+            Self::Send => "send",
+            Self::AwaitGradient => "await-gradient",
+            Self::Upload => "upload",
+            Self::Merge => "merge",
+            Self::NoActivation => "no-activation",
+            Self::CacheFull => "cache-full",
+            Self::OtherStage => "other-stage",
+            Self::OthersUpload => "others-upload",
+            Self::OthersMerge => "others-merge",
+            Self::Pause => "pause",
+            Self::Rest => "rest",
+            Self::Network => "network",
+            Self::Benched => "benched",
+            Self::Fault => "fault",
+            Self::Off => "off",
+        }
+    }
+
     /// Whether the device computes.
     pub fn computes(self) -> bool {
         matches!(self, Self::Forward | Self::Backward | Self::Step)
@@ -319,6 +348,13 @@ impl Drop for Moving {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_activitys_word_is_that_of_the_records() {
+        for activity in Activity::ALL {
+            assert_eq!(serde_json::to_value(activity).unwrap(), activity.word());
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_device_goes_before_the_line_and_the_line_before_the_cause() {

@@ -334,12 +334,16 @@ mod tests {
     use std::sync::Mutex;
 
     use crossterm::event::KeyModifiers;
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
     use tokio::sync::watch;
 
     use super::*;
     use crate::control::Miners;
     use crate::miner::snapshot::{Rule, Verdict};
+    use crate::tui::draw;
     use crate::tui::draw::samples::training;
+    use crate::tui::theme::Theme;
 
     /// A run of two miners that notes what it is told.
     struct Run {
@@ -395,6 +399,48 @@ mod tests {
             c => KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE),
         };
         keys.chars().fold(Turn::Stay, |_, c| shell.press(press(c)))
+    }
+
+    /// A million lines, as fast as they can be written: the ring stays as small as it is, every frame is
+    /// drawn, every key counts, and at the end the newest line is there.
+    #[test]
+    fn a_flood_of_log_lines_neither_fills_the_memory_nor_stops_the_keys() {
+        const WRITERS: usize = 4;
+        const LINES: usize = 250_000;
+        let run = Run::new();
+        let mut shell = run.shell(Kind::Own);
+        let mut terminal = Terminal::new(TestBackend::new(120, 40)).unwrap();
+        let mut frame = |shell: &Shell<'_>| {
+            let (view, theme) = (shell.view(), Theme::colourful());
+            terminal.draw(|frame| draw(frame, &view, &theme)).unwrap();
+            (view, clipboard::text(terminal.backend().buffer()))
+        };
+        std::thread::scope(|scope| {
+            let write = |writer: usize| {
+                let log = &run.log;
+                move || {
+                    for line in 0..LINES {
+                        log.push(&format!(" WARN writer {writer} says {line} {}", "x".repeat(40)));
+                    }
+                }
+            };
+            let writers: Vec<_> = (0..WRITERS).map(|n| scope.spawn(write(n))).collect();
+            let mut keys = "17/ writer 3\r\u{1b}p\u{1b}".chars().cycle();
+            let mut frames = 0;
+            while frames < 25 || writers.iter().any(|writer| !writer.is_finished()) {
+                let key = keys.next().unwrap().to_string();
+                assert_eq!(type_in(&mut shell, &key), Turn::Stay);
+                let (view, _) = frame(&shell);
+                let bytes: usize = view.log.iter().map(String::len).sum();
+                assert!(view.log.len() <= 500 && bytes < 100_000, "{} lines", view.log.len());
+                frames += 1;
+            }
+        });
+        run.log.push(" WARN the very last line");
+        type_in(&mut shell, "\u{1b}\u{1b}7");
+        let (_, text) = frame(&shell);
+        assert!(text.contains("[7 Log") && text.contains("the very last line"), "{text}");
+        assert_eq!(run.told(), [], "no key did what it was not pressed for");
     }
 
     fn to(name: &str, command: Command) -> Order {

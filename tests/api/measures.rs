@@ -53,6 +53,11 @@ fn the_numbers_are_read_by_a_prometheus_parser_and_are_those_of_the_snapshot() {
     assert_eq!((states.len(), states.iter().sum::<f64>()), (12, 1.0));
     assert!(value(&first, "hearth_tokens_per_second", &[("miner", "m0"), ("window", "1m")]) > 0.0);
     assert_eq!(value(&first, "hearth_swarm_miners", &[]), 6.0);
+    let minute =
+        |s: &&Sample| s.metric == "hearth_time_share" && s.labels.get("window") == Some("1m");
+    let parts: Vec<f64> = first.iter().filter(minute).map(number).collect();
+    assert!((parts.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{parts:?}");
+    assert!(value(&first, "hearth_leg_seconds", &[("leg", "forward")]) > 0.0);
 
     miner.until_own("more work", |own| own["work"]["backwards"].as_f64() > Some(backwards));
     assert!(value(&scrape(&miner), "hearth_backwards_total", &own) > backwards);
@@ -74,6 +79,45 @@ fn documented() -> BTreeSet<String> {
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/api.md")).unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `hearth_"));
     rows.map(|row| format!("hearth_{}", row.split('`').next().unwrap())).collect()
+}
+
+/// Everything that a miner can measure of itself.
+fn measured() -> serde_json::Value {
+    let is = |value: serde_json::Value| serde_json::json!({ "known": "is", "value": value });
+    let window = serde_json::json!({ "seconds": 60, "parts": { "forward": 2500, "rest": 7500 } });
+    let link = |node: &str, way: &str, silent: u64| {
+        let failures = serde_json::json!({ "silent": silent });
+        serde_json::json!({
+            "node": node, "way": way, "round_trip": 25.0, "push_speed": 4e6, "failures": failures,
+        })
+    };
+    let upload = |ended: Option<f64>, verdict: &str, by: f64| {
+        let verdict = serde_json::json!({ "deadline": verdict, "by": by });
+        serde_json::json!({ "ended": ended, "bytes_per_second": 1e6, "verdict": verdict })
+    };
+    serde_json::json!({
+        "time": {
+            "minute": window, "quarter": window, "epoch": window,
+            "waterfall": { "forward": 125.0, "send_back": 2.0 },
+        },
+        "utilisation": { "peak": 4e12, "share": [0.5, 0.25, 0.125] },
+        "links": [link("a", "direct", 1), link("b", "relayed", 2), link("c", "relayed", 0)],
+        "machine": {
+            "device": {
+                "temperature": is(67.5.into()), "temperature_limit": [80.0, 70.0],
+                "watts": is(210.0.into()), "watts_limit": 250.0,
+                "memory": is(9.into()), "memory_total": is(24.into()),
+            },
+            "load": { "others": is(3.0.into()) },
+            "memory": is(serde_json::json!([11, 32])), "disk_free": is(80.into()), "disk_reserve": 5,
+        },
+        "transfers": [
+            upload(None, "fits", 40.0), upload(None, "misses", 7.0), upload(Some(1.0), "misses", 99.0),
+        ],
+        "merges": [
+            { "epoch": 1, "began": 900.0, "ended": 912.0 }, { "epoch": 2, "began": 950.0 },
+        ],
+    })
 }
 
 #[test]
@@ -103,6 +147,7 @@ fn every_number_is_documented_and_none_that_is_not_there() {
         "work": Work { backwards: u64::MAX, ..Work::default() }, "tokens_per_second": [1.0, 2.0, 3.0],
         "forward_queue": 1, "backward_queue": 2, "cache": 3, "cache_capacity": 4,
         "device": DeviceView::default(), "ruling": Ruling::free(1.0), "reach": null, "neighbours": [], "losses": [2.5],
+        "measured": measured(),
     }))
     .unwrap();
     let loss = LossPoint { at: 0.0, tokens: 1, epoch: 1, loss: 3.5 };
@@ -124,6 +169,27 @@ fn every_number_is_documented_and_none_that_is_not_there() {
     let read: BTreeSet<String> = samples.iter().map(|sample| sample.metric.clone()).collect();
     assert_eq!(read, names, "{text}");
     assert_eq!(value(&samples, "hearth_registration_place", &[]), 70.0);
+    for (name, labels, expected) in [
+        ("hearth_time_share", &[("window", "15m"), ("activity", "forward")][..], 0.25),
+        ("hearth_leg_seconds", &[("leg", "forward")], 0.125),
+        ("hearth_flops_share", &[("window", "1m")], 0.25),
+        ("hearth_device_celsius", &[], 67.5),
+        ("hearth_device_celsius_limit", &[], 80.0),
+        ("hearth_others_load_share", &[], 0.03),
+        ("hearth_machine_memory_bytes", &[], 32.0),
+        ("hearth_links", &[("way", "relayed")], 2.0),
+        ("hearth_links", &[("way", "closed")], 0.0),
+        ("hearth_link_round_trip_seconds", &[("peer", "b")], 0.025),
+        ("hearth_link_failures", &[("fault", "silent")], 3.0),
+        ("hearth_uploads", &[], 2.0),
+        ("hearth_upload_bytes_per_second", &[], 2e6),
+        ("hearth_upload_spare_seconds", &[], -7.0),
+        ("hearth_merge_seconds", &[], 12.0),
+    ] {
+        assert_eq!(value(&samples, name, labels), expected, "{name} {labels:?}");
+    }
+    let legs = samples.iter().filter(|sample| sample.metric == "hearth_leg_seconds");
+    assert_eq!(legs.count(), 2, "what is not known is left out");
     assert_eq!(value(&samples, "hearth_api_events_lost_total", &[]), 5.0);
     assert!(text.contains(r#"miner="a \"name\" \\ of\nits own""#), "{text}");
 }

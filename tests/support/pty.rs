@@ -1,7 +1,7 @@
 //! The real binary in a real terminal of a given size: keys go in, a screen comes out.
 
 use std::io::{Read, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -13,6 +13,7 @@ pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<vt100::Parser>>,
     written: Arc<Mutex<Vec<u8>>>,
+    changed: Arc<Condvar>,
 }
 
 /// Holds a frame back until its end has come, as a terminal does that knows synchronised updates: a
@@ -87,7 +88,8 @@ impl Terminal {
         let mut output = pair.master.try_clone_reader().unwrap();
         let keys = pair.master.take_writer().unwrap();
         let parser = Arc::clone(&screen);
-        let written = Arc::default();
+        let (written, changed) = (Arc::default(), Arc::new(Condvar::new()));
+        let tell = Arc::clone(&changed);
         let copy: Arc<Mutex<Vec<u8>>> = Arc::clone(&written);
         std::thread::spawn(move || {
             let (mut bytes, mut frames) = ([0; 4096], Frames::default());
@@ -95,10 +97,11 @@ impl Terminal {
                 copy.lock().unwrap().extend_from_slice(&bytes[..n]);
                 let whole = frames.take(&bytes[..n]);
                 parser.lock().unwrap().process(&whole);
+                tell.notify_all();
             }
             parser.lock().unwrap().process(&frames.held);
         });
-        Self { master: pair.master, keys, child, screen, written }
+        Self { master: pair.master, keys, child, screen, written, changed }
     }
 
     /// Presses keys.
@@ -127,6 +130,31 @@ impl Terminal {
     pub fn is_cooked(&self) -> bool {
         let flags = self.master.get_termios().unwrap().local_flags.bits();
         flags & libc::ECHO != 0 && flags & libc::ICANON != 0
+    }
+
+    /// Presses keys, and how long it takes until the screen is as wanted.
+    #[allow(dead_code)] // Not every test that includes this file needs it.
+    pub fn answer(&mut self, keys: &str, wanted: impl Fn(&vt100::Screen) -> bool) -> Duration {
+        let began = Instant::now();
+        self.press(keys);
+        let screen = self.screen.lock().unwrap();
+        let patience = Duration::from_secs(30);
+        let waiting = |parser: &mut vt100::Parser| !wanted(parser.screen());
+        let (_shown, late) = self.changed.wait_timeout_while(screen, patience, waiting).unwrap();
+        assert!(!late.timed_out(), "{keys:?} was not answered");
+        began.elapsed()
+    }
+
+    /// The program's process.
+    #[allow(dead_code)] // Not every test that includes this file needs it.
+    pub fn id(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
+    /// Says that the window has another size, which it has not.
+    #[allow(dead_code)] // Not every test that includes this file needs it.
+    pub fn lie(&self, rows: u16, cols: u16) {
+        self.master.resize(size(rows, cols)).unwrap();
     }
 
     /// Changes the window's size.

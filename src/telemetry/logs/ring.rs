@@ -10,6 +10,9 @@ use tracing_subscriber::fmt::MakeWriter;
 /// How many lines the ring keeps.
 const RING_LINES: usize = 500;
 
+/// Bytes of one line that it keeps: more than any screen shows of it.
+const LONGEST: usize = 2_000;
+
 /// The most recent log lines, for the screen's log pane. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Ring {
@@ -46,8 +49,9 @@ impl Ring {
         self.kept().lines.clear();
     }
 
-    /// Adds a line.
+    /// Adds a line, or its beginning where it is longer than anybody reads on a screen.
     pub fn push(&self, line: &str) {
+        let line = &line[..line.floor_char_boundary(LONGEST)];
         let mut kept = self.kept();
         if kept.lines.len() == RING_LINES {
             kept.lines.pop_front();
@@ -107,5 +111,7 @@ mod tests {
         let lines = ring.lines();
         assert_eq!(lines.len(), RING_LINES);
         assert_eq!(lines[0], "line 3");
+        ring.push(&"ä".repeat(LONGEST));
+        assert_eq!(ring.lines().last().map(String::len), Some(LONGEST));
     }
 }

@@ -8,6 +8,9 @@ use super::super::theme::Signs;
 /// What stands where something cannot be shown.
 const UNSHOWN: &str = "\u{fffd}";
 
+/// Characters that one cell may hold: a letter with its accents. A heap of them is no letter.
+const MOST: usize = 4;
+
 /// Cleans the whole frame.
 pub(in crate::tui) fn clean(buffer: &mut Buffer, signs: Signs) {
     for cell in &mut buffer.content {
@@ -15,7 +18,7 @@ pub(in crate::tui) fn clean(buffer: &mut Buffer, signs: Signs) {
         if let [b' '..=b'~'] = symbol.as_bytes() {
             continue;
         }
-        if symbol.chars().any(is_harmful) {
+        if symbol.chars().any(is_harmful) || symbol.chars().nth(MOST).is_some() {
             cell.set_symbol(UNSHOWN);
         }
         if signs == Signs::Ascii {
@@ -99,6 +102,8 @@ mod tests {
         let harmful = ["\u{1b}", "a\u{202e}", "\u{9b}", "\u{7f}", "\u{200b}", "\n"];
         assert!(cleaned(&harmful, Signs::Unicode).iter().all(|symbol| symbol == UNSHOWN));
         assert!(cleaned(&harmful, Signs::Ascii).iter().all(|symbol| symbol == "?"));
+        let heap = format!("e{}", "\u{301}".repeat(MOST));
+        assert_eq!(cleaned(&[&heap], Signs::Unicode), [UNSHOWN]);
         let fine = ["a", "é", "█", "⣿", "漢", "e\u{301}"];
         assert_eq!(cleaned(&fine, Signs::Unicode), fine);
     }

@@ -66,6 +66,8 @@ pub(in crate::tui) fn pane(title: &'static str, theme: &Theme) -> Block<'static>
 }
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 pub(in crate::tui) mod samples;
 #[cfg(test)]
 mod tests;
