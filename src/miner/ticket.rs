@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(second.note(Some(99), 31.0, Away::No), None, "it was told as a loss already");
         let words = "not confirmed in time".to_owned();
         let ended = (Some(3), Some(99), WhyLost::Ended { words });
-        assert_eq!(whys(&second), [ended.clone()]);
+        assert_eq!(whys(&second), std::slice::from_ref(&ended));
         second.note(Some(98), 32.0, Away::No);
         second.end(End::Forgotten, 40.0, Away::SinceStart);
         assert_eq!(whys(&second), [ended, (Some(98), None, WhyLost::Forgotten)]);

@@ -9,17 +9,18 @@ use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
 use crate::control::Place;
+use crate::tui::text::labels;
 
 /// The shortest bar that still says something.
 const SHORTEST: usize = 6;
 
 pub(super) fn bar(frame: &mut Frame<'_>, area: Rect, view: &View, place: &Place, theme: &Theme) {
     let state = match (place.holds, place.at >= place.length) {
-        (_, true) => "at its end".to_owned(),
-        (true, false) => "held".to_owned(),
+        (_, true) => labels::AT_ITS_END.to_owned(),
+        (true, false) => labels::HELD.to_owned(),
         (false, false) => format!("{}x", text::factor(place.speed)),
     };
-    let time = format!("{} of {}", text::clock(place.at), text::clock(place.length));
+    let time = labels::time_of(&text::clock(place.at), &text::clock(place.length));
     let press = |action| view.keys.press(action).to_string();
     let keys = text::replay_keys(
         &press(Action::Hold),

@@ -10,13 +10,14 @@ use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::{OwnMiner, View};
 use super::facts::fitted;
+use crate::tui::text::labels;
 
 pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let right = match view.miner.stage {
-        Some(stage) => format!("your miner {} holds stage {stage} ", view.miner.name),
-        None => format!("your miner {} has no stage yet ", view.miner.name),
+        Some(stage) => labels::holds(&view.miner.name, stage),
+        None => labels::no_stage(&view.miner.name),
     };
-    let mut left = vec![Span::styled(" Hearth", theme.title())];
+    let mut left = vec![Span::styled(labels::HEARTH, theme.title())];
     let place = match &view.playback {
         Some(playback) => text::replay_of(&playback.recorded),
         None => text::place(view.swarm.is_some(), view.kind),
@@ -26,7 +27,7 @@ pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme
     if let Some(run) = &view.miner.run {
         let used = 9 + place.len() + 6 + run.chars().count() + 2 + right.len();
         if used <= usize::from(area.width) {
-            left.push(Span::styled(format!("  run {run}"), theme.dim()));
+            left.push(Span::styled(labels::run(run), theme.dim()));
         }
     }
     frame.render_widget(Line::from(left), area);
@@ -50,7 +51,7 @@ pub(super) fn own(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme)
     while from < shown && width(from) > usize::from(area.width) {
         from += 1;
     }
-    let mut spans = vec![Span::styled(" yours: ", theme.dim())];
+    let mut spans = vec![Span::styled(labels::YOURS, theme.dim())];
     for (miner, text) in view.own.iter().zip(all).skip(from) {
         let style = if miner.shown { theme.title() } else { theme.quiet() };
         let text = if miner.shown { format!("[{text}]") } else { format!(" {text} ") };
@@ -67,23 +68,23 @@ pub(super) fn status(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &The
     let first = Line::from(vec![
         Span::raw(" "),
         Span::styled(status.state.word().to_uppercase(), theme.state(status.state)),
-        Span::styled(format!("  for {age}  "), theme.quiet()),
+        Span::styled(labels::lasts(&age), theme.quiet()),
         Span::raw(status.reason.sentence()),
     ]);
     let second = Line::from(vec![
-        Span::styled(" next: ", theme.dim()),
+        Span::styled(labels::NEXT, theme.dim()),
         Span::styled(status.next.clone(), theme.quiet()),
     ]);
     let third = Line::from(vec![
-        Span::styled(" done by: ", theme.dim()),
+        Span::styled(labels::DONE_BY, theme.dim()),
         Span::styled(text::who(status.who), theme.quiet()),
-        Span::styled("   expected in: ", theme.dim()),
+        Span::styled(labels::EXPECTED, theme.dim()),
         Span::styled(text::eta(status.eta), theme.quiet()),
         Span::styled(text::rules(&view.miner.ruling), theme.quiet()),
     ]);
     let width = usize::from(area.width);
     let fourth = Line::from(vec![
-        Span::styled(" advice: ", theme.dim()),
+        Span::styled(labels::ADVICE, theme.dim()),
         Span::styled(text::advice::of(&status.reason), theme.quiet()),
     ]);
     let lines = [first, second, third, fourth].map(|line| fitted(line, width));

@@ -11,6 +11,7 @@ use crate::swarm::SwarmSnapshot;
 use crate::swarm::public::held_up_by;
 use crate::tui::draw::facts::{fact, maybe, percent, said};
 use crate::tui::draw::stages;
+use crate::tui::text::labels;
 use crate::tui::text::{self, screens as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
@@ -33,7 +34,7 @@ pub(super) fn facts<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
 
 fn inside<'a>(swarm: &SwarmSnapshot, view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let miners: usize = swarm.stages.iter().map(|stage| stage.miners.len()).sum();
-    let epoch = format!("{}, {} % done", swarm.epoch, percent(swarm.epoch_progress));
+    let epoch = labels::epoch_done(swarm.epoch, percent(swarm.epoch_progress));
     let behind = held_up_by(&swarm.stages).map_or(words::NOBODY.to_owned(), |held| {
         let late: Vec<String> = held.miners.iter().map(|miner| view.name_of(miner)).collect();
         let stage = swarm.stages.iter().find(|stage| stage.stage == held.stage);
@@ -42,12 +43,16 @@ fn inside<'a>(swarm: &SwarmSnapshot, view: &View, theme: &Theme) -> Vec<Line<'a>
     });
     let rank = rank(swarm, &view.miner.hotkey);
     vec![
-        said("run", swarm.run.clone(), theme),
-        fact("stages, miners", format!("{}, {miners}", swarm.stages.len()), theme),
-        fact("epoch", epoch, theme),
-        fact("tokens", text::thousands(swarm.tokens), theme),
-        said("held back by", behind, theme),
-        maybe("your rank", rank.map(|(rank, margin)| words::rank(rank, miners, margin)), theme),
+        said(labels::RUN, swarm.run.clone(), theme),
+        fact(labels::STAGES_MINERS, format!("{}, {miners}", swarm.stages.len()), theme),
+        fact(labels::EPOCH, epoch, theme),
+        fact(labels::TOKENS, text::thousands(swarm.tokens), theme),
+        said(labels::HELD_BACK_BY, behind, theme),
+        maybe(
+            labels::YOUR_RANK,
+            rank.map(|(rank, margin)| words::rank(rank, miners, margin)),
+            theme,
+        ),
     ]
 }
 
@@ -56,12 +61,12 @@ fn outside<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let stages = (miner.stages > 0).then(|| miner.stages.to_string());
     let epoch = (miner.epoch > 0).then(|| miner.epoch.to_string());
     vec![
-        said("run", miner.run.clone().unwrap_or_else(|| words::UNKNOWN.to_owned()), theme),
-        maybe("stages", stages, theme),
-        maybe("epoch", epoch, theme),
-        said("held back by", held_back(miner), theme),
-        said("progress", words::NOT_PUBLISHED, theme),
-        said("your rank", words::NOT_PUBLISHED, theme),
+        said(labels::RUN, miner.run.clone().unwrap_or_else(|| words::UNKNOWN.to_owned()), theme),
+        maybe(labels::STAGES, stages, theme),
+        maybe(labels::EPOCH, epoch, theme),
+        said(labels::HELD_BACK_BY, held_back(miner), theme),
+        said(labels::PROGRESS, words::NOT_PUBLISHED, theme),
+        said(labels::YOUR_RANK, words::NOT_PUBLISHED, theme),
     ]
 }
 

@@ -8,6 +8,7 @@ use ratatui::text::Line;
 use super::lines;
 use crate::miner::snapshot::QueueView;
 use crate::tui::draw::facts::{fact, maybe, said, sentence};
+use crate::tui::text::labels;
 use crate::tui::text::{self, queue as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
@@ -81,17 +82,17 @@ pub(super) fn facts<'a>(view: &View, cells: usize, theme: &Theme) -> Vec<Line<'a
     let lost: Vec<String> = lost.collect();
     let mut facts = vec![
         match place {
-            Some(place) => fact("place", words::place(&place, best.as_deref(), &told), theme),
-            None => said("place", words::no_place(&told), theme),
+            Some(place) => fact(labels::PLACE, words::place(&place, best.as_deref(), &told), theme),
+            None => said(labels::PLACE, words::no_place(&told), theme),
         },
-        maybe("trend", trend.a_minute.map(words::trend), theme),
-        maybe("your turn", trend.eta.map(words::eta), theme),
-        said("waiting for", text::duration(view.unix as f64 - queue.since), theme),
-        said("history", spark(queue, cells), theme),
-        said("place lost", words::losses(queue.losses.len(), lost.first()), theme),
+        maybe(labels::TREND, trend.a_minute.map(words::trend), theme),
+        maybe(labels::YOUR_TURN, trend.eta.map(words::eta), theme),
+        said(labels::WAITING_FOR, text::duration(view.unix as f64 - queue.since), theme),
+        said(labels::HISTORY, spark(queue, cells), theme),
+        said(labels::PLACE_LOST, words::losses(queue.losses.len(), lost.first()), theme),
         sentence(words::KEEP, theme),
     ];
-    facts.extend(lost.iter().skip(1).map(|earlier| said("before", earlier, theme)));
+    facts.extend(lost.iter().skip(1).map(|earlier| said(labels::BEFORE, earlier, theme)));
     facts
 }
 

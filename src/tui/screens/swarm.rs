@@ -10,6 +10,7 @@ use super::lines;
 use crate::swarm::{MinerView, StageView, SwarmSnapshot};
 use crate::tui::draw::facts::{cut, sentence};
 use crate::tui::draw::pane;
+use crate::tui::text::labels;
 use crate::tui::text::{self, screens as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
@@ -27,7 +28,7 @@ pub(super) fn swarm(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Them
 pub(super) fn rows(swarm: &SwarmSnapshot, view: &View) -> Vec<Vec<String>> {
     let all = swarm.stages.iter().flat_map(|s| s.miners.iter().map(move |m| (s, m)));
     let row = |(stage, miner): (&StageView, &MinerView)| {
-        let you = if miner.hotkey == view.miner.hotkey { " (you)" } else { "" };
+        let you = if miner.hotkey == view.miner.hotkey { labels::YOU } else { "" };
         vec![
             stage.stage.to_string(),
             text::phase(&stage.phase).to_owned(),

@@ -8,6 +8,7 @@ use super::lines;
 use crate::miner::snapshot::measured::{MergeView, TransferView};
 use crate::miner::snapshot::transfers::Deadline;
 use crate::tui::draw::facts::{bar, cut, sentence};
+use crate::tui::text::labels;
 use crate::tui::text::{self, measured as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
@@ -54,7 +55,7 @@ fn took(began: f64, ended: Option<f64>, missing: usize, now: u64) -> String {
 fn merge_line<'a>(merge: &MergeView, now: u64, theme: &Theme) -> Line<'a> {
     let took = took(merge.began, merge.ended, merge.of.saturating_sub(merge.done), now);
     Line::from(vec![
-        Span::styled(" merge      ", theme.dim()),
+        Span::styled(labels::MERGE, theme.dim()),
         Span::styled(words::merge(merge.epoch, merge.done, merge.of, &took), theme.quiet()),
     ])
 }
@@ -72,7 +73,7 @@ fn transfer_lines<'a>(
     let name = cut(&words::file(&transfer.file), 10);
     let mut first = vec![Span::styled(format!(" {name:<11}"), theme.number())];
     first.extend(bar(share, cells, theme));
-    let parts = format!("  {} of {} parts", transfer.parts_done, transfer.parts);
+    let parts = labels::parts(transfer.parts_done, transfer.parts);
     first.push(Span::styled(parts, theme.quiet()));
     let mut second = vec![Span::raw(" ".repeat(12))];
     match transfer.ended {
@@ -93,7 +94,7 @@ fn transfer_lines<'a>(
         }
     }
     if width >= 60 {
-        let sizes = format!(", {} of {}", text::bytes(transfer.sent), text::bytes(transfer.total));
+        let sizes = labels::sizes(&text::bytes(transfer.sent), &text::bytes(transfer.total));
         second.push(Span::styled(sizes, theme.quiet()));
     }
     if let Some(limit) = transfer.held_back.filter(|_| transfer.ended.is_none()) {
