@@ -6,13 +6,9 @@
 #
 # Uses target/release/hearth (set HEARTH to take another one) and a folder of its own, which is removed.
 # Prints a line a minute, then a table: the medians of the third quarter against those of the last one.
-# The first half is left out: caches fill, histories reach their bounds, the allocator's arenas settle. Ends
+# The first half is left out: caches fill, histories reach their bounds. Ends
 # with status 1 if anything grew. What is allowed is what one and the same state scatters by
 # (docs/faults.md has the measurements), so it is a bound for what is looked at, not a rate of growth.
-#
-# glibc keeps freed memory in arenas, up to eight for each core, and what is resident drifts with how work
-# happens to fall on them, while what is in use stays the same. So it gets one arena here, with which the two
-# are nearly one; MALLOC_ARENA_MAX=16 before the command shows the other.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,7 +26,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-1} HEARTH_HOME="$home/hearth" "$hearth" demo --json --preset nano --backend cpu --minutes "$minutes" \
+HEARTH_HOME="$home/hearth" "$hearth" demo --json --preset nano --backend cpu --minutes "$minutes" \
   >"$home/events" 2>"$home/errors" &
 process=$!
 

@@ -5,6 +5,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use hearth::cli;
 
+/// Memory goes back when it is not used: the C library keeps what many threads freed, and what a
+/// miner of weeks holds would grow with it (docs/faults.md, "Half an hour of training").
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = match cli::Arguments::try_parse() {
         Ok(arguments) => arguments,

@@ -5,12 +5,11 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
 
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::{View, is_warning};
-use super::pane;
+use super::{filled, pane};
 
 pub(in crate::tui) fn log(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let block = pane(text::LOG, theme);
@@ -29,15 +28,18 @@ pub(in crate::tui) fn log(frame: &mut Frame<'_>, area: Rect, view: &View, theme:
             if view.log.is_empty() { text::NO_LOG_YET } else { text::screens::NOTHING_FOUND };
         lines.push(Line::styled(words, theme.dim()));
     }
-    frame.render_widget(Paragraph::new(lines).block(block), area);
+    filled(frame, area, block, &lines);
 }
 
 /// A line with what was searched for marked in it.
 fn marked<'a>(line: &'a str, word: &str, theme: &Theme) -> Line<'a> {
     let style = if is_warning(line) { theme.warning() } else { theme.quiet() };
+    if word.is_empty() {
+        return Line::styled(line, style);
+    }
     let (lower, word) = (line.to_lowercase(), word.to_lowercase());
     // Where letters change their length with their case, the places would not be the same.
-    if word.is_empty() || lower.len() != line.len() {
+    if lower.len() != line.len() {
         return Line::styled(line, style);
     }
     let mut spans = Vec::new();

@@ -13,8 +13,8 @@ mod status;
 mod tabs;
 
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout};
-use ratatui::text::Span;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph, Wrap};
 
 use super::screens;
@@ -63,6 +63,22 @@ pub(in crate::tui) fn pane(title: &'static str, theme: &Theme) -> Block<'static>
         .border_type(BorderType::Rounded)
         .border_style(theme.dim())
         .title(Span::styled(title, theme.quiet()))
+}
+
+/// Lines in a block, one in each row, as far as there is room. The toolkit's paragraph does the same for
+/// twice the time: it can break lines, and styles every cell first.
+pub(in crate::tui) fn filled(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    block: Block<'_>,
+    lines: &[Line<'_>],
+) {
+    let inside = block.inner(area);
+    frame.render_widget(block, area);
+    let buffer = frame.buffer_mut();
+    for (line, y) in lines.iter().zip(inside.top()..inside.bottom()) {
+        buffer.set_line(inside.x, y, line, inside.width);
+    }
 }
 
 #[cfg(test)]

@@ -3,13 +3,12 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
 
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
 use super::facts::{bar, fitted};
-use super::pane;
+use super::{filled, pane};
 use crate::tui::text::labels;
 
 /// The same as lines of so many cells.
@@ -22,7 +21,7 @@ pub(in crate::tui) fn speed(frame: &mut Frame<'_>, area: Rect, view: &View, them
     let width = usize::from(block.inner(area).width);
     let lines: Vec<_> =
         told(view, width, theme).into_iter().map(|line| fitted(line, width)).collect();
-    frame.render_widget(Paragraph::new(lines).block(block), area);
+    filled(frame, area, block, &lines);
 }
 
 fn pair<'a>(label: &str, value: String, theme: &Theme) -> [Span<'a>; 2] {

@@ -10,7 +10,7 @@ use ratatui::widgets::{Paragraph, Wrap};
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
-use super::pane;
+use super::{filled, pane};
 use crate::swarm::{MinerView, StageView, SwarmSnapshot};
 use crate::tui::text::labels;
 
@@ -67,10 +67,14 @@ pub(in crate::tui) fn stages(frame: &mut Frame<'_>, area: Rect, view: &View, the
         lines.truncate(height - 1);
         lines.push(Line::styled(labels::more(hidden), theme.dim()));
     }
-    let pane = Paragraph::new(lines).block(block);
-    // Sentences are longer than the pane is wide.
-    let pane = if view.swarm.is_none() { pane.wrap(Wrap { trim: true }) } else { pane };
-    frame.render_widget(pane, area);
+    match view.swarm.is_some() {
+        true => filled(frame, area, block, &lines),
+        // Sentences are longer than the pane is wide.
+        false => {
+            let pane = Paragraph::new(lines).block(block).wrap(Wrap { trim: true });
+            frame.render_widget(pane, area);
+        }
+    }
 }
 
 /// A line for each stage, and one for each of its miners.

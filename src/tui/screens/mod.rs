@@ -16,10 +16,9 @@ mod transfers;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
-use ratatui::widgets::Paragraph;
 
 use super::draw::facts::hung;
-use super::draw::pane;
+use super::draw::{filled, pane};
 use super::look::ScreenName;
 use super::text::screens as words;
 use super::theme::Theme;
@@ -60,5 +59,5 @@ pub(super) fn lines(
         _ => block.title_bottom(Line::styled(words::more_lines(hidden), theme.dim())),
     };
     shown.truncate(height);
-    frame.render_widget(Paragraph::new(shown).block(block), area);
+    filled(frame, area, block, &shown);
 }
