@@ -16,9 +16,12 @@ fn demo(home: &Path, rows: u16, cols: u16, flags: &[&str]) -> Terminal {
     Terminal::start(rows, cols, &arguments, &variables)
 }
 
-/// Left as it was found: no alternate screen, the cursor visible.
+/// Left as it was found: no alternate screen, the cursor visible, the mouse the terminal's own.
 fn is_sane(terminal: &Terminal) -> bool {
-    terminal.look(|screen| !screen.alternate_screen() && !screen.hide_cursor())
+    let free = vt100::MouseProtocolMode::None;
+    terminal.look(|screen| {
+        !screen.alternate_screen() && !screen.hide_cursor() && screen.mouse_protocol_mode() == free
+    })
 }
 
 #[test]
@@ -231,6 +234,51 @@ fn lines_tell_the_same_as_the_screens_and_typed_words_are_keys() {
     assert_eq!(code, Some(0), "{all}");
     assert!(!all.contains('\u{1b}') && !all.contains('\u{2588}'), "{all}");
     assert!(all.contains("Done in"), "{all}");
+}
+
+/// The practice swarm's miners: one is slowed down, killed, started again; a new one comes and works.
+#[test]
+fn miners_of_the_practice_swarm_are_slowed_killed_and_started() {
+    let home = tempfile::tempdir().unwrap();
+    let mut terminal = demo(home.path(), 30, 100, &["--preset", "nano", "--minutes", "20"]);
+    terminal.wait_for("the loss", |text| text.contains("->"));
+    terminal.press("8");
+    terminal.wait_for("the books", |text| text.contains("(4 left)") && text.contains("> 0"));
+    // The first that is not your own, then the last, by the arrows; a click chooses too.
+    terminal.press("\u{1b}[B\u{1b}[B\u{1b}[B\u{1b}[B\u{1b}[B\u{1b}[B");
+    terminal.wait_for("the last", |text| text.contains("m5 in stage 2"));
+    let row = terminal.text().lines().position(|line| line.contains(" m1 ")).unwrap();
+    terminal.press(&format!("\u{1b}[<0;20;{}M\u{1b}[<0;20;{0}m", row + 1));
+    terminal.wait_for("the click", |text| text.contains("m1 in stage"));
+    terminal.press("C");
+    terminal.wait_for("why not", |text| {
+        text.contains("C cheat: off, for") && text.contains("Cheating is off: this swarm")
+    });
+    terminal.press("L");
+    terminal.wait_for("a slow one", |text| text.contains("m1 in stage 1, slowed down"));
+    terminal.press("K");
+    terminal.wait_for("the question", |text| text.contains("m1 ends at once"));
+    terminal.press("\u{1b}");
+    terminal.wait_for("a no", |text| !text.contains("m1 ends at once"));
+    assert!(terminal.text().contains("slowed down"), "{}", terminal.text());
+    terminal.press("Ky");
+    terminal.wait_for("a killed one", |text| text.contains("m1 in stage 1, killed"));
+    terminal.press("N");
+    terminal.wait_for("it is back", |text| text.contains("m1 in stage 1, nothing was done"));
+    terminal.press("N");
+    terminal.wait_for("a new one at work", |text| {
+        text.contains("(3 left)")
+            && text.lines().any(|line| {
+                let cells: Vec<_> = line.split_whitespace().collect();
+                let place = cells.iter().position(|cell| *cell == "m6");
+                place
+                    .and_then(|at| cells.get(at + 2))
+                    .is_some_and(|n| n.parse::<u32>().is_ok_and(|n| n > 0))
+            })
+    });
+    leave(&mut terminal);
+    assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+    assert!(is_sane(&terminal));
 }
 
 /// A network on a screen, from what it publishes, with no key of its own.
@@ -585,6 +633,48 @@ fn a_miner_that_breaks_leaves_the_screen_alone_which_says_where_the_report_lies(
     terminal.press("q");
     assert_eq!(terminal.ended(), 1, "{}", terminal.text());
     assert!(is_sane(&terminal), "{}", terminal.text());
+}
+
+/// The scrubber on the Log screen: keys, a click, the ends.
+#[test]
+fn a_replay_is_scrubbed_by_keys_and_by_clicks() {
+    let home = tempfile::tempdir().unwrap();
+    let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/practice.record");
+    let arguments = ["replay", record.to_str().unwrap(), "--from", "30s"];
+    let variables = [("HEARTH_HOME", home.path().to_str().unwrap())];
+    let mut terminal = Terminal::start(24, 80, &arguments, &variables);
+    terminal.wait_for("the replay", |text| text.contains("REPLAY 1x"));
+    terminal.press(" ");
+    terminal.wait_for("it stands still", |text| text.contains("REPLAY held"));
+    // The names of the screens take clicks.
+    let column = terminal.text().lines().nth(1).unwrap().find("7 Log").unwrap() + 1;
+    terminal.press(&format!("\u{1b}[<0;{column};2M\u{1b}[<0;{column};2m"));
+    terminal.wait_for("the scrubber", |text| text.contains("The record") && text.contains("●"));
+    let at = |terminal: &Terminal| {
+        let text = terminal.text();
+        let line = text.lines().find(|line| line.contains("held") && line.contains('│'));
+        let line =
+            line.or(text.lines().find(|line| line.contains("at its end") && line.contains('│')));
+        line.unwrap_or_else(|| panic!("{text}")).trim_matches(['│', ' ']).to_owned()
+    };
+    let before = at(&terminal);
+    terminal.press("\u{1b}[C");
+    terminal.wait_for("a step", |text| text.contains("held") && !text.contains(&before));
+    terminal.press("\u{1b}[H");
+    terminal.wait_for("the beginning", |text| text.contains("│ 0:00 of "));
+    terminal.press("]");
+    terminal.wait_for("a leap", |text| !text.contains("│ 0:00 of ") && text.contains("held"));
+    terminal.press("[");
+    terminal.wait_for("back again", |text| text.contains("│ 0:00 of "));
+    terminal.press("\u{1b}[F");
+    terminal.wait_for("the end", |text| text.contains("at its end"));
+    // The first cell of its line.
+    let row = terminal.text().lines().position(|line| line.contains('●')).unwrap() + 1;
+    terminal.press(&format!("\u{1b}[<0;11;{row}M\u{1b}[<0;11;{row}m"));
+    terminal.wait_for("the beginning by a click", |text| text.contains("│ 0:00 of "));
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+    assert!(is_sane(&terminal));
 }
 
 /// `hearth screenshot` of the record that is kept here.

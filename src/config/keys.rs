@@ -70,14 +70,26 @@ pub enum Action {
     Newest,
     /// A playback stands still, or goes on.
     Hold,
-    /// A minute back.
+    /// A step back.
     Rewind,
-    /// A minute ahead.
+    /// A step ahead.
     Ahead,
+    /// A tenth of the record back.
+    FarBack,
+    /// A tenth of the record ahead.
+    FarAhead,
     /// Twice as fast.
     Faster,
     /// Half as fast.
     Slower,
+    /// Let another miner of the practice swarm begin.
+    StartMiner,
+    /// Ask whether to kill the one that is chosen.
+    KillMiner,
+    /// Slow it down, or let it go again.
+    SlowMiner,
+    /// Let it cheat.
+    CheatMiner,
     /// Show or hide the help.
     Help,
     /// Close what is open on top.
@@ -92,7 +104,7 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 46] = [
         Self::Now,
         Self::Earnings,
         Self::Training,
@@ -126,8 +138,14 @@ impl Action {
         Self::Hold,
         Self::Rewind,
         Self::Ahead,
+        Self::FarBack,
+        Self::FarAhead,
         Self::Faster,
         Self::Slower,
+        Self::StartMiner,
+        Self::KillMiner,
+        Self::SlowMiner,
+        Self::CheatMiner,
         Self::Help,
         Self::Close,
         Self::Quit,
@@ -186,8 +204,14 @@ impl Action {
             Self::Hold => ("hold", Press::Space),
             Self::Rewind => ("rewind", Press::Left),
             Self::Ahead => ("ahead", Press::Right),
+            Self::FarBack => ("far-back", Char('[')),
+            Self::FarAhead => ("far-ahead", Char(']')),
             Self::Faster => ("faster", Char('+')),
             Self::Slower => ("slower", Char('-')),
+            Self::StartMiner => ("start-miner", Char('N')),
+            Self::KillMiner => ("kill-miner", Char('K')),
+            Self::SlowMiner => ("slow-miner", Char('L')),
+            Self::CheatMiner => ("cheat-miner", Char('C')),
             Self::Help => ("help", Char('?')),
             Self::Close => ("close", Press::Esc),
             Self::Quit => ("quit", Char('q')),

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod live;
 pub mod network;
 pub mod rules;
+pub mod screen;
 pub mod settings;
 pub mod shown;
 pub mod units;

@@ -12,12 +12,15 @@ use super::constants::Constants;
 pub use super::key::Key;
 use super::keys::Keys;
 use super::rules::RuleSettings;
+use super::screen::Mouse;
 use super::values;
 
 /// The table in the file that overrides network constants.
 const CONSTANTS: &str = "constants";
 /// The table in the file that gives other keys to what the dashboard does.
 const KEYS: &str = "keys";
+/// The table of what the dashboard does with its terminal.
+const SCREEN: &str = "screen";
 /// The file in the configuration folder.
 pub const FILE_NAME: &str = "config.toml";
 
@@ -139,6 +142,7 @@ pub struct Settings {
     values: BTreeMap<Key, Valued<String>>,
     constants: Option<toml::Table>,
     keys: Keys,
+    mouse: Mouse,
     /// The file that was read.
     file: Option<PathBuf>,
     /// On which line of it a setting is, counted from 1.
@@ -221,6 +225,13 @@ impl Settings {
                 self.keys = Keys::read(&table).map_err(|error| syntax(error.to_string()))?;
                 continue;
             }
+            if name == SCREEN {
+                let toml::Value::Table(table) = value else {
+                    return Err(syntax("screen must be a table: [screen]".to_owned()));
+                };
+                self.mouse = Mouse::read(&table).map_err(|error| syntax(error.to_string()))?;
+                continue;
+            }
             let Some(key) = Key::of_name(&name) else {
                 let (nearest, line) = (nearest(&name), line_of(&name));
                 let path = path.to_owned();
@@ -273,6 +284,11 @@ impl Settings {
         values::list(&written.value)
             .map(Some)
             .ok_or_else(|| self.wrong(key, written, "it is not a list of texts".to_owned()))
+    }
+
+    /// Whether clicks are for the dashboard.
+    pub fn mouse(&self) -> Mouse {
+        self.mouse
     }
 
     /// Which key does what on the dashboard.
@@ -396,7 +412,7 @@ fn one_line(text: &str) -> String {
 
 /// The key whose name differs in the fewest letters, if that is few.
 pub fn nearest(name: &str) -> Option<&'static str> {
-    let names = Key::ALL.into_iter().map(Key::name).chain([CONSTANTS, KEYS]);
+    let names = Key::ALL.into_iter().map(Key::name).chain([CONSTANTS, KEYS, SCREEN]);
     let (distance, best) =
         names.map(|known| (edits(name, known), known)).min_by_key(|(distance, _)| *distance)?;
     (distance <= best.len() / 3 + 1).then_some(best)

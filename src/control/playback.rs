@@ -20,8 +20,31 @@ pub struct Place {
     pub speed: f64,
     /// Whether it stands still.
     pub holds: bool,
-    /// What the time was then, Unix seconds.
+    /// What the time was then, for people.
+    pub then: String,
+    /// The same, Unix seconds.
     pub unix: u64,
+}
+
+impl Place {
+    /// How far it is, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        match self.length.is_zero() {
+            true => 1.0,
+            false => self.at.div_duration_f64(self.length).clamp(0.0, 1.0),
+        }
+    }
+
+    /// A step of the scrubber: a hundredth of the record, from 5 s to a minute.
+    pub fn step(&self) -> Duration {
+        let hundredth = Duration::from_secs(self.length.as_secs() / 100);
+        hundredth.clamp(Duration::from_secs(5), Duration::from_secs(60))
+    }
+
+    /// A larger one: a tenth of the record, but more than a step.
+    pub fn leap(&self) -> Duration {
+        Duration::from_secs(self.length.as_secs() / 10).max(self.step() * 2)
+    }
 }
 
 /// What a viewer wants of a playback.
@@ -29,8 +52,8 @@ pub struct Place {
 pub enum Wish {
     /// Stand still, or go on.
     Hold,
-    /// So many seconds ahead, or back.
-    Skip(i64),
+    /// To so long after the beginning.
+    To(Duration),
     /// Twice as fast.
     Faster,
     /// Half as fast.

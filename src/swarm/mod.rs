@@ -20,4 +20,4 @@ pub mod stories;
 pub use command::SwarmCommand;
 pub use practice::{Practice, PracticeConfig, PracticeError};
 pub use rules::Rules;
-pub use snapshot::{LossPoint, MinerView, StageView, SwarmSnapshot, Writing, Written};
+pub use snapshot::{Lab, LossPoint, MinerView, StageView, SwarmSnapshot, Writing, Written};

@@ -19,7 +19,7 @@ use super::orchestrator::{
 use super::queue::Queue;
 use super::rules::Rules;
 use super::run::{Run, RunPlan};
-use super::snapshot::SwarmSnapshot;
+use super::snapshot::{Lab, SwarmSnapshot};
 use super::store::{Store, StoreError, make_writable};
 use crate::clock::{Clock, Entropy};
 use crate::config::constants::Constants;
@@ -292,6 +292,11 @@ impl Practice {
     /// Replaces the rules of the living swarm: freezes miners, changes flags, opens the queue.
     pub async fn set_rules(&self, rules: Rules) {
         self.orchestrator.desk().set_rules(rules).await;
+    }
+
+    /// Tells the faces what was done to the miners on purpose.
+    pub async fn tell_lab(&self, lab: Lab) {
+        self.orchestrator.desk().set_lab(lab).await;
     }
 
     /// What faces see.

@@ -83,6 +83,17 @@ pub enum Writing {
     },
 }
 
+/// What was done to the miners of a practice swarm on purpose.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lab {
+    /// Addresses of those that were killed.
+    pub killed: Vec<String>,
+    /// Addresses of those that were slowed down.
+    pub slowed: Vec<String>,
+    /// How many more can be started besides those that were killed.
+    pub spare: usize,
+}
+
 /// Everything a face shows of a practice swarm.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SwarmSnapshot {
@@ -109,6 +120,9 @@ pub struct SwarmSnapshot {
     /// What the model was last asked to write.
     #[serde(default)]
     pub writing: Writing,
+    /// What was done to its miners on purpose.
+    #[serde(default)]
+    pub lab: Lab,
 }
 
 impl SwarmSnapshot {
@@ -128,6 +142,7 @@ impl SwarmSnapshot {
             baselines: self.baselines,
             address: self.address.clone(),
             writing: self.writing.clone(),
+            lab: self.lab.clone(),
         }
     }
 }

@@ -34,8 +34,18 @@ const SCREENS: [Action; 10] = [
 ];
 const VERBS: [Action; 4] = [Action::Pause, Action::Finish, Action::Snooze, Action::Resume];
 const SEVERAL: [Action; 3] = [Action::NextMiner, Action::PreviousMiner, Action::Switch];
-const PLAYBACK: [Action; 5] =
-    [Action::Hold, Action::Rewind, Action::Ahead, Action::Faster, Action::Slower];
+/// What may be done to the miners of a practice swarm.
+pub(super) const LAB: [Action; 4] =
+    [Action::StartMiner, Action::KillMiner, Action::SlowMiner, Action::CheatMiner];
+const PLAYBACK: [Action; 7] = [
+    Action::Hold,
+    Action::Rewind,
+    Action::Ahead,
+    Action::FarBack,
+    Action::FarAhead,
+    Action::Faster,
+    Action::Slower,
+];
 const READING: [Action; 11] = [
     Action::Search,
     Action::Filter,
@@ -80,6 +90,9 @@ fn actions(kind: Kind, run: Run) -> Vec<Action> {
     }
     if let Swarm::Inside = run.swarm {
         actions.push(Action::Write);
+        if kind != Kind::Past {
+            actions.extend(LAB);
+        }
     }
     if run.miners > 1 {
         let several = SEVERAL.into_iter();
@@ -151,7 +164,18 @@ pub fn readings(key: KeyEvent) -> Vec<Press> {
 /// What this key press asks for.
 pub fn action(key: KeyEvent, bindings: &[Binding]) -> Option<Action> {
     let found = |press| bindings.iter().find(|binding| binding.press == press);
-    readings(key).into_iter().find_map(found).map(|binding| binding.action)
+    let action = readings(key).into_iter().find_map(found)?.action;
+    // With shift an arrow goes further.
+    let is_arrow = matches!(key.code, KeyCode::Left | KeyCode::Right);
+    Some(match action {
+        Action::Rewind if is_arrow && key.modifiers.contains(KeyModifiers::SHIFT) => {
+            Action::FarBack
+        }
+        Action::Ahead if is_arrow && key.modifiers.contains(KeyModifiers::SHIFT) => {
+            Action::FarAhead
+        }
+        other => other,
+    })
 }
 
 /// A few words on each remappable action, for the docs: name, key, what it does.
@@ -207,6 +231,10 @@ mod tests {
         let past = |code| pressed(code, KeyModifiers::NONE, Kind::Past, 2);
         assert_eq!(past(KeyCode::Char(' ')), Some(Action::Hold));
         assert_eq!(past(KeyCode::Left), Some(Action::Rewind));
+        assert_eq!(past(KeyCode::Char(']')), Some(Action::FarAhead));
+        let shifted = |code| pressed(code, KeyModifiers::SHIFT, Kind::Past, 2);
+        assert_eq!(shifted(KeyCode::Left), Some(Action::FarBack));
+        assert_eq!(shifted(KeyCode::Right), Some(Action::FarAhead));
         assert_eq!(past(KeyCode::Char('=')), Some(Action::Faster));
         // A swarm's model can be asked where there is a swarm.
         let run = Run { miners: 1, swarm: Swarm::Inside };

@@ -7,6 +7,7 @@ pub mod keymap;
 pub mod look;
 mod painter;
 mod plain;
+mod pointer;
 pub mod question;
 mod screens;
 pub mod seat;
@@ -28,6 +29,7 @@ use crossterm::event::{self, Event as Input, KeyEventKind};
 
 use crate::clock::Clock;
 use crate::config::keys::Keys;
+use crate::config::screen::Mouse;
 use crate::control::{Control, Playback};
 use crate::miner::State;
 use crate::telemetry::crash::{self, Part};
@@ -109,6 +111,8 @@ pub struct Furniture {
     pub clock: Clock,
     /// Which key does what.
     pub keys: Keys,
+    /// Whether clicks are heard.
+    pub mouse: Mouse,
     /// As a picture, or in lines.
     pub medium: Medium,
     /// Turns true when the process was asked to end (SIGTERM).
@@ -154,7 +158,7 @@ fn turns(
 ) -> Result<Left, TuiError> {
     let Furniture { log, clock, keys, stop, .. } = furniture;
     let mut shell = Shell::new(control, seat, log, clock, keys.clone());
-    let mut picture = Picture::open(draw)?;
+    let mut picture = Picture::open(draw, furniture.mouse)?;
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
@@ -174,6 +178,7 @@ fn turns(
                 }
                 Turn::Suspend => picture.put_aside(clock)?,
             },
+            Input::Mouse(mouse) => shell.point(mouse, picture.screen.area()),
             Input::Resize(..) => picture.shown = None,
             _ => {}
         }
@@ -195,9 +200,9 @@ struct Picture<V> {
 }
 
 impl<V: PartialEq> Picture<V> {
-    fn open(draw: Drawing<V>) -> Result<Self, TuiError> {
+    fn open(draw: Drawing<V>, mouse: Mouse) -> Result<Self, TuiError> {
         let theme = Theme::from_environment();
-        Ok(Self { screen: Screen::open()?, theme, draw, shown: None, torn: false })
+        Ok(Self { screen: Screen::open(mouse)?, theme, draw, shown: None, torn: false })
     }
 
     /// Draws it, if it is not what stands there.

@@ -20,6 +20,8 @@ pub enum Question {
     Stop,
     /// Leave?
     Quit,
+    /// Kill the miner that is chosen?
+    Kill,
 }
 
 /// What the user says.
@@ -35,6 +37,8 @@ pub enum Answer {
     Stop,
     /// Leave the screen.
     Leave,
+    /// Kill the miner that is chosen.
+    Kill,
 }
 
 /// One way to answer.
@@ -55,6 +59,11 @@ fn choice(keys: &[Press], words: impl Into<String>, answer: Answer) -> Choice {
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 
+/// The key of an action, as it is written.
+fn asked_key(view: &View, action: Action) -> String {
+    view.keys.press(action).to_string()
+}
+
 impl Question {
     /// The question that an action asks.
     pub fn of_action(action: Action) -> Option<Self> {
@@ -64,6 +73,7 @@ impl Question {
             Action::Finish => Some(Self::Finish),
             Action::Stop => Some(Self::Stop),
             Action::Quit => Some(Self::Quit),
+            Action::KillMiner => Some(Self::Kill),
             _ => None,
         }
     }
@@ -76,6 +86,7 @@ impl Question {
             Self::Finish => words::FINISH,
             Self::Stop => words::STOP,
             Self::Quit => words::QUIT,
+            Self::Kill => words::KILL,
         }
     }
 
@@ -85,6 +96,10 @@ impl Question {
         match (self, view.kind) {
             (Self::Pause | Self::Snooze, _) => cost().pause,
             (Self::Finish, _) => words::FINISH_MEANS.to_owned(),
+            (Self::Kill, _) => {
+                let name = view.chosen().map(|miner| view.name_of(&miner.hotkey));
+                words::kill_means(&name.unwrap_or_default(), &asked_key(view, Action::StartMiner))
+            }
             (Self::Stop, _) => format!("{} {}", words::STOP_MEANS, cost().stop),
             (Self::Quit, Kind::Other(pid)) => words::goes_on(pid),
             (Self::Quit, _) if view.swarm.is_some() => words::PRACTICE_ENDS.to_owned(),
@@ -109,6 +124,7 @@ impl Question {
             (Self::Finish, _) => {
                 vec![choice(&yes(Action::Finish), words::YES_FINISH, Answer::Finish)]
             }
+            (Self::Kill, _) => vec![choice(&yes(Action::KillMiner), words::YES_KILL, Answer::Kill)],
             (Self::Stop, _) => vec![choice(&yes(Action::Stop), words::YES_STOP, Answer::Stop)],
             (Self::Quit, Kind::Other(_)) => vec![
                 choice(&yes(Action::Quit), words::LEAVE, Answer::Leave),
@@ -135,6 +151,7 @@ impl Question {
             Self::Pause => running && !view.is_paused_by_user(),
             Self::Snooze | Self::Finish | Self::Stop => running,
             Self::Quit => running && !view.is_leaving,
+            Self::Kill => running && view.chosen().is_some_and(|m| view.may_be_hurt(&m.hotkey)),
         }
     }
 }

@@ -1,17 +1,21 @@
 //! What keys do: from a press to a command for a miner, a wish for a playback, or another look.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::{KeyCode, KeyEvent, MouseEvent};
+use ratatui::layout::Rect;
 
 use super::keymap::{self, Action, Binding, Keys, Press};
 use super::look::{Lines, Look, ScreenName, Search};
+use super::pointer::{self, Target};
 use super::question::{Answer, Question};
 use super::seat::{Kind, Run, Swarm};
+use super::text::screens as words;
 use super::view::View;
 use super::{Left, clipboard};
 use crate::clock::Clock;
-use crate::control::{Addressee, Control, Order, Playback, Progress, Wish};
+use crate::control::{Addressee, Control, Order, Place, Playback, Progress, Wish};
 use crate::miner::{Command, State};
 use crate::swarm::{SwarmCommand, Writing};
 use crate::telemetry::logs::Ring;
@@ -99,6 +103,30 @@ impl<'a> Shell<'a> {
         }
     }
 
+    /// The mouse was used. Where something is asked, keys alone answer.
+    pub(super) fn point(&mut self, mouse: MouseEvent, area: Rect) {
+        if self.look.question.is_some() {
+            return;
+        }
+        let Some(target) = pointer::target(mouse, area, &self.view()) else { return };
+        let scrolls = |shell: &mut Self, action| {
+            for _ in 0..pointer::NOTCH {
+                shell.scroll(action);
+            }
+        };
+        match target {
+            Target::Screen(screen) => self.show(screen),
+            Target::Miner(hotkey) => self.look.chosen = Some(hotkey),
+            Target::Own(miner) => self.pick(miner + self.miners - self.look.miner),
+            Target::Time(time) => self.scrub(|_| time),
+            Target::Up if self.look.screen == ScreenName::Log => scrolls(self, Action::Up),
+            Target::Down if self.look.screen == ScreenName::Log => scrolls(self, Action::Down),
+            Target::Up if self.look.screen == ScreenName::Swarm => self.choose(Action::Up),
+            Target::Down if self.look.screen == ScreenName::Swarm => self.choose(Action::Down),
+            Target::Up | Target::Down => {}
+        }
+    }
+
     /// Says what became of the copy.
     pub(super) fn copied(&mut self) {
         self.look.notice = Some(clipboard::COPIED);
@@ -132,6 +160,7 @@ impl<'a> Shell<'a> {
             }
             Answer::Finish => self.send(Command::Finish),
             Answer::Stop => self.control.send_to_all(Command::Stop),
+            Answer::Kill => self.hurt(|miner| SwarmCommand::Kill { miner }),
             Answer::Leave => return Turn::Leave(Left::Quit),
         }
         Turn::Stay
@@ -162,6 +191,11 @@ impl<'a> Shell<'a> {
         Some(Turn::Stay)
     }
 
+    /// A word on what was just done, said once.
+    pub(super) fn notice(&mut self) -> Option<&'static str> {
+        self.look.notice.take()
+    }
+
     /// What is asked.
     pub(super) fn asked(&self) -> Option<Question> {
         self.look.question
@@ -190,6 +224,7 @@ impl<'a> Shell<'a> {
             Action::PreviousMiner => self.pick(self.miners - 1),
             Action::Switch => self.switch(),
             Action::Write => self.write(),
+            lab if keymap::LAB.contains(&lab) => self.experiment(lab),
             Action::Help => {
                 (self.look.help, self.look.writing) = (!self.look.help, false);
             }
@@ -199,8 +234,12 @@ impl<'a> Shell<'a> {
             Action::Quit => return self.quit(),
             Action::Interrupt => return self.interrupt(),
             Action::Hold => self.wish(Wish::Hold),
-            Action::Rewind => self.wish(Wish::Skip(-60)),
-            Action::Ahead => self.wish(Wish::Skip(60)),
+            Action::Rewind => self.scrub(|place| place.at.saturating_sub(place.step())),
+            Action::Ahead => self.scrub(|place| place.at + place.step()),
+            Action::FarBack => self.scrub(|place| place.at.saturating_sub(place.leap())),
+            Action::FarAhead => self.scrub(|place| place.at + place.leap()),
+            Action::Oldest if self.kind == Kind::Past => self.scrub(|_| Duration::ZERO),
+            Action::Newest if self.kind == Kind::Past => self.scrub(|place| place.length),
             Action::Faster => self.wish(Wish::Faster),
             Action::Slower => self.wish(Wish::Slower),
             reading => self.read(reading),
@@ -230,6 +269,9 @@ impl<'a> Shell<'a> {
     }
 
     fn scroll(&mut self, action: Action) {
+        if self.look.screen == ScreenName::Swarm {
+            return self.choose(action);
+        }
         let most = self.view().log_lines().count().saturating_sub(1);
         let above = self.look.above;
         self.look.above = match action {
@@ -243,7 +285,7 @@ impl<'a> Shell<'a> {
         .min(most);
     }
 
-    fn show(&mut self, screen: ScreenName) {
+    pub(super) fn show(&mut self, screen: ScreenName) {
         self.look.screen = screen;
         (self.look.help, self.look.writing, self.look.question) = (false, false, None);
     }
@@ -298,6 +340,61 @@ impl<'a> Shell<'a> {
         }
     }
 
+    /// Another miner of the practice swarm is chosen.
+    fn choose(&mut self, action: Action) {
+        let view = self.view();
+        let all = view.swarm.iter().flat_map(|swarm| &swarm.stages).flat_map(|s| &s.miners);
+        let all: Vec<&str> = all.map(|miner| miner.hotkey.as_str()).collect();
+        let now = view.chosen().and_then(|m| all.iter().position(|key| *key == m.hotkey));
+        let (now, last) = (now.unwrap_or(0), all.len().saturating_sub(1));
+        let next = match action {
+            Action::Up => now.saturating_sub(1),
+            Action::PageUp | Action::Oldest => 0,
+            Action::Down => (now + 1).min(last),
+            _ => last,
+        };
+        self.look.chosen = all.get(next).map(|key| (*key).to_owned());
+    }
+
+    /// The one of this name is chosen, where there is one.
+    pub(super) fn choose_named(&mut self, name: &str) -> bool {
+        let view = self.view();
+        let mut all = view.swarm.iter().flat_map(|swarm| &swarm.stages).flat_map(|s| &s.miners);
+        let found = all.find(|miner| view.name_of(&miner.hotkey) == name);
+        self.look.chosen = found.map(|miner| miner.hotkey.clone());
+        found.is_some()
+    }
+
+    /// A key of the Swarm screen. Elsewhere it shows that screen first: one sees what one does.
+    fn experiment(&mut self, action: Action) {
+        if self.look.screen != ScreenName::Swarm {
+            return self.show(ScreenName::Swarm);
+        }
+        match action {
+            Action::StartMiner => self.tell_swarm(SwarmCommand::Start),
+            Action::SlowMiner => self.hurt(|miner| SwarmCommand::Slow { miner }),
+            Action::CheatMiner => self.look.notice = Some(words::NO_CHEAT),
+            _ if Question::Kill.is_due(&self.view()) => self.ask(Question::Kill),
+            _ => self.look.notice = Some(words::NOT_YOURS),
+        }
+    }
+
+    /// Does something to the miner that is chosen.
+    fn hurt(&mut self, how: impl FnOnce(String) -> SwarmCommand) {
+        let view = self.view();
+        match view.chosen().filter(|miner| view.may_be_hurt(&miner.hotkey)) {
+            Some(miner) => self.tell_swarm(how(view.name_of(&miner.hotkey))),
+            None => self.look.notice = Some(words::NOT_YOURS),
+        }
+    }
+
+    fn tell_swarm(&mut self, command: SwarmCommand) {
+        if let Some(to_swarm) = &self.control.to_swarm {
+            to_swarm(command);
+            self.look.notice = Some(words::TOLD);
+        }
+    }
+
     fn pick(&mut self, steps: usize) {
         self.look.miner = (self.look.miner + steps) % self.miners.max(1);
         self.look.question = None;
@@ -314,6 +411,14 @@ impl<'a> Shell<'a> {
             State::Disabled | State::Fault => Command::Enable,
             _ => Command::Disable,
         });
+    }
+
+    /// Moves in the record.
+    fn scrub(&self, to: impl FnOnce(&Place) -> Duration) {
+        if let Some(playback) = self.playback {
+            let to = to(&playback.place.borrow());
+            (playback.send)(Wish::To(to));
+        }
     }
 
     fn wish(&self, wish: Wish) {
@@ -341,8 +446,9 @@ mod tests {
     use super::*;
     use crate::control::Miners;
     use crate::miner::snapshot::{Rule, Verdict};
+    use crate::swarm::SwarmSnapshot;
     use crate::tui::draw;
-    use crate::tui::draw::samples::training;
+    use crate::tui::draw::samples::{swarm, training};
     use crate::tui::theme::Theme;
 
     /// A run of two miners that notes what it is told.
@@ -499,6 +605,49 @@ mod tests {
         assert_eq!(type_in(&mut past, "pfsrdx"), Turn::Stay);
         assert_eq!(run.told(), []);
         assert_eq!(type_in(&mut past, "q"), Turn::Leave(Left::Quit));
+    }
+
+    /// A run of a practice swarm, and what it was told.
+    fn practice(run: &mut Run) -> (watch::Sender<SwarmSnapshot>, Arc<Mutex<Vec<SwarmCommand>>>) {
+        let (sender, inside) = watch::channel(swarm(["training"; 3], 9));
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&told);
+        run.control.swarm = Some(inside);
+        run.control.to_swarm = Some(Arc::new(move |command| noted.lock().unwrap().push(command)));
+        (sender, told)
+    }
+
+    #[test]
+    fn the_practice_swarms_miners_are_hurt_only_where_one_sees_it_and_never_your_own() {
+        let mut run = Run::new();
+        let (sender, told) = practice(&mut run);
+        let told = || std::mem::take(&mut *told.lock().unwrap());
+        let mut shell = run.shell(Kind::Own);
+        // From another screen the key only shows the one that it is for.
+        type_in(&mut shell, "K");
+        assert_eq!((shell.look.screen, shell.look.question), (ScreenName::Swarm, None));
+        type_in(&mut shell, "L");
+        assert_eq!(told(), [SwarmCommand::Slow { miner: "5Miner01".into() }]);
+        type_in(&mut shell, "K");
+        assert_eq!((shell.look.question, told()), (Some(Question::Kill), Vec::new()));
+        type_in(&mut shell, "y");
+        assert_eq!(told(), [SwarmCommand::Kill { miner: "5Miner01".into() }]);
+        type_in(&mut shell, "N");
+        assert_eq!(told(), [SwarmCommand::Start]);
+        type_in(&mut shell, "C");
+        assert_eq!((shell.look.notice, told()), (Some(words::NO_CHEAT), Vec::new()));
+        // Your own miner is the first row; a dead one cannot die.
+        let press = |shell: &mut Shell<'_>, code| {
+            shell.press(KeyEvent::new(code, KeyModifiers::NONE));
+        };
+        press(&mut shell, KeyCode::Up);
+        type_in(&mut shell, "KL");
+        assert_eq!((shell.look.question, told()), (None, Vec::new()));
+        press(&mut shell, KeyCode::End);
+        assert_eq!(shell.view().chosen().unwrap().hotkey, "5Miner21");
+        sender.send_modify(|swarm| swarm.lab.killed.push("5Miner21".into()));
+        type_in(&mut shell, "KL");
+        assert_eq!((shell.look.question, told()), (None, Vec::new()));
     }
 
     #[test]

@@ -9,16 +9,20 @@ use std::thread::{self, ThreadId};
 use crossterm::cursor::{MoveTo, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::execute;
+#[cfg(not(windows))]
+use crossterm::style::Print;
 use crossterm::terminal::{
     Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
     disable_raw_mode, enable_raw_mode,
 };
 use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
 
 use super::painter::Painter;
 use super::stderr;
 use crate::clock::Clock;
+use crate::config::screen::Mouse;
 
 /// Bytes that are held until a frame is whole: more than most have.
 const FRAME: usize = 1 << 16;
@@ -27,10 +31,11 @@ const FRAME: usize = 1 << 16;
 #[derive(Debug)]
 pub(super) struct Screen {
     terminal: Terminal<Painter<BufWriter<Stdout>>>,
+    mouse: Mouse,
 }
 
 impl Screen {
-    pub(super) fn open() -> io::Result<Self> {
+    pub(super) fn open(mouse: Mouse) -> io::Result<Self> {
         restore_on_panic();
         enable_raw_mode()?;
         take();
@@ -43,7 +48,8 @@ impl Screen {
         let _ = execute!(io::stdout(), EnableBracketedPaste);
         let terminal = Terminal::new(Painter::new(BufWriter::with_capacity(FRAME, io::stdout())))
             .inspect_err(|_| restore())?;
-        Ok(Self { terminal })
+        hear(mouse);
+        Ok(Self { terminal, mouse })
     }
 }
 
@@ -78,7 +84,13 @@ impl Screen {
         execute!(io::stdout(), EnterAlternateScreen)?;
         stderr::divert();
         let _ = execute!(io::stdout(), EnableBracketedPaste);
+        hear(self.mouse);
         Ok(())
+    }
+
+    /// The window.
+    pub(super) fn area(&mut self) -> Rect {
+        self.terminal.get_frame().area()
     }
 
     /// The same picture once more, for who wants to have it.
@@ -108,6 +120,37 @@ impl Drop for Screen {
     }
 }
 
+/// Whether the terminal was asked for clicks.
+static HEARD: AtomicBool = AtomicBool::new(false);
+
+/// Asks for clicks and the wheel, and for nothing else: each movement would wake the program.
+#[cfg(not(windows))]
+fn hear(mouse: Mouse) {
+    if mouse == Mouse::On {
+        HEARD.store(true, Ordering::SeqCst);
+        let _ = execute!(io::stdout(), Print("\u{1b}[?1000h\u{1b}[?1006h"));
+    }
+}
+
+#[cfg(windows)]
+fn hear(mouse: Mouse) {
+    if mouse == Mouse::On {
+        HEARD.store(true, Ordering::SeqCst);
+        let _ = execute!(io::stdout(), crossterm::event::EnableMouseCapture);
+    }
+}
+
+/// Leaves clicks and the wheel to the terminal again.
+fn unhear() {
+    if !HEARD.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    #[cfg(not(windows))]
+    let _ = execute!(io::stdout(), Print("\u{1b}[?1006l\u{1b}[?1000l"));
+    #[cfg(windows)]
+    let _ = execute!(io::stdout(), crossterm::event::DisableMouseCapture);
+}
+
 /// Whether the terminal's second screen is ours.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
@@ -122,6 +165,7 @@ pub(crate) fn restore() {
     stderr::give_back();
     // Nothing can be done about a terminal that is gone.
     let _ = disable_raw_mode();
+    unhear();
     if TAKEN.swap(false, Ordering::SeqCst) {
         // A panic may have come in the middle of a frame.
         let _ = execute!(io::stdout(), EndSynchronizedUpdate, DisableBracketedPaste);

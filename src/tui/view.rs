@@ -9,7 +9,7 @@ use super::seat::{Kind, Run, Swarm};
 use crate::clock::Clock;
 use crate::control::{Control, Place, Progress};
 use crate::miner::{MinerSnapshot, State};
-use crate::swarm::SwarmSnapshot;
+use crate::swarm::{MinerView, SwarmSnapshot};
 use crate::telemetry::logs::Ring;
 
 /// One of several own miners, in a few words.
@@ -34,6 +34,17 @@ impl OwnMiner {
             shown: miner.name == shown.name,
         }
     }
+}
+
+/// What was done to a miner of the practice swarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing.
+    Free,
+    /// It was slowed down.
+    Slowed,
+    /// It was killed.
+    Killed,
 }
 
 /// One frame's content.
@@ -147,6 +158,32 @@ impl View {
     /// The short name of a miner: `m3`, or the start of its address.
     pub fn name_of(&self, hotkey: &str) -> String {
         super::text::name_of(&self.names, hotkey)
+    }
+
+    /// The practice swarm's miner that something may be done to: the chosen one, else the first that is
+    /// not your own.
+    pub fn chosen(&self) -> Option<&MinerView> {
+        let all = || self.swarm.iter().flat_map(|swarm| &swarm.stages).flat_map(|s| &s.miners);
+        let named = self.look.chosen.as_ref();
+        named
+            .and_then(|key| all().find(|miner| miner.hotkey == *key))
+            .or_else(|| all().find(|miner| miner.hotkey != self.miner.hotkey))
+    }
+
+    /// Whether anything may be done to a miner of the practice swarm: not to your own.
+    pub fn may_be_hurt(&self, hotkey: &str) -> bool {
+        hotkey != self.miner.hotkey && self.fate(hotkey) != Fate::Killed
+    }
+
+    /// What was done to it on purpose.
+    pub fn fate(&self, hotkey: &str) -> Fate {
+        let lab = self.swarm.as_ref().map(|swarm| &swarm.lab);
+        let has = |keys: &[String]| keys.iter().any(|key| key == hotkey);
+        match lab {
+            Some(lab) if has(&lab.killed) => Fate::Killed,
+            Some(lab) if has(&lab.slowed) => Fate::Slowed,
+            _ => Fate::Free,
+        }
     }
 
     /// The log lines that the search and the filter leave.

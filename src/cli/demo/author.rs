@@ -64,12 +64,13 @@ impl Author {
         tokio::task::spawn_blocking(writing).await.unwrap_or(Err(NewcomerError::Stopped))
     }
 
-    /// From now on whoever asks through what this returns finds the text in the swarm's snapshot.
-    pub fn at_work(self) -> (ToSwarm, AtWork) {
+    /// From now on whoever asks through what this returns finds the text in the swarm's snapshot; what
+    /// else is asked of the swarm goes to `others`.
+    pub fn at_work(self, others: mpsc::UnboundedSender<SwarmCommand>) -> (ToSwarm, AtWork) {
         let (ask, mut asked) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
             let (mut known, mut number) = (None, 0);
-            while let Some(SwarmCommand::Write) = asked.recv().await {
+            while asked.recv().await.is_some() {
                 self.model.tell(Writing::UnderWay).await;
                 number += 1;
                 let told = match self.sentence(&mut known, number).await {
@@ -83,7 +84,10 @@ impl Author {
         });
         let to_swarm: ToSwarm = Arc::new(move |command| {
             // Once the author is gone so is the swarm.
-            let _ = ask.send(command);
+            let _ = match command {
+                SwarmCommand::Write => ask.send(()).is_ok(),
+                other => others.send(other).is_ok(),
+            };
         });
         (to_swarm, AtWork(task))
     }

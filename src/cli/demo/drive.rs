@@ -27,6 +27,7 @@ use crate::config::live::LiveSettings;
 use crate::control::{Control, Histories, Miners, Order, Progress, ToSwarm};
 use crate::host::readings::Readings;
 use crate::miner::RuleSource;
+use crate::swarm::SwarmCommand;
 use crate::swarm::feed::Feed;
 use crate::telemetry::logs::Ring;
 use crate::telemetry::{Event, Events, SampleWhen, Severity, Summary};
@@ -166,7 +167,8 @@ impl Demo<'_> {
             seed: self.seed,
             clock: clock.clone(),
         };
-        let (to_swarm, at_work) = author.clone().at_work();
+        let (others, wanted) = mpsc::unbounded_channel();
+        let (to_swarm, at_work) = author.clone().at_work(others);
         let control = control(&self, &session, watched, to_swarm, clock)?;
         let beside = match &self.run {
             Some((settings, folders)) => Some(Beside::start(&Running {
@@ -190,7 +192,7 @@ impl Demo<'_> {
         };
         let face = self.open_face(control, closed, clock)?;
         let mut show =
-            Show { demo: &self, relay, face, author, told, close, signal, clock, started };
+            Show { demo: &self, relay, face, author, wanted, told, close, signal, clock, started };
         let ended = show.until_the_end(session).await;
         let ended = show.conclude(ended, &progress).await;
         drop(at_work);
@@ -222,13 +224,12 @@ impl Demo<'_> {
         let Some(log) = self.log.clone() else {
             return Ok(Face::lines(self.shown.style.unwrap_or(Style::Readable), clock));
         };
-        let keys = match (&self.run, Folders::find()) {
-            (Some((settings, _)), _) => settings.now().keys().clone(),
-            (None, Ok(folders)) => super::face::keys(&folders),
-            (None, Err(_)) => crate::config::keys::Keys::default(),
+        let (keys, mouse) = match &self.run {
+            Some((settings, _)) => (settings.now().keys().clone(), settings.now().mouse()),
+            None => super::face::hands(Folders::find().ok().as_ref()),
         };
         let medium = self.shown.medium;
-        let furniture = Furniture { log, clock: clock.clone(), keys, medium, stop: closed };
+        let furniture = Furniture { log, clock: clock.clone(), keys, mouse, medium, stop: closed };
         Face::screen(control, furniture).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
                 .coded("no-threads")
@@ -270,6 +271,8 @@ struct Show<'a> {
     relay: Relay,
     face: Face,
     author: Author,
+    /// What is to be done to the miners on purpose.
+    wanted: mpsc::UnboundedReceiver<SwarmCommand>,
     /// The same events for whoever goes beside the run.
     told: Events,
     /// Turns true when the screen must give the terminal back.
@@ -309,7 +312,7 @@ impl Show<'_> {
         let mut ending = match before {
             Sampled::Done(text) => {
                 samples.extend(self.tell_sample(SampleWhen::Before, text)?);
-                self.watch(&session, &mut ends).await?
+                self.watch(&mut session, &mut ends).await?
             }
             Sampled::Left(ending) => ending?,
         };
@@ -332,7 +335,7 @@ impl Show<'_> {
     }
 
     /// Relays events until something ends the demo.
-    async fn watch(&mut self, session: &Session, ends: &mut Ends) -> Result<Ending, Failure> {
+    async fn watch(&mut self, session: &mut Session, ends: &mut Ends) -> Result<Ending, Failure> {
         let finished = session.practice.finished();
         tokio::pin!(finished);
         let limit = match self.demo.plan.end {
@@ -358,6 +361,10 @@ impl Show<'_> {
                     return done.map(|()| Ending::Done).map_err(|error| swarm_failure(&error));
                 }
                 () = &mut over => return Ok(Ending::Done),
+                Some(command) = self.wanted.recv() => match session.obey(command, ends).await {
+                    Ok(done) => tracing::info!("on your order: {done}"),
+                    Err(why) => tracing::warn!("not done: {why}"),
+                },
                 left = user_left(&mut self.face, &self.signal) => return left,
                 Some((name, end)) = ends.next() => match end {
                     // Your own miner stops when you ask it to; then so does the demo.

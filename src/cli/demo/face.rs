@@ -9,6 +9,7 @@ use crate::cli::{Exit, Failure};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
 use crate::config::keys::Keys;
+use crate::config::screen::Mouse;
 use crate::config::settings::Settings;
 use crate::control::Control;
 use crate::telemetry::logs::{self, Ring};
@@ -53,14 +54,15 @@ pub fn start_log(style: Option<Style>) -> Option<Ring> {
     None
 }
 
-/// The keys of the dashboard, as the file of these folders says. Where that cannot be read the others
-/// count: nobody must be kept from a screen by a key.
-pub fn keys(folders: &Folders) -> Keys {
+/// The keys of the dashboard and whether it hears clicks, as the file of these folders says. Where that
+/// cannot be read the usual ones count: nobody must be kept from a screen by a key.
+pub fn hands(folders: Option<&Folders>) -> (Keys, Mouse) {
+    let Some(folders) = folders else { return (Keys::default(), Mouse::default()) };
     match Settings::read(None, &folders.config, |_| None, Vec::new()) {
-        Ok(settings) => settings.keys().clone(),
+        Ok(settings) => (settings.keys().clone(), settings.mouse()),
         Err(error) => {
             tracing::warn!("the dashboard has its usual keys: {error}");
-            Keys::default()
+            (Keys::default(), Mouse::default())
         }
     }
 }

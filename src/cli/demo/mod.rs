@@ -3,6 +3,7 @@
 
 pub(super) mod arguments;
 mod author;
+mod crew;
 pub(super) mod drive;
 pub mod face;
 pub mod faults;

@@ -1,34 +1,25 @@
 //! A practice swarm and its miners, put together in one process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::task::JoinHandle;
-use url::Url;
 
 use super::arguments::DemoPlan;
+use super::crew::{Maker, Mate};
 use super::faults::FaultTasks;
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, Entropy};
 use crate::compute::Device;
-use crate::config::constants::Constants;
-use crate::miner::text_source::TokenizerSource;
-use crate::miner::{
-    Command, DeviceWorker, Disclosure, FleetTelemetry, Joining, Miner, MinerError, MinerHandle,
-    MinerSettings, MinerSnapshot, RuleSource,
-};
-use crate::network::Line;
-use crate::network::attestation::Provider;
-use crate::network::http::Route;
-use crate::network::peers::{PeerIdentity, PeerReach};
+use crate::miner::{Command, DeviceWorker, MinerError, MinerHandle, MinerSnapshot, RuleSource};
 use crate::swarm::feed::Feed;
 use crate::swarm::practice::{Practice, PracticeConfig, PracticeError, Trouble};
+use crate::swarm::{Lab, SwarmCommand};
 use crate::telemetry::Events;
 use crate::training::record::Recorder;
-use crate::training::terms::LearningRateRule;
 use crate::wallet::HotkeyPair;
 
 /// How long the first stage may wait for the gradients of what it handed out.
@@ -40,7 +31,10 @@ const FAREWELL: Duration = Duration::from_secs(4);
 const IN_FLIGHT: usize = 2;
 
 /// The miner of a session that is yours.
-const OWN: &str = "m0";
+pub(super) const OWN: &str = "m0";
+
+/// Miners that may be started besides those of the plan.
+const SPARES: usize = 4;
 
 /// The keys of the miners of a session, by their names: `m0` first.
 pub type Keys = Vec<(String, HotkeyPair)>;
@@ -82,6 +76,12 @@ pub struct Session {
     pub practice: Practice,
     /// `m0` first.
     pub miners: Vec<MinerHandle>,
+    /// The same, as the lab reaches them.
+    mates: Vec<Mate>,
+    /// Names and keys of those that may still be started.
+    spares: VecDeque<(String, Arc<HotkeyPair>)>,
+    /// What each miner is made with.
+    maker: Maker,
     /// Short names by address.
     pub names: Arc<BTreeMap<String, String>>,
     /// The stages as they were planned.
@@ -91,9 +91,12 @@ pub struct Session {
 }
 
 /// The configuration of the practice swarm of a plan.
-fn practice_config(from: &Ingredients<'_>, keys: &[(String, HotkeyPair)]) -> PracticeConfig {
+fn practice_config<'k>(
+    from: &Ingredients<'_>,
+    keys: impl Iterator<Item = &'k (String, Arc<HotkeyPair>)>,
+) -> PracticeConfig {
     let plan = from.plan;
-    let names = keys.iter().map(|(name, key)| (key.address().clone(), name.clone())).collect();
+    let names = keys.map(|(name, key)| (key.address().clone(), name.clone())).collect();
     PracticeConfig {
         stages: plan.stages,
         miners_per_stage: plan.miners_per_stage,
@@ -110,12 +113,17 @@ fn practice_config(from: &Ingredients<'_>, keys: &[(String, HotkeyPair)]) -> Pra
 impl Session {
     /// Starts the swarm, then the miners one after the other, so that `m0` holds stage 0.
     pub async fn start(mut from: Ingredients<'_>, clock: &Clock) -> Result<Self, Failure> {
-        let keys = std::mem::take(&mut from.keys);
-        let names: BTreeMap<String, String> = keys
-            .iter()
-            .map(|(name, key)| (key.address().as_str().to_owned(), name.clone()))
+        let keys: Vec<_> = std::mem::take(&mut from.keys)
+            .into_iter()
+            .map(|(name, key)| (name, Arc::new(key)))
             .collect();
-        let config = practice_config(&from, &keys);
+        let spares: VecDeque<_> = (keys.len()..keys.len() + SPARES)
+            .map(|n| (format!("m{n}"), Arc::new(HotkeyPair::generate(&mut Entropy::system()))))
+            .collect();
+        let named = || keys.iter().chain(&spares);
+        let names: BTreeMap<String, String> =
+            named().map(|(name, key)| (key.address().as_str().to_owned(), name.clone())).collect();
+        let config = practice_config(&from, named());
         let practice = Practice::start(config.clone(), clock.clone(), from.swarm_events.clone())
             .await
             .map_err(|error| swarm_failure(&error))?;
@@ -123,59 +131,80 @@ impl Session {
             Failure::new(Exit::Failed, format!("no thread for the device: {error}"))
                 .coded("no-threads")
         })?;
-        let (names, miners) = (Arc::new(names), Vec::new());
-        let mut session = Self { practice, miners, names, config, faults: FaultTasks::default() };
-        for (index, (name, key)) in keys.into_iter().enumerate() {
-            let line = Line::new(clock.clone());
-            let settings = session.settings(&from, name, key, line)?;
-            let entropy = Entropy::seeded(from.seed, &format!("choices of m{index}"));
+        let maker = Maker::new(&from, &practice, worker.clone(), clock)?;
+        let mut session = Self {
+            practice,
+            miners: Vec::new(),
+            mates: Vec::new(),
+            spares,
+            maker,
+            names: Arc::new(names),
+            config,
+            faults: FaultTasks::default(),
+        };
+        for (name, key) in keys {
             let faults = &from.plan.faults;
-            let own = faults.worker_of(&settings.name, &worker, clock, &mut session.faults)?;
-            let miner =
-                Miner::start(settings, own, clock.clone(), entropy, from.miner_events.clone());
+            let own = faults.worker_of(&name, &worker, clock, &mut session.faults)?;
+            let (miner, mate) = session.maker.start(name, key, own)?;
             let mut snapshot = miner.snapshot.clone();
             session.miners.push(miner);
+            session.mates.push(mate);
             // Placed before the next one asks; its end is noticed by whoever drives the session.
             let _ = snapshot.wait_for(|s| s.stage.is_some() || has_ended(s)).await;
         }
+        session.tell_lab().await;
         Ok(session)
     }
 
-    fn settings(
-        &self,
-        from: &Ingredients<'_>,
-        name: String,
-        key: HotkeyPair,
-        line: Line,
-    ) -> Result<MinerSettings, Failure> {
-        let url = |text: String| {
-            Url::parse(&text)
-                .map_err(|error| Failure::new(Exit::Failed, format!("{text}: {error}")))
+    /// Does to the miners what somebody at the dashboard wants done. Says what was done, or why not.
+    pub async fn obey(&mut self, command: SwarmCommand, ends: &mut Ends) -> Result<String, String> {
+        let done = match command {
+            SwarmCommand::Start => self.start_another(ends),
+            SwarmCommand::Kill { miner } => self.mate(&miner)?.kill(),
+            SwarmCommand::Slow { miner } => self.mate(&miner)?.slow(),
+            SwarmCommand::Write => Err("the model's author writes, not its miners".to_owned()),
         };
-        Ok(MinerSettings {
-            orchestrator: url(self.practice.orchestrator_url())?,
-            bridge: url(self.practice.bridge_url())?,
-            route: Route::Loopback,
-            reach: PeerReach::Loopback,
-            peer_identity: PeerIdentity::ThrowAway,
-            hotkey: Arc::new(key),
-            constants: Arc::new(Constants::practice()),
-            learning_rate: LearningRateRule::FromRun,
-            data: from.folder.join("miners").join(&name),
-            joining: Joining::Metagraph,
-            disclosure: Disclosure::default(),
-            // A practice swarm stays on this machine: no limit of the line is for it.
-            line,
-            attestation: Provider::Nobody,
-            telemetry: FleetTelemetry::Off,
-            state: from.folder.join("miners").join(&name),
-            tokenizer: TokenizerSource::Given(Arc::clone(from.feed.tokenizer())),
-            in_flight: from.plan.in_flight,
-            recorder: from.recorder.clone(),
-            weights_seed: from.seed,
-            rules: from.rules.clone().filter(|_| name == OWN).unwrap_or(RuleSource::Off),
-            name,
-        })
+        self.tell_lab().await;
+        done
+    }
+
+    /// A miner that something may be done to: any but your own.
+    fn mate(&mut self, name: &str) -> Result<&mut Mate, String> {
+        if name == OWN {
+            return Err(format!("{OWN} is your own miner: pause it, or leave the practice swarm"));
+        }
+        let mut mates = self.mates.iter_mut();
+        mates.find(|mate| mate.name == name).ok_or_else(|| format!("there is no miner {name} here"))
+    }
+
+    /// One that was killed comes back; else a new one comes.
+    fn start_another(&mut self, ends: &mut Ends) -> Result<String, String> {
+        let killed = self.mates.iter().position(Mate::is_killed);
+        let (name, key) = match killed {
+            Some(place) => {
+                let mate = self.mates.remove(place);
+                (mate.name.clone(), mate.key)
+            }
+            None => self.spares.pop_front().ok_or_else(|| {
+                format!("all {SPARES} miners that can be added were started already")
+            })?,
+        };
+        let worker = self.maker.worker.clone();
+        let (mut miner, mate) =
+            self.maker.start(name.clone(), key, worker).map_err(|failure| failure.line)?;
+        ends.push(end_of(name.clone(), taken(&mut miner.join)));
+        self.mates.push(mate);
+        self.miners.push(miner);
+        Ok(format!("{name} begins"))
+    }
+
+    async fn tell_lab(&self) {
+        let of = |wanted: fn(&Mate) -> bool| {
+            let mates = self.mates.iter().filter(|mate| wanted(mate));
+            mates.map(|mate| mate.key.address().as_str().to_owned()).collect()
+        };
+        let (killed, slowed) = (of(Mate::is_killed), of(Mate::is_slow));
+        self.practice.tell_lab(Lab { killed, slowed, spare: self.spares.len() }).await;
     }
 
     /// The miners' last words, in their order.
@@ -188,10 +217,7 @@ impl Session {
         self.miners
             .iter_mut()
             .enumerate()
-            .map(|(index, miner)| {
-                let join = std::mem::replace(&mut miner.join, tokio::spawn(async { Ok(()) }));
-                end_of(format!("m{index}"), join)
-            })
+            .map(|(index, miner)| end_of(format!("m{index}"), taken(&mut miner.join)))
             .collect()
     }
 
@@ -222,17 +248,26 @@ impl Session {
     }
 }
 
+/// A miner's end, to be waited for by somebody else.
+fn taken(join: &mut JoinHandle<Result<(), MinerError>>) -> JoinHandle<Result<(), MinerError>> {
+    std::mem::replace(join, tokio::spawn(async { Ok(()) }))
+}
+
 /// The ends of miners, in the order they come.
 pub type Ends = FuturesUnordered<
     std::pin::Pin<Box<dyn Future<Output = (String, Result<(), MinerError>)> + Send>>,
 >;
 
-fn end_of(
+pub(super) fn end_of(
     name: String,
     join: JoinHandle<Result<(), MinerError>>,
 ) -> std::pin::Pin<Box<dyn Future<Output = (String, Result<(), MinerError>)> + Send>> {
     Box::pin(async move {
-        let end = join.await.unwrap_or_else(|error| Err(MinerError::Broken(error.to_string())));
+        let end = join.await.unwrap_or_else(|error| match error.is_cancelled() {
+            // It was killed on purpose.
+            true => Ok(()),
+            false => Err(MinerError::Broken(error.to_string())),
+        });
         (name, end)
     })
 }

@@ -16,7 +16,6 @@ use clap::Args;
 use super::{Exit, Failure, signals};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
-use crate::config::keys::Keys;
 use crate::config::units;
 use crate::control::{Control, Place};
 use crate::telemetry::logs::Ring;
@@ -157,8 +156,8 @@ fn show(reader: Reader, from: Duration, speed: Speed) -> Result<Exit, Failure> {
     let thread = thread.map_err(|error| {
         Failure::new(Exit::Failed, format!("no thread to play it: {error}")).coded("no-threads")
     })?;
-    let keys = Folders::find().map_or_else(|_| Keys::default(), |f| super::demo::face::keys(&f));
-    let furniture = Furniture { log, clock, keys, medium: Medium::Screen, stop };
+    let (keys, mouse) = super::demo::face::hands(Folders::find().ok().as_ref());
+    let furniture = Furniture { log, clock, keys, mouse, medium: Medium::Screen, stop };
     let left = tui::play(&control, &playback, &furniture);
     // The player ends when nobody can wish anything any more.
     drop((control, playback));

@@ -127,7 +127,7 @@ impl Player {
                 Ok(Wish::Hold) => self.holds = !self.holds,
                 Ok(Wish::Faster) => self.speed = self.speed.faster(),
                 Ok(Wish::Slower) => self.speed = self.speed.slower(),
-                Ok(Wish::Skip(seconds)) => self.skip(seconds)?,
+                Ok(Wish::To(time)) => self.move_to(time)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
@@ -141,12 +141,11 @@ impl Player {
         self.tape.go_on_to(to, &self.log)
     }
 
-    fn skip(&mut self, seconds: i64) -> Result<(), Failure> {
-        let distance = Duration::from_secs(seconds.unsigned_abs());
-        if seconds >= 0 {
-            return self.go_on_to(self.at + distance);
+    fn move_to(&mut self, time: Duration) -> Result<(), Failure> {
+        if time >= self.at {
+            return self.go_on_to(time);
         }
-        self.at = self.at.saturating_sub(distance);
+        self.at = time;
         self.out.histories.forget_after(self.tape.unix(self.at));
         self.tape.noted = millis(self.at);
         self.tape.go_to(self.at, &self.log)
@@ -290,7 +289,8 @@ impl Tape {
         let started = self.reader.header().started;
         let unix = self.unix(at);
         let (recorded, length) = (local_time(started), self.reader.length());
-        Place { recorded, at, length, speed: speed.0, holds, unix }
+        let then = local_time(started + at.as_secs_f64());
+        Place { recorded, then, at, length, speed: speed.0, holds, unix }
     }
 }
 
@@ -347,9 +347,9 @@ mod tests {
         };
         let seen: Vec<f32> = most();
         assert!(seen.contains(&500.0) && !seen.contains(&700.0), "{seen:?}");
-        player.skip(40).unwrap();
+        player.move_to(Duration::from_secs(130)).unwrap();
         assert!(most().contains(&700.0), "{:?}", most());
-        player.skip(-90).unwrap();
+        player.move_to(Duration::from_secs(40)).unwrap();
         assert!(!most().contains(&700.0) && !most().contains(&500.0), "{:?}", most());
     }
 }

@@ -208,9 +208,10 @@ impl Mine {
                 Face::lines(self.shown.style.unwrap_or(Style::Readable), clock).with_states()
             );
         };
-        let keys = self.settings.now().keys().clone();
+        let now = self.settings.now();
+        let (keys, mouse) = (now.keys().clone(), now.mouse());
         let medium = self.shown.medium;
-        let furniture = Furniture { log, clock: clock.clone(), keys, medium, stop: closed };
+        let furniture = Furniture { log, clock: clock.clone(), keys, mouse, medium, stop: closed };
         Face::screen(control, furniture).map_err(|error| {
             Failure::new(Exit::Failed, format!("no thread for the screen: {error}"))
                 .coded("no-threads")

@@ -60,13 +60,9 @@ impl Desk {
         let stop = signals::watch();
         let follow = follow_log(self.folders.clone(), log.clone(), self.clock.clone());
         let follow = self.runtime.spawn(follow);
-        let furniture = Furniture {
-            log: log.clone(),
-            clock: self.clock.clone(),
-            keys: crate::cli::demo::face::keys(&self.folders),
-            medium,
-            stop,
-        };
+        let (keys, mouse) = crate::cli::demo::face::hands(Some(&self.folders));
+        let furniture =
+            Furniture { log: log.clone(), clock: self.clock.clone(), keys, mouse, medium, stop };
         let left = tui::attached(&attached.control, pid, &furniture)
             .map_err(|error| Failure::of_screen(&error));
         follow.abort();

@@ -9,7 +9,6 @@ use crate::cli::demo::face;
 use crate::cli::{Exit, Failure};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
-use crate::config::keys::Keys;
 use crate::tui::Left;
 use crate::tui::watched::{self, Watched};
 
@@ -28,9 +27,9 @@ pub(super) fn run(
     let network = runtime.block_on(watcher.look()).map_err(failed)?;
     let server = watcher.server.as_str().trim_end_matches('/').to_owned();
     let (told, known) = watch::channel(Watched { server, network, trouble: None });
-    let keys = Folders::find().map_or_else(|_| Keys::default(), |folders| face::keys(&folders));
+    let (keys, mouse) = face::hands(Folders::find().ok().as_ref());
     let asking = runtime.spawn(ask(watcher, told, clock.clone()));
-    let left = watched::run(&known, &keys, clock, &stopped);
+    let left = watched::run(&known, (&keys, mouse), clock, &stopped);
     asking.abort();
     match left {
         Ok(Left::Interrupted) => Ok(Exit::Interrupted),

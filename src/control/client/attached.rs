@@ -196,7 +196,7 @@ async fn pass_on(
         let client = latest.borrow().clone();
         let passed = match wanted {
             Wanted::OfMiners(order) => client.order(&order).await.map(drop),
-            Wanted::OfSwarm(command) => client.order_swarm(command).await,
+            Wanted::OfSwarm(command) => client.order_swarm(&command).await,
         };
         if let Err(error) = passed {
             log.push(&format!("That command did not arrive: {error}"));

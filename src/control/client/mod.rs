@@ -192,8 +192,8 @@ impl Client {
     ///
     /// # Errors
     /// It was refused, or does not answer.
-    pub async fn order_swarm(&self, command: SwarmCommand) -> Result<(), ClientError> {
-        let request = with_json(self.request(Method::POST, "/v1/swarm/commands"), &command)?;
+    pub async fn order_swarm(&self, command: &SwarmCommand) -> Result<(), ClientError> {
+        let request = with_json(self.request(Method::POST, "/v1/swarm/commands"), command)?;
         self.call::<serde_json::Value>(request).await.map(drop)
     }
 

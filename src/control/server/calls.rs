@@ -137,7 +137,7 @@ async fn swarm_command(
     let command: SwarmCommand = read(body, Refusal::UnknownSwarmCommand)?;
     let to_swarm = served.offer.control.to_swarm.as_ref().ok_or(Refusal::NoSwarm)?;
     tracing::info!("asked through the local API: {command:?} for the practice swarm");
-    to_swarm(command);
+    to_swarm(command.clone());
     Ok((StatusCode::ACCEPTED, Json(json!({ "accepted": command }))).into_response())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::swarm::run::Run;
-use crate::swarm::snapshot::{LossPoint, SwarmSnapshot, Writing};
+use crate::swarm::snapshot::{Lab, LossPoint, SwarmSnapshot, Writing};
 use crate::telemetry::Event;
 
 /// Windows of the token rates.
@@ -36,6 +36,8 @@ pub(super) struct Board {
     pub(super) address: String,
     /// What the model was last asked to write.
     pub(super) writing: Writing,
+    /// What was done to the miners on purpose.
+    pub(super) lab: Lab,
     losses: Vec<LossPoint>,
     /// When how many tokens had been trained on, over the longest window.
     tokens: VecDeque<(Moment, u64)>,
@@ -77,6 +79,7 @@ impl Board {
             baselines: self.baselines,
             address: self.address.clone(),
             writing: self.writing.clone(),
+            lab: self.lab.clone(),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::swarm::public::PublicNetwork;
 use crate::swarm::queue::Queue;
 use crate::swarm::rules::Rules;
 use crate::swarm::run::{Comparison, Entry, MergedPartition, Outcome, Run, SpotCheck};
-use crate::swarm::snapshot::{SwarmSnapshot, Writing};
+use crate::swarm::snapshot::{Lab, SwarmSnapshot, Writing};
 use crate::swarm::store::Store;
 use crate::telemetry::{Event, Events};
 
@@ -240,6 +240,13 @@ impl Desk {
     pub(in crate::swarm) async fn set_writing(&self, writing: Writing) {
         let mut paper = self.paper.lock().await;
         paper.board.writing = writing;
+        self.publish(&mut paper, self.clock.now());
+    }
+
+    /// What was done to the miners on purpose: told at once.
+    pub(in crate::swarm) async fn set_lab(&self, lab: Lab) {
+        let mut paper = self.paper.lock().await;
+        paper.board.lab = lab;
         self.publish(&mut paper, self.clock.now());
     }
 

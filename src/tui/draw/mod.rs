@@ -6,11 +6,11 @@ mod footer;
 mod log;
 mod loss;
 mod overlay;
-mod playback;
+pub(in crate::tui) mod playback;
 pub(in crate::tui) mod speed;
 pub(in crate::tui) mod stages;
-mod status;
-mod tabs;
+pub(in crate::tui) mod status;
+pub(in crate::tui) mod tabs;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -27,6 +27,39 @@ pub(in crate::tui) use log::log;
 pub(in crate::tui) use loss::{Curve, curve, loss, losses};
 pub(in crate::tui) use stages::stages;
 
+/// Where the parts of a screen are.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::tui) struct Areas {
+    head: Rect,
+    /// The names of the screens.
+    pub(in crate::tui) names: Rect,
+    /// One's own miners, where there are several.
+    pub(in crate::tui) own: Rect,
+    status: Rect,
+    /// The screen that is chosen.
+    pub(in crate::tui) body: Rect,
+    foot: Rect,
+}
+
+impl Areas {
+    /// In a window that is large enough.
+    pub(in crate::tui) fn of(area: Rect, view: &View) -> Self {
+        let own_height = u16::from(!view.own.is_empty());
+        // In a small window the help has the advice.
+        let status_height = if area.height >= 30 { 4 } else { 3 };
+        let [head, names, own, status, body, foot] = Layout::vertical([
+            Constraint::Length(1),
+            Constraint::Length(1),
+            Constraint::Length(own_height),
+            Constraint::Length(status_height),
+            Constraint::Min(8),
+            Constraint::Length(1),
+        ])
+        .areas(area);
+        Self { head, names, own, status, body, foot }
+    }
+}
+
 /// Draws everything.
 pub fn draw(frame: &mut Frame<'_>, view: &View, theme: &Theme) {
     let area = frame.area();
@@ -35,18 +68,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, theme: &Theme) {
         frame.render_widget(Paragraph::new(sentence).wrap(Wrap { trim: true }), area);
         return;
     }
-    let own_height = u16::from(!view.own.is_empty());
-    // In a small window the help has the advice.
-    let status_height = if area.height >= 30 { 4 } else { 3 };
-    let [head, names, own, status, body, foot] = Layout::vertical([
-        Constraint::Length(1),
-        Constraint::Length(1),
-        Constraint::Length(own_height),
-        Constraint::Length(status_height),
-        Constraint::Min(8),
-        Constraint::Length(1),
-    ])
-    .areas(area);
+    let Areas { head, names, own, status, body, foot } = Areas::of(area, view);
     status::head(frame, head, view, theme);
     tabs::tabs(frame, names, view, theme);
     status::own(frame, own, view, theme);

@@ -5,9 +5,10 @@ use ratatui::layout::{Constraint, Flex, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph, Wrap};
 
-use super::super::keymap::{Action, Binding};
+use super::super::keymap::{Action, Binding, LAB};
 use super::super::look::ScreenName;
 use super::super::question::Question;
+use super::super::seat::Kind;
 use super::super::text::{self, writing as words};
 use super::super::theme::Theme;
 use super::super::view::View;
@@ -71,6 +72,8 @@ fn help_lines(view: &View) -> Vec<(String, &'static str)> {
     let bindings = view.bindings();
     let is_screen = |b: &Binding| ScreenName::of_action(b.action).is_some();
     let press = |action| view.keys.press(action);
+    let past = view.kind == Kind::Past;
+    let pair = |one, other| format!("{} {}", press(one), press(other));
     let screens = match (press(Action::Now), press(Action::Swarm)) {
         (Press::Char('1'), Press::Char('8')) => labels::ALL_SCREENS.to_owned(),
         (first, last) => format!("{first} .. {last}"),
@@ -83,14 +86,32 @@ fn help_lines(view: &View) -> Vec<(String, &'static str)> {
         }
         match binding.action {
             Action::Up => {
-                let keys = format!("{} .. {}", binding.press, press(Action::Newest));
+                let last = if past { Action::PageDown } else { Action::Newest };
+                let keys = format!("{} .. {}", binding.press, press(last));
                 lines.push((keys, text::keys::MOVE));
             }
             Action::NextMiner => {
                 let keys = format!("{} {}", binding.press, press(Action::PreviousMiner));
                 lines.push((keys, text::keys::MINERS));
             }
+            Action::StartMiner => {
+                let keys = LAB.map(|action| press(action).to_string()).join(" ");
+                lines.push((keys, text::keys::LAB));
+            }
+            Action::Rewind => lines.push((pair(Action::Rewind, Action::Ahead), text::keys::STEPS)),
+            Action::FarBack => {
+                lines.push((pair(Action::FarBack, Action::FarAhead), text::keys::LEAPS));
+            }
+            // In a replay they go to the ends of the record.
+            Action::Oldest if past => {
+                lines.push((pair(Action::Oldest, Action::Newest), text::keys::ENDS));
+            }
             Action::PreviousMiner
+            | Action::Ahead
+            | Action::FarAhead
+            | Action::KillMiner
+            | Action::SlowMiner
+            | Action::CheatMiner
             | Action::Down
             | Action::PageUp
             | Action::PageDown

@@ -96,6 +96,7 @@ pub(in crate::tui) fn swarm(phases: [&str; 3], losses: u64) -> SwarmSnapshot {
         })
         .collect();
     SwarmSnapshot {
+        lab: crate::swarm::Lab::default(),
         run: "practice-1".into(),
         epoch: 1,
         epochs_done: 0,
@@ -187,12 +188,16 @@ pub(in crate::tui) fn stories() -> Vec<(&'static str, View)> {
     quitting.look.quitting = true;
     let replay = view(training(), Some(busy())).played(Place {
         recorded: "2026-11-22 20:00".into(),
+        then: "2026-11-22 20:03".into(),
         at: Duration::from_secs(192),
         length: Duration::from_secs(760),
         speed: 10.0,
         holds: false,
         unix: 1_042,
     });
+    let mut replay_log = replay.clone();
+    replay_log.look.screen = crate::tui::look::ScreenName::Log;
+    replay_log.log = (0..30).map(|i| format!(" INFO line {i}")).collect();
     let mut replay_help = replay.clone();
     replay_help.look.help = true;
     let mut pausing = view(training(), Some(busy()));
@@ -223,6 +228,7 @@ pub(in crate::tui) fn stories() -> Vec<(&'static str, View)> {
         ("limited", limited),
         ("replay", replay),
         ("replay-help", replay_help),
+        ("replay-log", replay_log),
         ("starting", view(starting(), None)),
         ("queued", view(queued(), None)),
         ("quit", quit),

@@ -37,28 +37,52 @@ pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme
     frame.render_widget(Line::styled(right, theme.quiet()), place);
 }
 
-/// One's own miners, where there are several: the one that is shown stands out, and is never cut off.
-pub(super) fn own(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let words = |place: usize, miner: &OwnMiner| {
-        let (name, backend) = (&miner.name, &miner.backend);
-        format!("{} {name} {backend} {}", place + 1, miner.state.word())
+/// The own miners that there is room for, as they are written; the one that is shown among them.
+fn row_of_own(view: &View, width: u16) -> Vec<(usize, String)> {
+    let words = |(place, miner): (usize, &OwnMiner)| {
+        let text = format!("{} {} {} {}", place + 1, miner.name, miner.backend, miner.state.word());
+        let text = if miner.shown { format!("[{text}]") } else { format!(" {text} ") };
+        (place, format!("{text}{:GAP$}", ""))
     };
-    let all: Vec<String> = view.own.iter().enumerate().map(|(n, m)| words(n, m)).collect();
+    let mut all: Vec<(usize, String)> = view.own.iter().enumerate().map(words).collect();
     let shown = view.own.iter().position(|miner| miner.shown).unwrap_or(0);
-    let width =
-        |from: usize| 9 + all[from..=shown].iter().map(|text| text.len() + 5).sum::<usize>();
+    let cells = |part: &[(usize, String)]| {
+        labels::YOURS.len() + part.iter().map(|(_, text)| text.chars().count()).sum::<usize>()
+    };
     let mut from = 0;
-    while from < shown && width(from) > usize::from(area.width) {
+    while from < shown && cells(&all[from..=shown]) > usize::from(width) {
         from += 1;
     }
+    all.drain(..from);
+    all
+}
+
+/// Cells between two of them.
+const GAP: usize = 3;
+
+/// One's own miners, where there are several: the one that is shown stands out, and is never cut off.
+pub(super) fn own(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let mut spans = vec![Span::styled(labels::YOURS, theme.dim())];
-    for (miner, text) in view.own.iter().zip(all).skip(from) {
-        let style = if miner.shown { theme.title() } else { theme.quiet() };
-        let text = if miner.shown { format!("[{text}]") } else { format!(" {text} ") };
-        spans.push(Span::styled(text, style));
-        spans.push(Span::raw("   "));
+    for (place, text) in row_of_own(view, area.width) {
+        let shown = view.own.get(place).is_some_and(|miner| miner.shown);
+        spans.push(Span::styled(text, if shown { theme.title() } else { theme.quiet() }));
     }
     frame.render_widget(Line::from(spans), area);
+}
+
+/// Which of the own miners is at a cell of their line, counted from 0.
+pub(in crate::tui) fn own_at(cell: u16, view: &View, width: u16) -> Option<usize> {
+    let mut end = labels::YOURS.len();
+    if usize::from(cell) < end {
+        return None;
+    }
+    let row = row_of_own(view, width).into_iter();
+    row.map(|(place, text)| {
+        end += text.chars().count();
+        (place, end)
+    })
+    .find(|(_, end)| usize::from(cell) < *end)
+    .map(|(place, _)| place)
 }
 
 pub(super) fn status(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {

@@ -9,17 +9,25 @@ use super::super::text::screens as words;
 use super::super::theme::Theme;
 use super::super::view::View;
 
+/// The name of a screen with its key.
+fn name(screen: ScreenName, view: &View) -> String {
+    let mark = if screen == ScreenName::Log && view.warnings() > 0 { " !" } else { "" };
+    format!("{} {}{mark}", view.keys.press(screen.action()), words::name(screen))
+}
+
 pub(super) fn tabs(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let mut spans = Vec::new();
-    for screen in ScreenName::ALL {
-        let mut name = format!("{} {}", view.keys.press(screen.action()), words::name(screen));
-        if screen == ScreenName::Log && view.warnings() > 0 {
-            name.push_str(" !");
-        }
-        spans.push(match screen == view.look.screen {
-            true => Span::styled(format!("[{name}]"), theme.chosen()),
-            false => Span::styled(format!(" {name} "), theme.quiet()),
-        });
-    }
-    frame.render_widget(Line::from(spans), area);
+    let span = |screen| match screen == view.look.screen {
+        true => Span::styled(format!("[{}]", name(screen, view)), theme.chosen()),
+        false => Span::styled(format!(" {} ", name(screen, view)), theme.quiet()),
+    };
+    frame.render_widget(Line::from_iter(ScreenName::ALL.map(span)), area);
+}
+
+/// The screen whose name is at a cell of the line, counted from 0.
+pub(in crate::tui) fn at(cell: u16, view: &View) -> Option<ScreenName> {
+    let mut end = 0;
+    ScreenName::ALL.into_iter().find(|screen| {
+        end += name(*screen, view).chars().count() + 2;
+        usize::from(cell) < end
+    })
 }

@@ -12,6 +12,8 @@ use std::time::Duration;
 use self::news::News;
 use self::typed::Typed;
 use super::draw::words;
+use super::keymap::{self, Action};
+use super::look::ScreenName;
 use super::question::Question;
 use super::seat::Kind;
 use super::shell::{Shell, Turn};
@@ -123,27 +125,39 @@ impl<W: Write> Teller<'_, W> {
         if let Some(question) = self.shell.asked() {
             return self.answer(question, line);
         }
-        let lines = match typed::read(line, self.shell.bindings()) {
-            Typed::Nothing => return Ok(Turn::Stay),
-            Typed::Status => say::status(&self.shell.view()),
-            Typed::Help => typed::help(self.shell.bindings()),
-            Typed::Screen(screen) => screens::told(screen, &self.shell.view()),
-            Typed::ForTheScreen => vec![say::FOR_THE_SCREEN.to_owned()],
-            Typed::Unknown(word) => vec![say::unknown(&word)],
-            Typed::Do(action) => {
-                let turn = self.shell.act(action);
-                if turn != Turn::Stay {
-                    return Ok(turn);
+        let lines =
+            match typed::read(line, self.shell.bindings()) {
+                Typed::Nothing => return Ok(Turn::Stay),
+                Typed::Status => say::status(&self.shell.view()),
+                Typed::Help => typed::help(self.shell.bindings()),
+                Typed::Screen(screen) => screens::told(screen, &self.shell.view()),
+                Typed::ForTheScreen => vec![say::FOR_THE_SCREEN.to_owned()],
+                Typed::Unknown(word) => vec![say::unknown(&word)],
+                Typed::DoTo(_, miner) if !self.shell.choose_named(&miner) => {
+                    vec![say::no_such_miner(&miner)]
                 }
-                match self.shell.asked() {
-                    Some(question) => self.question(question),
-                    None if Question::of_action(action).is_some() => {
-                        vec![say::NOTHING_TO_ASK.to_owned()]
+                Typed::Do(Action::KillMiner | Action::SlowMiner) => vec![say::WHICH.to_owned()],
+                Typed::Do(action) | Typed::DoTo(action, _) => {
+                    // What it is about, for an action of that screen.
+                    if keymap::LAB.contains(&action) {
+                        self.shell.show(ScreenName::Swarm);
                     }
-                    None => vec![say::done(&self.shell.view().miner.name)],
+                    let turn = self.shell.act(action);
+                    if turn != Turn::Stay {
+                        return Ok(turn);
+                    }
+                    match self.shell.asked() {
+                        Some(question) => self.question(question),
+                        None if Question::of_action(action).is_some() => {
+                            vec![say::NOTHING_TO_ASK.to_owned()]
+                        }
+                        None => vec![self.shell.notice().map_or_else(
+                            || say::done(&self.shell.view().miner.name),
+                            str::to_owned,
+                        )],
+                    }
                 }
-            }
-        };
+            };
         self.say(&lines)?;
         Ok(Turn::Stay)
     }

@@ -1,7 +1,7 @@
 //! What a typed line means: an action by its name or its key, a screen, or the status line again.
 
 use crate::config::keys::{Action, Press};
-use crate::tui::keymap::Binding;
+use crate::tui::keymap::{self, Binding};
 use crate::tui::look::ScreenName;
 use crate::tui::question::{Answer, Choice, Question};
 use crate::tui::text::plain as say;
@@ -19,6 +19,8 @@ pub(super) enum Typed {
     Screen(ScreenName),
     /// Something that the shell of the dashboard does.
     Do(Action),
+    /// The same, with the miner of the practice swarm that is meant.
+    DoTo(Action, String),
     /// An action that changes only how a picture looks.
     ForTheScreen,
     /// No word of ours.
@@ -38,6 +40,11 @@ pub(super) fn read(line: &str, bindings: &[Binding]) -> Typed {
     if let Ok(screen) = name.parse() {
         return Typed::Screen(screen);
     }
+    if let Some((verb, miner)) = words.split_once(' ')
+        && let Some(action) = of_the_lab(verb, bindings)
+    {
+        return Typed::DoTo(action, miner.trim().to_owned());
+    }
     let meant = |b: &&Binding| b.action.name() == lower || b.press.to_string() == words;
     match bindings.iter().find(meant).map(|binding| binding.action) {
         None => Typed::Unknown(words.chars().take(60).collect()),
@@ -50,9 +57,18 @@ pub(super) fn read(line: &str, bindings: &[Binding]) -> Typed {
     }
 }
 
+/// An action of the practice swarm's lab.
+fn of_the_lab(word: &str, bindings: &[Binding]) -> Option<Action> {
+    let meant =
+        |b: &&Binding| b.action.name().eq_ignore_ascii_case(word) || b.press.to_string() == word;
+    let action = bindings.iter().find(meant)?.action;
+    keymap::LAB.contains(&action).then_some(action)
+}
+
 /// Whether an action does something where there is no picture.
 fn is_heard(action: Action) -> bool {
     Question::of_action(action).is_some()
+        || keymap::LAB.contains(&action)
         || matches!(
             action,
             Action::Resume
@@ -118,6 +134,12 @@ mod tests {
             (Typed::Help, Typed::Help, Typed::Nothing)
         );
         assert_eq!(means("page-up"), Typed::ForTheScreen);
+        let practice =
+            bindings(&Keys::default(), Kind::Own, Run { miners: 1, swarm: Swarm::Inside });
+        let kill = |line| read(line, &practice);
+        assert_eq!(kill("kill-miner m3"), Typed::DoTo(Action::KillMiner, "m3".into()));
+        assert_eq!(kill("K m3"), Typed::DoTo(Action::KillMiner, "m3".into()));
+        assert_eq!(kill("start-miner"), Typed::Do(Action::StartMiner));
         // Not here: there is one miner, of this process.
         for line in ["next-miner", "stop", "hold", "screen", "\u{1b}[A", "pause now"] {
             assert!(matches!(means(line), Typed::Unknown(_)), "{line:?}");

@@ -1,19 +1,37 @@
 //! The log on all the room there is: searched, filtered, followed or scrolled.
 
+use std::time::Duration;
+
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::{Line, Span};
 
-use crate::tui::draw;
+use crate::tui::draw::{self, playback};
 use crate::tui::look::{Lines, Search};
 use crate::tui::text::screens as words;
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
 
 pub(super) fn log(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let [top, main] = Layout::vertical([Constraint::Length(1), Constraint::Min(4)]).areas(area);
+    let [scrubber, top, main] = areas(area, view);
+    if let Some(place) = &view.playback {
+        playback::scrubber(frame, scrubber, view, place, theme);
+    }
     frame.render_widget(state(view, theme), top);
     draw::log(frame, main, view, theme);
+}
+
+/// The scrubber of a replay, what of the log is shown, the log.
+fn areas(area: Rect, view: &View) -> [Rect; 3] {
+    let scrubber = if view.playback.is_some() { playback::SCRUBBER } else { 0 };
+    Layout::vertical([Constraint::Length(scrubber), Constraint::Length(1), Constraint::Min(4)])
+        .areas(area)
+}
+
+/// The time of the record that a cell of the screen stands for.
+pub(in crate::tui) fn time_at(area: Rect, cell: Position, view: &View) -> Option<Duration> {
+    let [scrubber, ..] = areas(area, view);
+    playback::time_at(scrubber, cell, view.playback.as_ref()?)
 }
 
 /// What of the log is shown.

@@ -24,6 +24,8 @@ use super::text::screens as words;
 use super::theme::Theme;
 use super::view::View;
 
+pub(super) use log::time_at;
+pub(super) use swarm::at as miner_at;
 pub(super) use told::told;
 
 /// Draws the screen that is chosen.

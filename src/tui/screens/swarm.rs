@@ -2,26 +2,67 @@
 //! publish that, so elsewhere the screen says how to see one.
 
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::{Row, Table};
 
 use super::lines;
+use crate::config::keys::Action;
 use crate::swarm::{MinerView, StageView, SwarmSnapshot};
-use crate::tui::draw::facts::{cut, sentence};
+use crate::tui::draw::facts::{cut, fact, sentence};
 use crate::tui::draw::pane;
+use crate::tui::seat::Kind;
 use crate::tui::text::labels;
 use crate::tui::text::{self, screens as words};
 use crate::tui::theme::Theme;
-use crate::tui::view::View;
+use crate::tui::view::{Fate, View};
 
 pub(super) fn swarm(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let Some(swarm) = &view.swarm else {
         return lines(frame, area, words::BOOKS, vec![sentence(words::NO_SWARM, theme)], theme);
     };
-    let [top, bottom] = Layout::vertical([Constraint::Min(8), Constraint::Length(5)]).areas(area);
+    let [top, bottom] = areas(area);
     books(frame, top, swarm, view, theme);
-    lines(frame, bottom, words::LAB, vec![sentence(words::LAB_EMPTY, theme)], theme);
+    lines(frame, bottom, words::LAB, lab(swarm, view, theme), theme);
+}
+
+/// The books, and what can be done.
+fn areas(area: Rect) -> [Rect; 2] {
+    Layout::vertical([Constraint::Min(8), Constraint::Length(5)]).areas(area)
+}
+
+/// Address of the miner whose row is at a cell of the screen.
+pub(in crate::tui) fn at(area: Rect, cell: Position, view: &View) -> Option<String> {
+    let [books, _] = areas(area);
+    let inside = Rect {
+        x: books.x + 1,
+        y: books.y + 2,
+        width: books.width.saturating_sub(2),
+        height: books.height.saturating_sub(3),
+    };
+    let row = usize::from(inside.contains(cell).then(|| cell.y - inside.y)?);
+    let mut all = view.swarm.iter().flat_map(|s| &s.stages).flat_map(|stage| &stage.miners);
+    all.nth(row).map(|miner| miner.hotkey.clone())
+}
+
+/// What can be done to the swarm's miners, and to which.
+pub(super) fn lab<'a>(swarm: &SwarmSnapshot, view: &View, theme: &Theme) -> Vec<Line<'a>> {
+    if view.kind == Kind::Past {
+        return vec![sentence(words::LAB_PAST, theme)];
+    }
+    let chosen = view.chosen().map_or(words::UNKNOWN.to_owned(), |miner| {
+        let holds = |stage: &&StageView| stage.miners.iter().any(|m| m.hotkey == miner.hotkey);
+        let stage = swarm.stages.iter().find(holds).map_or(0, |stage| stage.stage);
+        words::chosen(&view.name_of(&miner.hotkey), stage, view.fate(&miner.hotkey))
+    });
+    let press = |action| view.keys.press(action).to_string();
+    let keys = [Action::StartMiner, Action::KillMiner, Action::SlowMiner].map(press);
+    let keys = words::lab_keys(keys.each_ref().map(String::as_str), swarm.lab.spare);
+    vec![
+        fact(labels::CHOSEN, chosen, theme),
+        sentence(keys, theme),
+        Line::styled(format!(" {}", words::cheat(&press(Action::CheatMiner))), theme.dim()),
+    ]
 }
 
 /// What the books say of each miner, in the order of the columns.
@@ -29,11 +70,16 @@ pub(super) fn rows(swarm: &SwarmSnapshot, view: &View) -> Vec<Vec<String>> {
     let all = swarm.stages.iter().flat_map(|s| s.miners.iter().map(move |m| (s, m)));
     let row = |(stage, miner): (&StageView, &MinerView)| {
         let you = if miner.hotkey == view.miner.hotkey { labels::YOU } else { "" };
+        let status = match view.fate(&miner.hotkey) {
+            Fate::Killed => words::KILLED,
+            Fate::Slowed => words::SLOWED,
+            Fate::Free => &miner.status,
+        };
         vec![
             stage.stage.to_string(),
             text::phase(&stage.phase).to_owned(),
             format!("{}{you}", cut(&view.name_of(&miner.hotkey), 10)),
-            cut(&miner.status, 10),
+            cut(status, 10),
             text::thousands(miner.forwards),
             text::thousands(miner.backwards),
             text::thousands(miner.partitions),
@@ -44,19 +90,24 @@ pub(super) fn rows(swarm: &SwarmSnapshot, view: &View) -> Vec<Vec<String>> {
 }
 
 fn books(frame: &mut Frame<'_>, area: Rect, swarm: &SwarmSnapshot, view: &View, theme: &Theme) {
-    let own: Vec<bool> = swarm
-        .stages
-        .iter()
-        .flat_map(|stage| &stage.miners)
-        .map(|miner| miner.hotkey == view.miner.hotkey)
-        .collect();
+    let chosen = view.chosen().filter(|_| view.kind != Kind::Past).map(|miner| &miner.hotkey);
+    let keys = swarm.stages.iter().flat_map(|stage| &stage.miners).map(|miner| &miner.hotkey);
+    let marks: Vec<(bool, bool)> =
+        keys.map(|key| (*key == view.miner.hotkey, Some(key) == chosen)).collect();
     let all = rows(swarm, view);
     let room = usize::from(area.height.saturating_sub(3));
     let hidden = all.len().saturating_sub(room);
-    let rows = all.into_iter().zip(own).take(room).map(|(cells, own)| {
+    let rows = all.into_iter().zip(marks).take(room).map(|(mut cells, (own, chosen))| {
+        if let Some(stage) = cells.first_mut() {
+            *stage = format!("{} {stage}", if chosen { '>' } else { ' ' });
+        }
         let aligned = cells.into_iter().zip(FIGURES).map(|(cell, cells)| right(cell, cells));
         let row = Row::new(aligned);
-        row.style(if own { theme.number() } else { theme.quiet() })
+        row.style(match (chosen, own) {
+            (true, _) => theme.found(),
+            (false, true) => theme.number(),
+            (false, false) => theme.quiet(),
+        })
     });
     let widths = [6, 11, 16, 11, 9, 10, 8, 7].map(Constraint::Length);
     let head = Row::new(words::BOOK_COLUMNS.map(str::to_owned)).style(theme.dim());

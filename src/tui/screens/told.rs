@@ -75,6 +75,7 @@ pub(in crate::tui) fn told(screen: ScreenName, view: &View) -> Vec<String> {
             Some(inside) => {
                 let books = swarm::rows(inside, view);
                 pane(words::BOOKS, rows(&words::BOOK_COLUMNS, books, text::NO_STAGES_YET));
+                pane(words::LAB, read(swarm::lab(inside, view, theme)));
             }
             None => pane(words::BOOKS, vec![words::NO_SWARM.to_owned()]),
         },

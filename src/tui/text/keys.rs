@@ -11,6 +11,14 @@ pub const SCREENS: &str = "Show a screen: the names are on top.";
 pub const MOVE: &str = "Move in the log: by lines, by pages, to its ends.";
 /// One line for both ways.
 pub const MINERS: &str = "Show your next miner, or the one before.";
+/// One line for what may be done to a practice swarm's miners.
+pub const LAB: &str = "Practice: start, kill, slow a miner; let one cheat.";
+/// One line for both ways.
+pub const STEPS: &str = "A step back or ahead: a hundredth of the record.";
+/// See [`STEPS`].
+pub const LEAPS: &str = "A tenth of the record back or ahead; so does shift.";
+/// See [`STEPS`].
+pub const ENDS: &str = "To the beginning of the record, or to its end.";
 /// Below the help.
 pub const HELP_FOOT: &str = "Keys can be changed: see [keys] in the settings, docs/keys.md.";
 
@@ -48,13 +56,21 @@ pub fn of(action: Action, kind: Kind) -> (&'static str, &'static str) {
         Action::Down => ("", "A line down in the log."),
         Action::PageUp => ("", "A page up in the log."),
         Action::PageDown => ("", "A page down in the log."),
+        Action::Oldest if kind == Kind::Past => ("", "To the beginning of the record."),
+        Action::Newest if kind == Kind::Past => ("", "To the end of the record."),
         Action::Oldest => ("", "To the oldest line of the log."),
         Action::Newest => ("", "To the newest line of the log, and follow it."),
         Action::Hold => ("hold", "Stand still, or go on."),
-        Action::Rewind => ("back", "A minute back."),
-        Action::Ahead => ("ahead", "A minute ahead."),
+        Action::Rewind => ("back", "A step back: a hundredth of the record, at most a minute."),
+        Action::Ahead => ("ahead", "A step ahead."),
+        Action::FarBack => ("", "A tenth of the record back; so does shift and the arrow."),
+        Action::FarAhead => ("", "A tenth of the record ahead."),
         Action::Faster => ("faster", "Twice as fast."),
         Action::Slower => ("slower", "Half as fast."),
+        Action::StartMiner => ("", "Practice: let another miner begin, or a killed one again."),
+        Action::KillMiner => ("", "Practice: end the chosen miner at once. You are asked."),
+        Action::SlowMiner => ("", "Practice: slow the chosen miner down, or let it go again."),
+        Action::CheatMiner => ("", "Practice: let it cheat; off while nobody would catch it."),
         Action::Help => ("help", "Show or hide this help."),
         Action::Close => ("", "Close what is open on top; say no to a question."),
         Action::Quit if past => ("quit", "Leave. Nothing runs here, so nothing is stopped."),

@@ -10,6 +10,8 @@ pub const BEFORE: &str = "before";
 /// A label.
 pub const CANNOT_BE_KEPT_TO: &str = "cannot be kept to";
 /// A label.
+pub const CHOSEN: &str = "chosen";
+/// A label.
 pub const DECIDES_NOW: &str = "decides now";
 /// A label.
 pub const DEVICE: &str = "device";

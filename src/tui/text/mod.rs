@@ -90,16 +90,34 @@ pub fn place(practice: bool, kind: Kind) -> String {
     }
 }
 
+/// Title of the scrubber.
+pub const RECORD: &str = " The record ";
 /// So that nobody takes the past for the present.
 pub const REPLAY: &str = "REPLAY";
 /// The keys of a playback, for its last line.
 pub fn replay_keys(hold: &str, [back, ahead]: [&str; 2], quit: &str) -> String {
-    let sign = |key: &str| match key {
+    format!("{} hold  {} {} step  {quit} quit", sign(hold), sign(back), sign(ahead))
+}
+
+/// A key in a short form.
+fn sign(key: &str) -> String {
+    match key {
         "Left" => "←".to_owned(),
         "Right" => "→".to_owned(),
         other => other.to_lowercase(),
-    };
-    format!("{} hold  {} {} minute  {quit} quit", sign(hold), sign(back), sign(ahead))
+    }
+}
+
+/// What moves a scrubber: a step, a leap, to the ends.
+pub fn scrub_keys(
+    [back, ahead]: [&str; 2],
+    step: std::time::Duration,
+    [far_back, far_ahead]: [&str; 2],
+    leap: std::time::Duration,
+    [begin, end]: [&str; 2],
+) -> String {
+    let (back, ahead, step, leap) = (sign(back), sign(ahead), clock(step), clock(leap));
+    format!("{back} {ahead} {step}  {far_back} {far_ahead} {leap}  {begin} {end}")
 }
 
 /// The same in the first line.

@@ -15,6 +15,8 @@ pub const HELP: &str = "Type a word and press Enter:";
 /// For keys that only change a picture.
 pub const FOR_THE_SCREEN: &str =
     "That is for the dashboard with pictures: start Hearth without --plain.";
+/// An action on a miner of the practice swarm, without one.
+pub const WHICH: &str = "Say which one, such as: kill-miner m3. The screen swarm has their names.";
 /// A question that makes no sense now.
 pub const NOTHING_TO_ASK: &str = "That would change nothing now.";
 /// It ends after this epoch.
@@ -106,6 +108,11 @@ pub fn unsaid(warnings: usize) -> String {
 /// A word that means nothing here.
 pub fn unknown(word: &str) -> String {
     format!("{word:?} is no word that does something here. Type help for those that do.")
+}
+
+/// No miner of the practice swarm has that name.
+pub fn no_such_miner(name: &str) -> String {
+    format!("There is no miner {name:?} in the practice swarm.")
 }
 
 /// An order was given.

@@ -11,6 +11,17 @@ pub const STOP: &str = " Stop your miner? ";
 /// See [`PAUSE`].
 pub const QUIT: &str = " Leave? ";
 
+/// See [`PAUSE`].
+pub const KILL: &str = " Kill this miner? ";
+
+/// What killing a miner of the practice swarm means.
+pub fn kill_means(miner: &str, start: &str) -> String {
+    format!(
+        "{miner} ends at once and without a goodbye, as if its machine lost power. The swarm finds out \
+         by its silence, and gives its work to others. {start} starts it again."
+    )
+}
+
 /// What finishing means.
 pub const FINISH_MEANS: &str = "Your miner goes on until this epoch is trained, hands in what it \
                                 learned, helps to merge it, and then ends. Nothing is lost.";
@@ -36,6 +47,8 @@ pub const YES_PAUSE: &str = "Yes: pause, until you press resume.";
 pub const YES_FINISH: &str = "Finish this epoch first, then end.";
 /// See [`YES_PAUSE`].
 pub const YES_STOP: &str = "Yes: stop it.";
+/// See [`YES_PAUSE`].
+pub const YES_KILL: &str = "Yes: kill it.";
 /// See [`YES_PAUSE`].
 pub const LEAVE: &str = "Leave; it goes on.";
 /// See [`YES_PAUSE`].

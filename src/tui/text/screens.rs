@@ -2,6 +2,7 @@
 
 use crate::config::keys::Action;
 use crate::tui::look::ScreenName;
+use crate::tui::view::Fate;
 
 /// What the network does not tell.
 pub const NOT_PUBLISHED: &str = "not published";
@@ -26,8 +27,13 @@ pub fn name(screen: ScreenName) -> &'static str {
 pub fn footer(screen: ScreenName) -> &'static [(Action, &'static str)] {
     match screen {
         ScreenName::Training => &[(Action::Scale, "log/linear"), (Action::Axis, "tokens/time")],
+        ScreenName::Swarm => &[
+            (Action::StartMiner, "start"),
+            (Action::KillMiner, "kill"),
+            (Action::SlowMiner, "slow"),
+            (Action::Write, "let it write"),
+        ],
         ScreenName::Log => &[(Action::Search, "search"), (Action::Filter, "warnings")],
-        ScreenName::Swarm => &[(Action::Write, "let it write")],
         _ => &[],
     }
 }
@@ -85,9 +91,41 @@ pub const NO_REACH: &str = "Not known yet: it is found out when the first peer i
 /// No swarm.
 pub const NO_SWARM: &str = "There is no practice swarm here. `hearth demo` starts one: an \
                             orchestrator, a store and six miners on this machine, with no account.";
-/// What comes later.
-pub const LAB_EMPTY: &str = "Starting, killing, slowing and cheating miners, the validators' verdicts \
-                             and the matrix of merges that agree are not in this version.";
+/// Instead of buttons, in a replay.
+pub const LAB_PAST: &str = "A recorded swarm cannot be changed.";
+/// Why nothing cheats.
+pub const NO_CHEAT: &str = "Cheating is off: this swarm has no validator that would catch it.";
+
+/// The button for that, and why it is off.
+pub fn cheat(key: &str) -> String {
+    format!("{key} cheat: off, for this swarm has no validator that would catch it")
+}
+
+/// A key for a miner that nothing may be done to.
+pub const NOT_YOURS: &str = "That is your own miner, or one that was killed. Choose another one.";
+/// An order went to the practice swarm.
+pub const TOLD: &str = "The swarm is told. The log says what became of it.";
+
+/// The miner that is chosen, and what was done to it.
+pub fn chosen(name: &str, stage: usize, fate: Fate) -> String {
+    let fate = match fate {
+        Fate::Free => "nothing was done to it",
+        Fate::Slowed => "slowed down to a tenth of the time",
+        Fate::Killed => "killed",
+    };
+    format!("{name} in stage {stage}, {fate}")
+}
+
+/// What can be done.
+pub fn lab_keys([start, kill, slow]: [&str; 3], spare: usize) -> String {
+    let spare = if spare == 0 { "none left".to_owned() } else { format!("{spare} left") };
+    format!("{start} start another ({spare})   {kill} kill   {slow} slow down, or let go")
+}
+
+/// Words of the books' column for what was done on purpose.
+pub const KILLED: &str = "killed";
+/// See [`KILLED`].
+pub const SLOWED: &str = "slowed";
 
 /// Nobody holds it back.
 pub const NOBODY: &str = "nobody: the stages are side by side";

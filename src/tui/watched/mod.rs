@@ -5,14 +5,16 @@ mod draw;
 
 use std::time::Duration;
 
-use crossterm::event::{self, Event as Input, KeyEvent, KeyEventKind};
+use crossterm::event::{self, Event as Input, KeyEvent, KeyEventKind, MouseEventKind};
 use tokio::sync::watch;
 
 use super::keymap::{self, Action, Binding, Keys};
 use super::look::{Over, Scale};
+use super::pointer::NOTCH;
 use super::seat::{Kind, Run, Swarm};
 use super::{Left, Picture, TuiError, clipboard};
 use crate::clock::Clock;
+use crate::config::screen::Mouse;
 use crate::swarm::public::PublicNetwork;
 
 /// Between two looks at what is known.
@@ -56,7 +58,7 @@ struct Frame {
 /// Shows it until the user leaves. Blocks its thread.
 pub fn run(
     watched: &watch::Receiver<Watched>,
-    keys: &Keys,
+    (keys, mouse): (&Keys, Mouse),
     clock: &Clock,
     stop: &watch::Receiver<bool>,
 ) -> Result<Left, TuiError> {
@@ -64,7 +66,7 @@ pub fn run(
         choice: Choice::default(),
         keys: keymap::bindings(keys, Kind::Watched, NOTHING_OWN),
     };
-    let mut picture = Picture::open(draw::draw)?;
+    let mut picture = Picture::open(draw::draw, mouse)?;
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
@@ -85,6 +87,7 @@ pub fn run(
                 }
                 Done::Suspend => picture.put_aside(clock)?,
             },
+            Input::Mouse(mouse) => seat.wheel(mouse.kind, lines),
             Input::Resize(..) => picture.shown = None,
             _ => {}
         }
@@ -110,6 +113,16 @@ impl Seat {
     fn frame(&self, watched: Watched, now: u64) -> Frame {
         let age = watched.trouble.as_ref().map_or(0, |_| now.saturating_sub(watched.network.at));
         Frame { watched, choice: self.choice, age, keys: self.keys.clone() }
+    }
+
+    /// The wheel scrolls the map.
+    fn wheel(&mut self, kind: MouseEventKind, lines: usize) {
+        let above = self.choice.above;
+        self.choice.above = match kind {
+            MouseEventKind::ScrollUp => above.saturating_sub(NOTCH),
+            MouseEventKind::ScrollDown => (above + NOTCH).min(lines.saturating_sub(1)),
+            _ => above,
+        };
     }
 
     /// A key; the map has so many lines.

@@ -27,6 +27,7 @@ use tokio::sync::watch;
 use super::TuiError;
 use super::terminal::Screen as Terminal;
 use super::theme::Theme;
+use crate::config::screen::Mouse;
 
 pub use draw::draw;
 pub use request::{Answer, Choices, Remembered, Request, Screen};
@@ -44,7 +45,7 @@ pub fn run(
     answers: &Receiver<Answer>,
     stop: &watch::Receiver<bool>,
 ) -> Result<Outcome, TuiError> {
-    let mut terminal = Terminal::open()?;
+    let mut terminal = Terminal::open(Mouse::Off)?;
     let theme = Theme::from_environment();
     terminal.draw(|frame| draw(frame, wizard, &theme))?;
     // The first picture stands before anything else is done.

@@ -88,6 +88,7 @@ fn swarm(losses: u64) -> SwarmSnapshot {
         loss: 3.0 + 5.3 * (-(i as f64) / 30.0).exp(),
     };
     SwarmSnapshot {
+        lab: crate::swarm::Lab::default(),
         run: "practice-1".into(),
         epoch: 1,
         epochs_done: 0,
