@@ -244,6 +244,18 @@ fn miners_of_the_practice_swarm_are_slowed_killed_and_started() {
     terminal.wait_for("the loss", |text| text.contains("->"));
     terminal.press("8");
     terminal.wait_for("the books", |text| text.contains("(4 left)") && text.contains("> 0"));
+    // First, while nothing is lost: its work must not wait for anybody's.
+    terminal.press("N");
+    terminal.wait_for("a new one at work", |text| {
+        text.contains("(3 left)")
+            && text.lines().any(|line| {
+                let cells: Vec<_> = line.split_whitespace().collect();
+                let place = cells.iter().position(|cell| *cell == "m6");
+                place
+                    .and_then(|at| cells.get(at + 2))
+                    .is_some_and(|n| n.parse::<u32>().is_ok_and(|n| n > 0))
+            })
+    });
     // The first that is not your own, then the last, by the arrows; a click chooses too.
     terminal.press("\u{1b}[B\u{1b}[B\u{1b}[B\u{1b}[B\u{1b}[B\u{1b}[B");
     terminal.wait_for("the last", |text| text.contains("m5 in stage 2"));
@@ -265,17 +277,6 @@ fn miners_of_the_practice_swarm_are_slowed_killed_and_started() {
     terminal.wait_for("a killed one", |text| text.contains("m1 in stage 1, killed"));
     terminal.press("N");
     terminal.wait_for("it is back", |text| text.contains("m1 in stage 1, nothing was done"));
-    terminal.press("N");
-    terminal.wait_for("a new one at work", |text| {
-        text.contains("(3 left)")
-            && text.lines().any(|line| {
-                let cells: Vec<_> = line.split_whitespace().collect();
-                let place = cells.iter().position(|cell| *cell == "m6");
-                place
-                    .and_then(|at| cells.get(at + 2))
-                    .is_some_and(|n| n.parse::<u32>().is_ok_and(|n| n > 0))
-            })
-    });
     leave(&mut terminal);
     assert_eq!(terminal.ended(), 0, "{}", terminal.text());
     assert!(is_sane(&terminal));
@@ -622,17 +623,16 @@ fn a_miner_that_breaks_leaves_the_screen_alone_which_says_where_the_report_lies(
     let demo = ["demo", "--backend", "cpu", "--preset", "nano", "--minutes", "20"];
     // All six of them, at once.
     let mut terminal = broken(home.path(), "miner", &demo);
-    terminal.wait_for("what broke", |text| {
-        let text: String = text.split_whitespace().collect();
-        text.contains("state/crashes/crash-")
-    });
+    terminal.wait_for("what broke", |text| text.contains("It stopped: q leaves"));
     assert!(terminal.look(|screen| screen.alternate_screen()), "{}", terminal.text());
-    let reports = reports(home.path());
-    assert!(!reports.is_empty());
-    assert!(reports.iter().all(|report| report.contains("names the miner")), "{reports:?}");
     terminal.press("q");
     assert_eq!(terminal.ended(), 1, "{}", terminal.text());
     assert!(is_sane(&terminal), "{}", terminal.text());
+    let reports = reports(home.path());
+    assert!(!reports.is_empty());
+    assert!(reports.iter().all(|report| report.contains("names the miner")), "{reports:?}");
+    let said = terminal.text().replace('\n', "");
+    assert!(said.contains("state/crashes/crash-"), "{said}");
 }
 
 /// The scrubber on the Log screen: keys, a click, the ends.

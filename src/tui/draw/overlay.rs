@@ -102,6 +102,9 @@ fn help_lines(view: &View) -> Vec<(String, &'static str)> {
             Action::FarBack => {
                 lines.push((pair(Action::FarBack, Action::FarAhead), text::keys::LEAPS));
             }
+            Action::Faster => {
+                lines.push((pair(Action::Faster, Action::Slower), text::keys::SPEEDS))
+            }
             // In a replay they go to the ends of the record.
             Action::Oldest if past => {
                 lines.push((pair(Action::Oldest, Action::Newest), text::keys::ENDS));
@@ -109,6 +112,7 @@ fn help_lines(view: &View) -> Vec<(String, &'static str)> {
             Action::PreviousMiner
             | Action::Ahead
             | Action::FarAhead
+            | Action::Slower
             | Action::KillMiner
             | Action::SlowMiner
             | Action::CheatMiner

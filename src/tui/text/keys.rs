@@ -18,6 +18,8 @@ pub const STEPS: &str = "A step back or ahead: a hundredth of the record.";
 /// See [`STEPS`].
 pub const LEAPS: &str = "A tenth of the record back or ahead; so does shift.";
 /// See [`STEPS`].
+pub const SPEEDS: &str = "Twice as fast, or half as fast.";
+/// See [`STEPS`].
 pub const ENDS: &str = "To the beginning of the record, or to its end.";
 /// Below the help.
 pub const HELP_FOOT: &str = "Keys can be changed: see [keys] in the settings, docs/keys.md.";
