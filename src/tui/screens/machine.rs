@@ -66,8 +66,8 @@ pub(super) fn device<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let name = format!("{} ({})", device.name, device.backend);
     let pauses =
         own.temperature_limit.map_or(String::new(), |(stop, start)| labels::pauses_at(stop, start));
-    let at_most = own.watts_limit.map_or(String::new(), |watts| labels::at_most_watts(watts));
-    let others = all.load.limit.map_or(String::new(), |limit| labels::pauses_above(limit));
+    let at_most = own.watts_limit.map_or(String::new(), labels::at_most_watts);
+    let others = all.load.limit.map_or(String::new(), labels::pauses_above);
     let of = own.memory_total.get().map_or(String::new(), |all| labels::of(&text::bytes(*all)));
     let planned = match device.planned_bytes {
         0 => String::new(),
