@@ -90,6 +90,12 @@ fn all_screens_of_a_living_swarm_can_be_walked_through() {
         terminal.press(&(place + 1).to_string());
         terminal.wait_for(mark, |text| text.contains(mark) && text.contains("done by: "));
     }
+    // The sensors of this machine are read in a demo too.
+    terminal.press("6");
+    terminal.wait_for("readings", |text| {
+        text.contains("device memory") && text.contains("in use of") && !text.contains("not read")
+    });
+    terminal.press("8");
     // The model writes while the swarm trains.
     terminal.press("g");
     terminal.wait_for("a sentence", |text| {
