@@ -11,15 +11,9 @@ struct P {
 @group(0) @binding(0) var<uniform> p: P;
 
 //#kernel pack
-// To nearest, ties to even; NaN stays NaN. A half word outside the matrix keeps its content.
+// Rounds as header_bf16.wgsl says. A half word outside the matrix keeps its content.
 @group(0) @binding(1) var<storage, read> x: array<u32>;
 @group(0) @binding(2) var<storage, read_write> y: array<u32>;
-
-fn narrow(bits: u32) -> u32 {
-    let rounded = (bits + 0x7fffu + ((bits >> 16u) & 1u)) >> 16u;
-    let quiet = (bits >> 16u) | 0x40u;
-    return select(rounded, quiet, (bits & 0x7fffffffu) > 0x7f800000u);
-}
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) gs: vec3<u32>, @builtin(local_invocation_index) l: u32) {

@@ -31,7 +31,8 @@ const PLAN: Plan = Plan { stages: 2, miners_per_stage: 1, epochs: 3, in_flight: 
 fn full() -> MinerSnapshot {
     let board = Board::new("m0", "5x", DeviceView::default(), Clock::system(), Events::new());
     let empty = board.subscribe().borrow().clone();
-    let queue = QueueView { since: 1.0, heard: 2.0, best: Some(3), places: vec![(1.0, 3)] };
+    let queue =
+        QueueView { since: 1.0, heard: 2.0, best: Some(3), places: vec![(1.0, 3)], losses: vec![] };
     let reach = ReachView { sentence: "Directly.".into(), advice: None };
     let neighbour = NeighbourView {
         hotkey: "5y".into(),

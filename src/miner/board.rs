@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::snapshot::transfers::{MOST_MERGES, MergeView};
+use super::snapshot::transfers::{MOST_MERGES, MergeView, TransferView};
 use super::snapshot::{
     DeviceView, Eta, Measured, MinerSnapshot, Reason, Rule, Ruling, State, Status, Who, Work,
 };
 use crate::clock::{Clock, Moment};
+use crate::protocol::Phase;
 use crate::telemetry::spent::{Activity, TimeSheet};
 use crate::telemetry::{Event, Events, RateMeter, Severity};
 
@@ -256,6 +257,31 @@ impl Board {
         self.update(|snapshot| snapshot.tokens_per_second = rates);
     }
 
+    /// The stage is in this phase. What belonged to another one is over with it, whoever ended it: a
+    /// merge that the others completed, an upload that came too late.
+    pub(super) fn enter(&self, phase: Phase) {
+        let now = self.clock.unix_seconds().round();
+        self.update(|snapshot| {
+            snapshot.phase = Some(phase.as_str().to_owned());
+            let measured = &mut snapshot.measured;
+            if phase != Phase::MergingPartitions {
+                let open = measured.merges.iter_mut().filter(|merge| merge.ended.is_none());
+                open.for_each(|merge| merge.ended = Some(now));
+            }
+            let over = |transfer: &&mut TransferView| {
+                transfer.ended.is_none()
+                    && match transfer.file.as_str() {
+                        "weights" => phase != Phase::WeightsUploading,
+                        "partition" => phase != Phase::MergingPartitions,
+                        // An activation's way and the optimizer's state belong to no phase.
+                        _ => false,
+                    }
+            };
+            let late = measured.transfers.iter_mut().filter(over);
+            late.for_each(|transfer| transfer.ended = Some(now));
+        });
+    }
+
     /// So many of this epoch's partitions are merged.
     pub(super) fn merging(&self, epoch: u64, done: usize, of: usize) {
         let now = self.clock.unix_seconds().round();
@@ -460,6 +486,36 @@ mod tests {
         }
         assert!((9..=11).contains(&woken), "{woken}");
         assert_eq!(reader.borrow().work.forwards, 1000);
+    }
+
+    #[tokio::test]
+    async fn what_belonged_to_a_phase_is_over_with_it_whoever_ended_it() {
+        let (board, _events) = board();
+        let open = |board: &Board| {
+            board.read(|snapshot| {
+                let measured = &snapshot.measured;
+                let uploads = measured.transfers.iter().filter(|one| one.ended.is_none());
+                let files: Vec<String> = uploads.map(|one| one.file.clone()).collect();
+                (measured.merges.iter().filter(|merge| merge.ended.is_none()).count(), files)
+            })
+        };
+        board.enter(Phase::MergingPartitions);
+        board.merging(4, 0, 2);
+        board.update(|snapshot| {
+            let upload = |file: &str| TransferView { file: file.into(), ..Default::default() };
+            snapshot.measured.transfers =
+                ["weights", "partition", "optimizer_state", "activation"].map(upload).into();
+        });
+        // It is told again and again while it lasts.
+        board.enter(Phase::MergingPartitions);
+        let lasting = ["partition", "optimizer_state", "activation"].map(str::to_owned);
+        assert_eq!(open(&board), (1, lasting.to_vec()));
+        board.merging(4, 1, 2);
+        board.enter(Phase::Training);
+        assert_eq!(open(&board), (0, lasting[1..].to_vec()));
+        let merges = board.read(|snapshot| snapshot.measured.merges.clone());
+        assert_eq!((merges.len(), merges[0].done, merges[0].of), (1, 1, 2));
+        assert_eq!(board.read(|s| s.phase.clone()).as_deref(), Some("training"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -80,8 +80,7 @@ impl Life {
             services.clock.sleep(services.constants.heartbeat).await;
             match services.orchestrator.heartbeat(None).await {
                 Ok(answer) => {
-                    let phase = answer.phase.as_str().to_owned();
-                    self.board.update(|snapshot| snapshot.phase = Some(phase));
+                    self.board.enter(answer.phase);
                     let began = *first.get_or_insert(answer.epoch);
                     let over = answer.phase == Phase::Training || answer.epoch > began;
                     // What could not be handed in cannot be handed in any more.

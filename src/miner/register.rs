@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::board::Board;
 use super::snapshot::{QueueView, Reason, State, Who};
-use super::ticket::{Ticket, TicketFile};
+use super::ticket::{Away, End, Ticket, TicketFile, Unconfirmed};
 use crate::clock::{Clock, Entropy};
 use crate::network::attestation::{Attestor, Evidence};
 use crate::network::{CallError, Orchestrator};
@@ -58,6 +58,8 @@ pub(super) struct Registrar {
     pub(super) board: Arc<Board>,
     pub(super) clock: Clock,
     pub(super) entropy: Entropy,
+    /// Whether the server has been heard of since this machine started.
+    pub(super) away: Away,
 }
 
 /// A registration under way; ends with this value.
@@ -97,17 +99,21 @@ impl Registrar {
         let server = self.orchestrator.base().to_string();
         let kept = self.file.load(&server, self.orchestrator.hotkey());
         let (mut ticket, mut look) = match kept {
-            Some(mut ticket) => {
+            Some(mut ticket) if !ticket.over => {
                 resumed = true;
+                self.away = Away::SinceStart;
                 let look = self.look(&mut ticket, Duration::ZERO).await?;
                 (ticket, look)
             }
-            None => match self.ask().await? {
-                RegistrationAnswer::Registered(answer) => return Ok(*answer),
+            before => match self.ask().await? {
+                RegistrationAnswer::Registered(answer) => {
+                    self.file.remove();
+                    return Ok(*answer);
+                }
                 RegistrationAnswer::Queued(told) => {
                     let (id, hotkey) = (told.queue_id.clone(), self.orchestrator.hotkey().clone());
                     let now = self.clock.unix_seconds();
-                    (Ticket::new(id, server, hotkey, now), Look::Told(told))
+                    (Ticket::new((id, server, hotkey), now, before), Look::Told(told))
                 }
             },
         };
@@ -121,7 +127,7 @@ impl Registrar {
                 return Ok(self.done(answer, resumed).await);
             }
             if matches!(told.status, QueueStatus::Failed | QueueStatus::Expired) {
-                self.file.remove();
+                self.end(&mut ticket, End::Said(words_of(&told)));
                 return Err(turned(&told));
             }
             look = if told.confirmation_required {
@@ -156,7 +162,10 @@ impl Registrar {
             enclave_payload: None,
         };
         match self.orchestrator.confirm_registration(&ticket.queue_id, &request).await {
-            Ok(told) => Ok(Look::Told(Box::new(told))),
+            Ok(told) => {
+                ticket.unconfirmed = None;
+                Ok(Look::Told(Box::new(told)))
+            }
             Err(error) => match standing(&error) {
                 Standing::Over => Err(refusal(error, given)),
                 _ if concerns_attestation(&error).is_some() => {
@@ -164,6 +173,8 @@ impl Registrar {
                     Err(refusal(error, given))
                 }
                 _ => {
+                    let until = told.reserved_until.clone();
+                    ticket.unconfirmed = Some(Unconfirmed { until });
                     tracing::warn!("the confirmation was not answered: {error}");
                     self.clock.sleep(URGENT_PAUSE).await;
                     self.look(ticket, URGENT_PAUSE).await
@@ -187,7 +198,7 @@ impl Registrar {
                 Standing::Silent => unknown = 0,
             }
             if unknown >= UNKNOWN_LIMIT {
-                self.file.remove();
+                self.end(ticket, End::Forgotten);
                 return Err(RegisterError::Lost { detail: error.to_string() });
             }
             self.show_silence(ticket, &error);
@@ -222,11 +233,23 @@ impl Registrar {
         }
     }
 
+    /// The ticket is worth nothing any more; why is kept for the next one.
+    fn end(&self, ticket: &mut Ticket, end: End) {
+        ticket.end(end, self.clock.unix_seconds(), self.away);
+        if let Err(error) = self.file.save(ticket) {
+            tracing::warn!("the history of the place in the queue is lost: {error}");
+            self.file.remove();
+        }
+        self.board.update(|snapshot| snapshot.queue = Some(view(ticket)));
+    }
+
     /// Keeps and shows what was told.
-    fn note(&self, ticket: &mut Ticket, told: &Told) {
+    fn note(&mut self, ticket: &mut Ticket, told: &Told) {
         let now = self.clock.unix_seconds();
         let before = ticket.place();
-        if let Some(back) = ticket.note(told.position, now) {
+        if let Some(back) =
+            ticket.note(told.position, now, std::mem::replace(&mut self.away, Away::No))
+        {
             let what = format!(
                 "The server moved this miner back in the registration queue, from place {} to {}.",
                 back.from, back.to
@@ -364,9 +387,13 @@ pub(super) fn attestation_refused(given: bool, words: &str) -> String {
     }
 }
 
+/// What the server says of the end of a ticket.
+fn words_of(told: &Told) -> Option<String> {
+    told.detail.clone().or_else(|| told.error.as_ref().map(ToString::to_string))
+}
+
 fn turned(told: &Told) -> RegisterError {
-    let error = told.error.as_ref().map(ToString::to_string);
-    let detail = told.detail.clone().or(error).unwrap_or_else(|| "no reason given".into());
+    let detail = words_of(told).unwrap_or_else(|| "no reason given".into());
     if detail.to_lowercase().contains("attest") {
         return RegisterError::Attestation(attestation_refused(false, &detail));
     }
@@ -379,5 +406,6 @@ fn view(ticket: &Ticket) -> QueueView {
         heard: ticket.heard,
         best: ticket.best(),
         places: ticket.places.iter().map(|told| (told.at, told.place)).collect(),
+        losses: ticket.losses.clone(),
     }
 }

@@ -5,12 +5,14 @@ pub mod compute;
 pub mod links;
 pub mod machine;
 pub mod measured;
+mod queue;
 pub mod time;
 pub mod transfers;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::measured::Measured;
+pub use self::queue::{PlaceLost, QueueView, WhyLost};
 pub use crate::host::rules::{Rule, Ruling, Unknown, Verdict};
 
 /// What the miner does now.
@@ -124,6 +126,11 @@ pub enum Reason {
     SwitchedOff,
     /// The user, or the end of the demo, asked for it.
     StopRequested,
+    /// It has stopped in order.
+    Stopped {
+        /// What another start finds.
+        kept: Kept,
+    },
     /// A server or peer does not answer; tried again.
     NetworkTrouble {
         /// In plain words.
@@ -159,6 +166,31 @@ pub enum Reason {
     },
 }
 
+/// What a miner that has stopped leaves behind for another start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kept {
+    /// Nothing: it was a demo.
+    Nothing,
+    /// The place in the registration queue.
+    Place,
+    /// Its stage's snapshot, with the work since.
+    Snapshot,
+    /// Its key and settings; nothing of a stage was written yet.
+    Key,
+}
+
+impl Kept {
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::Nothing => "Stopped. A demo keeps nothing; the next one begins anew.",
+            Self::Place => "Stopped. Its place in the queue is kept for a while: start it soon.",
+            Self::Snapshot => "Stopped. Its snapshot is kept: the next start goes on from there.",
+            Self::Key => "Stopped before a snapshot was written: the next start joins anew.",
+        }
+    }
+}
+
 impl Reason {
     /// Stable word for scripts.
     pub fn code(&self) -> &'static str {
@@ -181,6 +213,7 @@ impl Reason {
             Self::Rule { rule, .. } => rule.code(),
             Self::SwitchedOff => "switched-off",
             Self::StopRequested => "stop-requested",
+            Self::Stopped { .. } => "stopped",
             Self::NetworkTrouble { .. } => "network-trouble",
             Self::StageLost { .. } => "stage-lost",
             Self::DeviceGone { .. } => "device-gone",
@@ -214,6 +247,7 @@ impl Reason {
             Self::Rule { sentence, .. } => sentence.clone(),
             Self::SwitchedOff => "You switched it off; its device is free.".into(),
             Self::StopRequested => "Stopping: work in hand is finished first.".into(),
+            Self::Stopped { kept } => kept.sentence().into(),
             Self::NetworkTrouble { what } => format!("{} Trying again.", capitalised(what)),
             Self::StageLost { what } => format!("{}. The stage is built again.", capitalised(what)),
             Self::DeviceGone { what } => {
@@ -325,19 +359,6 @@ pub struct NeighbourView {
     pub status: String,
     /// Unix seconds of its last word; none if never heard.
     pub heard: Option<f64>,
-}
-
-/// A place in the registration queue.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct QueueView {
-    /// When the ticket was drawn, Unix seconds.
-    pub since: f64,
-    /// When the server last said anything of it, Unix seconds.
-    pub heard: f64,
-    /// The best place so far.
-    pub best: Option<u64>,
-    /// Places with the times they were told, oldest first.
-    pub places: Vec<(f64, u64)>,
 }
 
 /// How other miners reach this machine.

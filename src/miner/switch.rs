@@ -14,11 +14,13 @@ use super::device::DeviceWorker;
 use super::error::MinerError;
 use super::heart::InUse;
 use super::life::{MinerSettings, live};
-use super::snapshot::{Command, DeviceView, Reason, State, Who};
+use super::snapshot::{Command, DeviceView, Kept, Reason, State, Who};
+use super::warden::RuleSource;
 use crate::clock::{Clock, Entropy};
 use crate::config::folders::{FolderError, prepare, write_atomically};
-use crate::protocol::Hotkey;
+use crate::protocol::{Hotkey, RunId, StageIndex};
 use crate::telemetry::Severity;
+use crate::training::snapshot::SnapshotStore;
 
 /// Opens a miner's device. Blocks; tried again whenever the miner is switched on.
 pub type OpenDevice = Arc<dyn Fn() -> Result<DeviceWorker, MinerError> + Send + Sync>;
@@ -143,6 +145,24 @@ enum Then {
 }
 
 impl Switched {
+    /// What is left for another start.
+    fn kept(&self) -> Kept {
+        let settings = &self.settings;
+        // A miner without the user's rules is a demo's: its folder goes with it.
+        if !matches!(settings.rules, RuleSource::Live { .. }) {
+            return Kept::Nothing;
+        }
+        let place = self.board.read(|now| {
+            now.queue.as_ref().map(|_| Kept::Place).or_else(|| {
+                let (run, stage) = (RunId(now.run.clone()?), StageIndex(now.stage?));
+                let hotkey = settings.hotkey.address();
+                let store = SnapshotStore::new(&settings.data, hotkey, &run, stage);
+                (store.current().exists() || store.previous().exists()).then_some(Kept::Snapshot)
+            })
+        });
+        place.unwrap_or(Kept::Key)
+    }
+
     /// From start to end, over any number of lives.
     pub(super) async fn run(
         mut self,
@@ -158,7 +178,9 @@ impl Switched {
         loop {
             match then {
                 Then::End => {
-                    self.board.status(State::Stopped, Reason::StopRequested, Who::You, "nothing");
+                    let kept = Reason::Stopped { kept: self.kept() };
+                    let next = "you must start it, if it is to go on";
+                    self.board.status(State::Stopped, kept, Who::You, next);
                     return Ok(());
                 }
                 Then::Off => {

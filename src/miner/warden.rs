@@ -32,8 +32,13 @@ const LOOK_SOON: Duration = Duration::from_millis(50);
 /// What a miner's rules come from.
 #[derive(Clone, Debug)]
 pub enum RuleSource {
-    /// There are none: a demo's miners.
+    /// There are none: a demo's other miners.
     Off,
+    /// There are none, but the screens show what the sensors say: your miner in a demo.
+    Shown {
+        /// Whoever reads the sensors sends them here.
+        readings: watch::Receiver<Readings>,
+    },
     /// The user's settings and the readings of this machine.
     Live {
         /// Read again whenever they change.
@@ -76,6 +81,7 @@ impl Warden {
     ) -> Self {
         let (settings, readings, file) = match source {
             RuleSource::Off => (None, None, None),
+            RuleSource::Shown { readings } => (None, Some(readings), None),
             RuleSource::Live { settings, readings } => {
                 let file = PauseFile::new(state, hotkey);
                 (Some(settings.subscribe()), Some(readings), Some(file))

@@ -140,7 +140,7 @@ fn every_number_is_documented_and_none_that_is_not_there() {
         eta: Eta::Unknown,
     };
     let places = vec![(1.0, 90), (2.0, 70)];
-    let queue = QueueView { since: 1.0, heard: 2.0, best: Some(70), places };
+    let queue = QueueView { since: 1.0, heard: 2.0, best: Some(70), places, losses: vec![] };
     let miner: MinerSnapshot = serde_json::from_value(serde_json::json!({
         "name": "a \"name\" \\ of\nits own", "hotkey": "5x", "run": "r", "stage": 1, "stages": 3,
         "epoch": 4, "recovered": null, "queue": queue, "phase": null, "status": status,

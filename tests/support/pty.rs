@@ -151,12 +151,6 @@ impl Terminal {
         self.child.process_id().unwrap()
     }
 
-    /// Says that the window has another size, which it has not.
-    #[allow(dead_code)] // Not every test that includes this file needs it.
-    pub fn lie(&self, rows: u16, cols: u16) {
-        self.master.resize(size(rows, cols)).unwrap();
-    }
-
     /// Changes the window's size.
     pub fn resize(&mut self, rows: u16, cols: u16) {
         self.screen.lock().unwrap().screen_mut().set_size(cells(rows), cells(cols));

@@ -17,9 +17,6 @@ use crate::telemetry::record::{Change, End, Recording, Shelf, Told, changes};
 
 /// Between two looks at the snapshots.
 const EVERY: Duration = Duration::from_secs(1);
-/// So many looks pass until what is measured is told again: it changes all the time, and a record has
-/// little room. States and counters are told at every look.
-const MEASURED_EVERY: u32 = 10;
 /// Losses of a swarm that a record begins with: enough for the curve, however long the run.
 const MOST_LOSSES: usize = 4096;
 
@@ -80,7 +77,6 @@ async fn hear(
         }
     }
     // All of it, for the last time.
-    look.looks = MEASURED_EVERY - 1;
     tell(&mut recording, &mut look, &running.clock);
     let end = match &*running.control.progress.borrow() {
         Progress::Running => End::Stopped,
@@ -140,8 +136,6 @@ struct Look {
     losses: (usize, usize),
     progress: Progress,
     must_tell_all: bool,
-    /// Looks since what is measured was told.
-    looks: u32,
 }
 
 /// One miner as it was told last.
@@ -167,7 +161,6 @@ impl Look {
             losses: (0, 0),
             progress,
             must_tell_all: false,
-            looks: 0,
         }
     }
 
@@ -195,13 +188,9 @@ impl Look {
     /// The steps to now from what was told last.
     fn changes(&mut self) -> Vec<Change> {
         let mut found = Vec::new();
-        self.looks = (self.looks + 1) % MEASURED_EVERY;
         for (number, (miner, seen)) in self.control.miners.iter().zip(&mut self.miners).enumerate()
         {
-            let mut now = miner.borrow().clone();
-            if self.looks > 0 {
-                now.measured = seen.snapshot.measured.clone();
-            }
+            let now = miner.borrow().clone();
             if now == seen.snapshot {
                 continue;
             }

@@ -1,6 +1,7 @@
 //! Looks at the sensors while miners run, and tells each miner what its rules go by. How often depends
 //! on whether anybody waits for the answer.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -28,10 +29,17 @@ const PAUSED: Duration = Duration::from_secs(15);
 pub struct Sensing {
     sensors: Sensors,
     told: Vec<watch::Sender<Readings>>,
-    month: MonthCounter,
-    settings: LiveSettings,
     clock: Clock,
-    counted: Counted,
+    asks: Asks,
+}
+
+/// Who asks for facts.
+#[derive(Debug)]
+enum Asks {
+    /// The user's rules, and the screens.
+    Rules { settings: LiveSettings, month: MonthCounter, counted: Counted },
+    /// The screens alone: the miners of a demo go by no rules.
+    Screens,
 }
 
 /// Whether what these miners send and receive counts for the month.
@@ -53,57 +61,88 @@ impl Sensing {
         folders: &Folders,
         clock: &Clock,
     ) -> (Self, Vec<watch::Receiver<Readings>>) {
+        let asks = Asks::Rules {
+            settings: settings.clone(),
+            month: MonthCounter::open(&folders.state, clock),
+            counted,
+        };
+        let (mut sensing, heard) = Self::new(devices, asks, &folders.data, clock);
+        sensing.look().await;
+        (sensing, heard)
+    }
+
+    /// For the screens alone. The first look is taken later: nobody waits for it.
+    pub fn for_screens(
+        devices: Vec<Computing>,
+        folder: &Path,
+        clock: &Clock,
+    ) -> (Self, Vec<watch::Receiver<Readings>>) {
+        Self::new(devices, Asks::Screens, folder, clock)
+    }
+
+    fn new(
+        devices: Vec<Computing>,
+        asks: Asks,
+        folder: &Path,
+        clock: &Clock,
+    ) -> (Self, Vec<watch::Receiver<Readings>>) {
         let (told, heard): (Vec<_>, Vec<_>) =
             devices.iter().map(|_| watch::channel(Readings::none())).unzip();
         let place = Place {
             roots: Roots::system(),
             variables: variables(),
-            folder: folders.data.clone(),
+            folder: folder.to_owned(),
             devices,
         };
-        let mut sensing = Self {
-            sensors: Sensors::new(place, clock),
-            told,
-            month: MonthCounter::open(&folders.state, clock),
-            settings: settings.clone(),
-            clock: clock.clone(),
-            counted,
-        };
-        sensing.look().await;
-        (sensing, heard)
+        (Self { sensors: Sensors::new(place, clock), told, clock: clock.clone(), asks }, heard)
     }
 
     /// Looks again and again, for as long as the run lasts.
     pub async fn go_on(mut self, control: Control) {
-        let mut changes = self.settings.subscribe();
+        let mut changes = match &self.asks {
+            Asks::Rules { settings, .. } => Some(settings.subscribe()),
+            Asks::Screens => {
+                self.look().await;
+                None
+            }
+        };
         loop {
             let pause = if is_paused(&control) { PAUSED } else { BUSY };
-            tokio::select! {
-                () = self.clock.sleep(pause) => {}
-                changed = changes.changed() => if changed.is_err() { return },
+            match &mut changes {
+                Some(changes) => tokio::select! {
+                    () = self.clock.sleep(pause) => {}
+                    changed = changes.changed() => if changed.is_err() { return },
+                },
+                None => self.clock.sleep(pause).await,
             }
-            if self.counted == Counted::Here {
-                self.count(&control);
-            }
+            self.count(&control);
             self.look().await;
         }
     }
 
     fn count(&mut self, control: &Control) {
+        let Asks::Rules { month, counted: Counted::Here, .. } = &mut self.asks else { return };
         for miner in control.miners.iter() {
             let snapshot = miner.borrow();
             let work = &snapshot.work;
             let bytes = work.bytes_sent.saturating_add(work.bytes_received);
-            self.month.note(&snapshot.name, bytes);
+            month.note(&snapshot.name, bytes);
         }
-        if let Err(error) = self.month.keep() {
+        if let Err(error) = month.keep() {
             tracing::warn!("the month's count of bytes could not be kept: {error}");
         }
     }
 
     async fn look(&mut self) {
-        let settings = self.settings.now();
-        let wanted = Wanted::of(&settings);
+        let settings = match &self.asks {
+            Asks::Rules { settings, .. } => Some(settings.now()),
+            Asks::Screens => None,
+        };
+        let wanted = match &settings {
+            Some(settings) => Wanted::of(settings),
+            // No rule goes by the disk here either; it is shown where the rules have theirs.
+            None => Wanted::these([Sense::Disk], []),
+        };
         let readings = self.sensors.read(&wanted.clone().with_shown()).await;
         for (told, mut new) in self.told.iter().zip(readings) {
             new.shown.temperature = new.temperature.clone();
@@ -113,12 +152,14 @@ impl Sensing {
             for sense in Sense::ALL.into_iter().filter(|sense| !wanted.has(*sense)) {
                 forget(&mut new, sense);
             }
-            if wanted.has(Sense::Month) {
-                new.month_bytes = Known::Is(self.month.bytes());
+            if let Asks::Rules { month, .. } = &self.asks
+                && wanted.has(Sense::Month)
+            {
+                new.month_bytes = Known::Is(month.bytes());
             }
             for (sense, _) in unknown(&new) {
                 // Who set no such rule need not hear that a default can do nothing here.
-                if !is_set(&settings, sense) {
+                if settings.as_ref().is_none_or(|settings| !is_set(settings, sense)) {
                     forget(&mut new, sense);
                 }
             }

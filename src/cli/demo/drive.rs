@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::arguments::{DemoPlan, End};
 use super::author::Author;
@@ -145,8 +146,9 @@ impl Demo<'_> {
             device: Arc::clone(&self.device),
             feed: Arc::clone(&self.feed),
             recorder: self.recorder.clone(),
-            rules: self.run.as_ref().zip(readings).map(|((settings, _), readings)| {
-                RuleSource::Live { settings: settings.clone(), readings }
+            rules: readings.map(|readings| match &self.run {
+                Some((settings, _)) => RuleSource::Live { settings: settings.clone(), readings },
+                None => RuleSource::Shown { readings },
             }),
             swarm_events,
             miner_events,
@@ -180,9 +182,13 @@ impl Demo<'_> {
             })?),
             None => None,
         };
-        let beside = match (beside, sensing) {
-            (Some(beside), Some(sensing)) => Some(beside.sense(sensing, control.clone())),
-            (beside, _) => beside,
+        let mut looking = None;
+        let beside = match beside {
+            Some(beside) => Some(beside.sense(sensing, control.clone())),
+            None => {
+                looking = Some(tokio::spawn(sensing.go_on(control.clone())));
+                None
+            }
         };
         let face = self.open_face(control, closed, clock)?;
         let mut show =
@@ -190,19 +196,23 @@ impl Demo<'_> {
         let ended = show.until_the_end(session).await;
         let ended = show.conclude(ended, &progress).await;
         drop(at_work);
+        looking.inspect(JoinHandle::abort);
         if let Some(beside) = beside {
             beside.end().await;
         }
         ended
     }
 
-    /// The sensors of a kept run. Its messages stay on this machine, so none are counted.
-    async fn sense(&self, clock: &Clock) -> (Option<Sensing>, Option<watch::Receiver<Readings>>) {
-        let Some((settings, folders)) = &self.run else { return (None, None) };
+    /// The sensors of this machine. A demo's messages stay here, so none are counted.
+    async fn sense(&self, clock: &Clock) -> (Sensing, Option<watch::Receiver<Readings>>) {
         let devices = vec![computing(self.device.info())];
-        let (sensing, readings) =
-            Sensing::start(devices, Counted::Nowhere, settings, folders, clock).await;
-        (Some(sensing), readings.into_iter().next())
+        let (sensing, readings) = match &self.run {
+            Some((settings, folders)) => {
+                Sensing::start(devices, Counted::Nowhere, settings, folders, clock).await
+            }
+            None => Sensing::for_screens(devices, self.folder, clock),
+        };
+        (sensing, readings.into_iter().next())
     }
 
     fn open_face(

@@ -47,6 +47,8 @@ impl Variant {
 
 const EACH: &str = include_str!("../../../shaders/header_elementwise.wgsl");
 const ROWS: &str = include_str!("../../../shaders/header_rows.wgsl");
+const STEP: &str = include_str!("../../../shaders/header_adam.wgsl");
+const NARROW: &str = include_str!("../../../shaders/header_bf16.wgsl");
 const ELEMENTWISE: &str = include_str!("../../../shaders/elementwise.wgsl");
 const ADAM_FILE: &str = include_str!("../../../shaders/adam.wgsl");
 const ADAM_BF16_FILE: &str = include_str!("../../../shaders/adam_bf16.wgsl");
@@ -73,9 +75,11 @@ pub fn source_hash() -> String {
 }
 
 /// Every file of `shaders/`, and what decides which kernel an op becomes.
-const FILES: [&str; 21] = [
+const FILES: [&str; 23] = [
     EACH,
     ROWS,
+    STEP,
+    NARROW,
     ELEMENTWISE,
     ADAM_FILE,
     ADAM_BF16_FILE,
@@ -116,9 +120,9 @@ kernels! {
     RELU_BACKWARD = "relu_backward" from [EACH, ELEMENTWISE] with [R, R, W];
     SWIGLU = "swiglu" from [EACH, ELEMENTWISE] with [R, R, W];
     SWIGLU_BACKWARD = "swiglu_backward" from [EACH, ELEMENTWISE] with [R, R, R, W, W];
-    ADAM = "adam" from [EACH, ADAM_FILE] with [W, W, W, W, R, R];
-    ADAM_BF16 = "adam_bf16" from [ADAM_BF16_FILE] with [W, W, W, W, R, R];
-    ADAM_BF16_WORDS = "adam_bf16_words" from [ADAM_BF16_FILE] with [W, W, W, W, R, R];
+    ADAM = "adam" from [EACH, STEP, ADAM_FILE] with [W, W, W, W, R, R];
+    ADAM_BF16 = "adam_bf16" from [STEP, NARROW, ADAM_BF16_FILE] with [W, W, W, W, R, R];
+    ADAM_BF16_WORDS = "adam_bf16_words" from [STEP, NARROW, ADAM_BF16_FILE] with [W, W, W, W, R, R];
     RMSNORM = "rmsnorm" from [ROWS, RMSNORM_FILE] with [R, R, W, W];
     RMSNORM_BACKWARD = "rmsnorm_backward" from [ROWS, RMSNORM_FILE] with [R, R, R, R, W];
     RMSNORM_PARTIAL = "rmsnorm_partial" from [RMSNORM_FILE] with [R, R, R, W];
@@ -130,7 +134,7 @@ kernels! {
     EMBED = "embed" from [EMBED_FILE] with [R, R, W];
     EMBED_LINKS = "embed_links" from [EMBED_FILE] with [R, W];
     EMBED_BACKWARD = "embed_backward" from [EMBED_FILE] with [R, R, R, W];
-    PACK = "pack" from [BF16] with [R, W];
+    PACK = "pack" from [NARROW, BF16] with [R, W];
     UNPACK = "unpack" from [BF16] with [R, W];
     ATTENTION = "attention" from [ATTENTION_FILE] with [R, R, R, W, W];
     ATTENTION_DELTA = "attention_delta" from [ATTENTION_FILE] with [R, R, W];

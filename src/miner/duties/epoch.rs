@@ -120,7 +120,7 @@ impl Life {
     }
 
     pub(super) async fn train(&mut self) -> Outcome {
-        self.note_phase(Phase::Training);
+        self.board.enter(Phase::Training);
         // A benched newcomer says so until a heartbeat tells otherwise (spec 1.7, 1.8).
         let benched = std::mem::take(&mut self.benched);
         let status = if benched { MinerStatus::Initializing } else { MinerStatus::Training };
@@ -181,14 +181,14 @@ impl Life {
 
     fn leave_training(&self, outcome: Outcome) -> Outcome {
         if let Outcome::PhaseIs(phase) = &outcome {
-            self.note_phase(*phase);
+            self.board.enter(*phase);
             self.announcer.say(*phase, MinerStatus::Training);
         }
         outcome
     }
 
     pub(super) async fn upload(&mut self) -> Outcome {
-        self.note_phase(Phase::WeightsUploading);
+        self.board.enter(Phase::WeightsUploading);
         let Some(stage) = &mut self.stage else { return out_of_order("a stage") };
         let began = self.handed_in.open(stage, self.clock.now());
         let limit = self.services.constants.training.hand_in_limit;
@@ -231,7 +231,7 @@ impl Life {
     }
 
     pub(super) async fn merge(&mut self) -> Outcome {
-        self.note_phase(Phase::MergingPartitions);
+        self.board.enter(Phase::MergingPartitions);
         let Some(stage) = &self.stage else { return out_of_order("a stage") };
         let board = &self.board;
         let epoch = stage.epoch().0;

@@ -8,7 +8,7 @@ use super::super::joining::Joining;
 use super::super::life::{Held, Life};
 use super::super::machine::Outcome;
 use super::super::register::{RegisterError, Registrar};
-use super::super::ticket::TicketFile;
+use super::super::ticket::{Away, TicketFile};
 use super::super::workshop::{Progress, Unbuilt};
 use super::{of_call, out_of_order};
 use crate::network::registry::{Registry, RegistrySetup};
@@ -33,6 +33,7 @@ impl Life {
             board: Arc::clone(&self.board),
             clock: self.clock.clone(),
             entropy: self.entropy.split("registration"),
+            away: Away::No,
         };
         let answer = match registrar.start().ended().await {
             Ok(answer) => answer,

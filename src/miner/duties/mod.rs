@@ -105,7 +105,7 @@ impl Life {
         loop {
             match self.services.orchestrator.heartbeat(None).await {
                 Ok(answer) => {
-                    self.note_phase(answer.phase);
+                    self.board.enter(answer.phase);
                     self.heard = answer.epoch;
                     self.board.update(|snapshot| snapshot.epoch = answer.epoch.0);
                     if wanted == Phase::Training
@@ -158,10 +158,6 @@ impl Life {
                 "Nothing: the stage's miners and the network must end it; this miner keeps its place.",
             );
         }
-    }
-
-    fn note_phase(&self, phase: Phase) {
-        self.board.update(|snapshot| snapshot.phase = Some(phase.as_str().to_owned()));
     }
 }
 

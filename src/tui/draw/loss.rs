@@ -12,6 +12,7 @@ use super::super::view::View;
 use super::pane;
 use crate::swarm::{LossPoint, SwarmSnapshot};
 use crate::tui::look::{Over, Scale};
+use crate::tui::text::labels;
 
 /// The loss of a single activation jumps; the curve is the mean of so many.
 const WINDOW: usize = 8;
@@ -82,8 +83,8 @@ pub(in crate::tui) fn curve(frame: &mut Frame<'_>, area: Rect, of: Curve<'_>, th
     let mut scale = Vec::new();
     if let Some((u, b)) = baselines {
         let (u, b) = (down(u), down(b));
-        scale.push(Span::styled(format!(" word counts {u:.2} "), theme.reference()));
-        scale.push(Span::styled(format!(" word pairs {b:.2} "), theme.reference_two()));
+        scale.push(Span::styled(labels::word_counts(u), theme.reference()));
+        scale.push(Span::styled(labels::word_pairs(b), theme.reference_two()));
     }
     if logarithmic {
         scale.push(Span::styled(text::LOGARITHMIC, theme.dim()));
@@ -131,8 +132,8 @@ fn x_label(of: Curve<'_>, last: f64) -> String {
     let count = text::thousands(last as u64);
     match (of.swarm, of.over) {
         (Some(_), Over::Time) => text::duration(last),
-        (Some(_), Over::Tokens) => format!("{count} tokens"),
-        (None, _) => format!("{count} activations"),
+        (Some(_), Over::Tokens) => labels::tokens(&count),
+        (None, _) => labels::activations(&count),
     }
 }
 

@@ -16,6 +16,7 @@ use super::pane;
 use crate::config::keys::Press;
 use crate::control::Progress;
 use crate::swarm::Writing;
+use crate::tui::text::labels;
 
 pub(super) fn overlay(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     if view.look.help {
@@ -74,10 +75,11 @@ fn help_lines(view: &View) -> Vec<(String, &'static str)> {
     let past = view.kind == Kind::Past;
     let pair = |one, other| format!("{} {}", press(one), press(other));
     let screens = match (press(Action::Now), press(Action::Swarm)) {
-        (Press::Char('1'), Press::Char('8')) => "1 to 8".to_owned(),
+        (Press::Char('1'), Press::Char('8')) => labels::ALL_SCREENS.to_owned(),
         (first, last) => format!("{first} .. {last}"),
     };
-    let mut lines = vec![("now".to_owned(), text::advice::of(&view.miner.status.reason))];
+    let mut lines =
+        vec![(labels::HELP_NOW.to_owned(), text::advice::of(&view.miner.status.reason))];
     for binding in &bindings {
         if binding.action == Action::NextScreen {
             lines.push((screens.clone(), text::keys::SCREENS));

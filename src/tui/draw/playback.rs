@@ -14,13 +14,14 @@ use super::super::view::View;
 use super::facts::fitted;
 use super::pane;
 use crate::control::Place;
+use crate::tui::text::labels;
 
 /// The shortest bar that still says something.
 const SHORTEST: usize = 6;
 
 pub(super) fn bar(frame: &mut Frame<'_>, area: Rect, view: &View, place: &Place, theme: &Theme) {
     let state = state(place);
-    let time = format!("{} of {}", text::clock(place.at), text::clock(place.length));
+    let time = labels::time_of(&text::clock(place.at), &text::clock(place.length));
     let press = |action| view.keys.press(action).to_string();
     let keys = text::replay_keys(
         &press(Action::Hold),
@@ -46,8 +47,8 @@ pub(super) fn bar(frame: &mut Frame<'_>, area: Rect, view: &View, place: &Place,
 /// Whether it plays, and how fast.
 fn state(place: &Place) -> String {
     match (place.holds, place.at >= place.length) {
-        (_, true) => "at its end".to_owned(),
-        (true, false) => "held".to_owned(),
+        (_, true) => labels::AT_ITS_END.to_owned(),
+        (true, false) => labels::HELD.to_owned(),
         (false, false) => format!("{}x", text::factor(place.speed)),
     }
 }
@@ -100,7 +101,10 @@ pub(in crate::tui) fn scrubber(
         ends.each_ref().map(String::as_str),
     );
     let second = Line::from(vec![
-        Span::styled(format!(" {} of {length}", text::clock(place.at)), theme.number()),
+        Span::styled(
+            format!(" {}", labels::time_of(&text::clock(place.at), &length)),
+            theme.number(),
+        ),
         Span::styled(format!("  {}  {}", state(place), place.then), theme.quiet()),
         Span::styled(format!("   {keys}"), theme.quiet()),
     ]);

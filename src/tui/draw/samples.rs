@@ -11,7 +11,9 @@ use crate::miner::snapshot::measured::{
     Reading, TimeView, TransferView, Utilisation, Waterfall, WeekGrid, Window,
 };
 use crate::miner::snapshot::time::Activity;
-use crate::miner::snapshot::{Measured, QueueView, ReachView, Rule, Ruling, Unknown, Verdict};
+use crate::miner::snapshot::{
+    Measured, PlaceLost, QueueView, ReachView, Rule, Ruling, Unknown, Verdict, WhyLost,
+};
 use crate::miner::{
     DeviceView, Eta, MinerSnapshot, NeighbourView, Reason, State, Status, Who, Work,
 };
@@ -335,6 +337,20 @@ pub(in crate::tui) fn queued() -> MinerSnapshot {
             (1_030.0, 1_502),
         ]
         .into(),
+        losses: vec![
+            PlaceLost {
+                at: -3_900.0,
+                from: Some(412),
+                to: Some(1_687),
+                why: WhyLost::Unconfirmed { until: Some("2001-09-09T01:46:40+00:00".into()) },
+            },
+            PlaceLost {
+                at: -500.0,
+                from: Some(1_490),
+                to: Some(1_600),
+                why: WhyLost::NotPublished,
+            },
+        ],
     });
     miner
 }

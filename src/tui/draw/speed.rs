@@ -9,6 +9,7 @@ use super::super::theme::Theme;
 use super::super::view::View;
 use super::facts::{bar, fitted};
 use super::{filled, pane};
+use crate::tui::text::labels;
 
 /// The same as lines of so many cells.
 pub(in crate::tui) fn told<'a>(view: &View, width: usize, theme: &Theme) -> [Line<'a>; 4] {
@@ -32,9 +33,9 @@ fn pair<'a>(label: &str, value: String, theme: &Theme) -> [Span<'a>; 2] {
 
 fn rates<'a>(view: &View, theme: &Theme) -> Line<'a> {
     let windows = view.swarm.as_ref().map_or(view.miner.tokens_per_second, |s| s.tokens_per_second);
-    let whose = if view.swarm.is_some() { " swarm, tokens/s:" } else { " tokens/s:" };
+    let whose = if view.swarm.is_some() { labels::SWARM_SPEED } else { labels::OWN_SPEED };
     let mut spans = vec![Span::styled(whose, theme.quiet())];
-    for (label, rate) in ["10 s", "60 s", "15 min"].into_iter().zip(windows) {
+    for (label, rate) in labels::WINDOWS.into_iter().zip(windows) {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let rate = text::thousands(rate.max(0.0).round() as u64);
         spans.extend(pair(label, rate, theme));
@@ -46,12 +47,12 @@ fn epoch<'a>(view: &View, width: usize, theme: &Theme) -> Line<'a> {
     let (epoch, progress) =
         view.swarm.as_ref().map_or((view.miner.epoch, None), |s| (s.epoch, Some(s.epoch_progress)));
     let label = match view.epochs {
-        Some(epochs) => format!(" epoch {} of {epochs} ", epoch.min(epochs)),
-        None => format!(" epoch {epoch} "),
+        Some(epochs) => labels::epoch_of(epoch.min(epochs), epochs),
+        None => labels::epoch(epoch),
     };
     let Some(progress) = progress else {
         let phase = view.miner.phase.as_deref().map_or(text::screens::UNKNOWN, text::phase);
-        let words = format!("{label}  phase: {phase}  progress: {}", text::screens::NOT_PUBLISHED);
+        let words = labels::phase(&label, phase);
         return Line::styled(words, theme.quiet());
     };
     let room = width.saturating_sub(label.len() + 7).min(60);
@@ -61,12 +62,12 @@ fn epoch<'a>(view: &View, width: usize, theme: &Theme) -> Line<'a> {
 
 fn work<'a>(view: &View, theme: &Theme) -> Line<'a> {
     let work = &view.miner.work;
-    let mut spans = vec![Span::styled(" yours:", theme.quiet())];
+    let mut spans = vec![Span::styled(labels::YOUR_WORK, theme.quiet())];
     for (label, n) in [
-        ("forwards", work.forwards),
-        ("backwards", work.backwards),
-        ("steps", work.optimizer_steps),
-        ("merged", work.partitions_merged),
+        (labels::FORWARDS, work.forwards),
+        (labels::BACKWARDS, work.backwards),
+        (labels::STEPS, work.optimizer_steps),
+        (labels::MERGED, work.partitions_merged),
     ] {
         spans.push(Span::styled(format!(" {label} "), theme.dim()));
         spans.push(Span::styled(format!("{:<6}", text::thousands(n)), theme.number()));
@@ -76,9 +77,9 @@ fn work<'a>(view: &View, theme: &Theme) -> Line<'a> {
 
 fn device<'a>(view: &View, theme: &Theme) -> Line<'a> {
     let device = &view.miner.device;
-    let mut line = format!(" device: {} ({})", device.name, device.backend);
+    let mut line = labels::device(&device.name, &device.backend);
     if device.stage_bytes > 0 {
-        line.push_str(&format!(", stage {}", text::bytes(device.stage_bytes)));
+        line.push_str(&labels::stage_takes(&text::bytes(device.stage_bytes)));
     }
     let readings = &view.miner.measured.machine.device;
     if let Some(degrees) = readings.temperature.get() {
@@ -87,6 +88,6 @@ fn device<'a>(view: &View, theme: &Theme) -> Line<'a> {
     if let Some(watts) = readings.watts.get() {
         line.push_str(&format!(", {watts:.0} W"));
     }
-    line.push_str(&format!(", in flight {} of {}", view.miner.cache, view.miner.cache_capacity));
+    line.push_str(&labels::flight(view.miner.cache, view.miner.cache_capacity));
     Line::styled(line, theme.quiet())
 }

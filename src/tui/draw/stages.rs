@@ -12,6 +12,7 @@ use super::super::theme::Theme;
 use super::super::view::View;
 use super::{filled, pane};
 use crate::swarm::{MinerView, StageView, SwarmSnapshot};
+use crate::tui::text::labels;
 
 /// All of them in lines of so many cells.
 pub(in crate::tui) fn told<'a>(view: &View, width: usize, theme: &Theme) -> Vec<Line<'a>> {
@@ -38,7 +39,7 @@ impl<'a> Crowd<'a> {
     }
 
     fn name(&self, miner: &MinerView) -> String {
-        let you = if self.own == Some(&miner.hotkey) { " (you)" } else { "" };
+        let you = if self.own == Some(&miner.hotkey) { labels::YOU } else { "" };
         format!("{}{you}", text::name_of(self.names, &miner.hotkey))
     }
 }
@@ -64,7 +65,7 @@ pub(in crate::tui) fn stages(frame: &mut Frame<'_>, area: Rect, view: &View, the
     if lines.len() > height && height > 0 {
         let hidden = lines.len() - (height - 1);
         lines.truncate(height - 1);
-        lines.push(Line::styled(format!("… and {hidden} more lines"), theme.dim()));
+        lines.push(Line::styled(labels::more(hidden), theme.dim()));
     }
     match view.swarm.is_some() {
         true => filled(frame, area, block, &lines),
@@ -87,9 +88,9 @@ pub(in crate::tui) fn swarm_lines<'a>(
         lines.push(stage_line(stage, width, theme));
         for miner in &stage.miners {
             let name = format!("  {}", crowd.name(miner));
-            let mut done = format!("{:>4} backwards", miner.backwards);
+            let mut done = labels::backwards(miner.backwards);
             if width >= 44 {
-                done = format!("{:>4} fwd {:>4} bwd", miner.forwards, miner.backwards);
+                done = labels::passes(miner.forwards, miner.backwards);
             }
             lines.push(Line::from(vec![
                 Span::styled(format!("{name:<11}"), theme.number()),
@@ -113,7 +114,7 @@ fn compact_lines<'a>(crowd: Crowd<'_>, width: usize, theme: &Theme) -> Vec<Line<
             .take(width)
             .map(|miner| format!("{} {}", crowd.name(miner), miner.backwards))
             .collect();
-        lines.push(Line::styled(format!("  backwards: {}", miners.join("  ")), theme.quiet()));
+        lines.push(Line::styled(labels::all_backwards(&miners.join("  ")), theme.quiet()));
     }
     lines
 }
@@ -125,7 +126,7 @@ fn stage_line<'a>(stage: &StageView, width: usize, theme: &Theme) -> Line<'a> {
     let room = width.saturating_sub(6 + label.chars().count() + 5).min(24);
     let full = room * percent / 100;
     Line::from(vec![
-        Span::styled("stage ", theme.dim()),
+        Span::styled(labels::STAGE_BAR, theme.dim()),
         Span::styled(label, theme.number()),
         Span::styled("█".repeat(full), theme.bar()),
         Span::styled("░".repeat(room - full), theme.dim()),
@@ -137,7 +138,8 @@ fn stage_line<'a>(stage: &StageView, width: usize, theme: &Theme) -> Line<'a> {
 fn outside_lines<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
     if let Some(queue) = &view.miner.queue {
-        let number = |n: Option<u64>| n.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
+        let number =
+            |n: Option<u64>| n.map_or_else(|| text::screens::UNKNOWN.to_owned(), |n| n.to_string());
         let place = number(queue.places.last().map(|told| told.1));
         let best = number(queue.best);
         lines.push(Line::styled(text::queue_place(&place, &best), theme.number()));
@@ -157,10 +159,10 @@ fn neighbour_lines<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
         .into_iter()
         .map(|n| {
             Line::from(vec![
-                Span::styled(format!("stage {} ", n.stage), theme.dim()),
+                Span::styled(labels::stage_number(n.stage), theme.dim()),
                 Span::styled(format!("{:<9}", view.name_of(&n.hotkey)), theme.number()),
                 Span::styled(
-                    if n.heard.is_some() { n.status.clone() } else { "never heard".into() },
+                    if n.heard.is_some() { n.status.clone() } else { labels::NEVER_HEARD.into() },
                     theme.quiet(),
                 ),
             ])

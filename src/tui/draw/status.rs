@@ -10,13 +10,14 @@ use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::{OwnMiner, View};
 use super::facts::fitted;
+use crate::tui::text::labels;
 
 pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let right = match view.miner.stage {
-        Some(stage) => format!("your miner {} holds stage {stage} ", view.miner.name),
-        None => format!("your miner {} has no stage yet ", view.miner.name),
+        Some(stage) => labels::holds(&view.miner.name, stage),
+        None => labels::no_stage(&view.miner.name),
     };
-    let mut left = vec![Span::styled(" Hearth", theme.title())];
+    let mut left = vec![Span::styled(labels::HEARTH, theme.title())];
     let place = match &view.playback {
         Some(playback) => text::replay_of(&playback.recorded),
         None => text::place(view.swarm.is_some(), view.kind),
@@ -26,7 +27,7 @@ pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme
     if let Some(run) = &view.miner.run {
         let used = 9 + place.len() + 6 + run.chars().count() + 2 + right.len();
         if used <= usize::from(area.width) {
-            left.push(Span::styled(format!("  run {run}"), theme.dim()));
+            left.push(Span::styled(labels::run(run), theme.dim()));
         }
     }
     frame.render_widget(Line::from(left), area);
@@ -46,7 +47,7 @@ fn row_of_own(view: &View, width: u16) -> Vec<(usize, String)> {
     let mut all: Vec<(usize, String)> = view.own.iter().enumerate().map(words).collect();
     let shown = view.own.iter().position(|miner| miner.shown).unwrap_or(0);
     let cells = |part: &[(usize, String)]| {
-        YOURS.len() + part.iter().map(|(_, text)| text.chars().count()).sum::<usize>()
+        labels::YOURS.len() + part.iter().map(|(_, text)| text.chars().count()).sum::<usize>()
     };
     let mut from = 0;
     while from < shown && cells(&all[from..=shown]) > usize::from(width) {
@@ -56,14 +57,12 @@ fn row_of_own(view: &View, width: u16) -> Vec<(usize, String)> {
     all
 }
 
-/// Before them.
-const YOURS: &str = " yours: ";
 /// Cells between two of them.
 const GAP: usize = 3;
 
 /// One's own miners, where there are several: the one that is shown stands out, and is never cut off.
 pub(super) fn own(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let mut spans = vec![Span::styled(YOURS, theme.dim())];
+    let mut spans = vec![Span::styled(labels::YOURS, theme.dim())];
     for (place, text) in row_of_own(view, area.width) {
         let shown = view.own.get(place).is_some_and(|miner| miner.shown);
         spans.push(Span::styled(text, if shown { theme.title() } else { theme.quiet() }));
@@ -73,7 +72,7 @@ pub(super) fn own(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme)
 
 /// Which of the own miners is at a cell of their line, counted from 0.
 pub(in crate::tui) fn own_at(cell: u16, view: &View, width: u16) -> Option<usize> {
-    let mut end = YOURS.len();
+    let mut end = labels::YOURS.len();
     if usize::from(cell) < end {
         return None;
     }
@@ -93,23 +92,23 @@ pub(super) fn status(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &The
     let first = Line::from(vec![
         Span::raw(" "),
         Span::styled(status.state.word().to_uppercase(), theme.state(status.state)),
-        Span::styled(format!("  for {age}  "), theme.quiet()),
+        Span::styled(labels::lasts(&age), theme.quiet()),
         Span::raw(status.reason.sentence()),
     ]);
     let second = Line::from(vec![
-        Span::styled(" next: ", theme.dim()),
+        Span::styled(labels::NEXT, theme.dim()),
         Span::styled(status.next.clone(), theme.quiet()),
     ]);
     let third = Line::from(vec![
-        Span::styled(" done by: ", theme.dim()),
+        Span::styled(labels::DONE_BY, theme.dim()),
         Span::styled(text::who(status.who), theme.quiet()),
-        Span::styled("   expected in: ", theme.dim()),
+        Span::styled(labels::EXPECTED, theme.dim()),
         Span::styled(text::eta(status.eta), theme.quiet()),
         Span::styled(text::rules(&view.miner.ruling), theme.quiet()),
     ]);
     let width = usize::from(area.width);
     let fourth = Line::from(vec![
-        Span::styled(" advice: ", theme.dim()),
+        Span::styled(labels::ADVICE, theme.dim()),
         Span::styled(text::advice::of(&status.reason), theme.quiet()),
     ]);
     let lines = [first, second, third, fourth].map(|line| fitted(line, width));

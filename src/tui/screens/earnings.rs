@@ -6,6 +6,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 
 use super::lines;
 use crate::tui::draw::facts::{fact, said, sentence};
+use crate::tui::text::labels;
 use crate::tui::text::{self, screens as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
@@ -19,14 +20,14 @@ pub(super) fn earnings(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &T
 pub(super) fn earned<'a>(view: &View, theme: &Theme) -> Vec<ratatui::text::Line<'a>> {
     let practice = view.swarm.is_some();
     let (earned, payout) = match practice {
-        true => (words::PRACTICE_PAYS, "none"),
+        true => (words::PRACTICE_PAYS, labels::NONE),
         false => (words::NO_LEDGER, words::NOT_PUBLISHED),
     };
     let empty = if practice { words::LEDGER_PRACTICE } else { words::LEDGER_EMPTY };
     vec![
-        said("today", earned, theme),
-        said("next payout", payout, theme),
-        said("paid to", view.miner.hotkey.clone(), theme),
+        said(labels::TODAY, earned, theme),
+        said(labels::NEXT_PAYOUT, payout, theme),
+        said(labels::PAID_TO, view.miner.hotkey.clone(), theme),
         sentence(empty, theme),
     ]
 }
@@ -39,12 +40,12 @@ pub(super) fn work<'a>(view: &View, theme: &Theme) -> Vec<ratatui::text::Line<'a
         format!("{:.0} ({})", own.score, words::SCORE)
     });
     vec![
-        fact("backwards", text::thousands(work.backwards), theme),
-        fact("of this epoch", text::thousands(work.backwards_this_epoch), theme),
-        fact("partitions merged", text::thousands(work.partitions_merged), theme),
-        fact("tokens", text::thousands(work.tokens), theme),
-        fact("sent", text::bytes(work.bytes_sent), theme),
-        fact("received", text::bytes(work.bytes_received), theme),
-        said("score", score, theme),
+        fact(labels::BACKWARDS, text::thousands(work.backwards), theme),
+        fact(labels::OF_THIS_EPOCH, text::thousands(work.backwards_this_epoch), theme),
+        fact(labels::PARTITIONS_MERGED, text::thousands(work.partitions_merged), theme),
+        fact(labels::TOKENS, text::thousands(work.tokens), theme),
+        fact(labels::SENT, text::bytes(work.bytes_sent), theme),
+        fact(labels::RECEIVED, text::bytes(work.bytes_received), theme),
+        said(labels::SCORE, score, theme),
     ]
 }

@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 use super::lines;
 use crate::miner::snapshot::machine::{MachineView, Reading, WeekGrid};
 use crate::tui::draw::facts::{fact, said, sentence};
+use crate::tui::text::labels;
 use crate::tui::text::{self, measured, screens as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::{HalfHour, View};
@@ -63,34 +64,32 @@ pub(super) fn device<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let (device, all) = (&view.miner.device, &view.miner.measured.machine);
     let own = &all.device;
     let name = format!("{} ({})", device.name, device.backend);
-    let pauses = own.temperature_limit.map_or(String::new(), |(stop, start)| {
-        format!(", pauses at {stop:.0} °C, goes on at {start:.0} °C")
-    });
-    let at_most = own.watts_limit.map_or(String::new(), |watts| format!(", at most {watts:.0} W"));
-    let others = all.load.limit.map_or(String::new(), |limit| format!(", pauses above {limit} %"));
-    let of =
-        own.memory_total.get().map_or(String::new(), |all| format!(" of {}", text::bytes(*all)));
+    let pauses =
+        own.temperature_limit.map_or(String::new(), |(stop, start)| labels::pauses_at(stop, start));
+    let at_most = own.watts_limit.map_or(String::new(), labels::at_most_watts);
+    let others = all.load.limit.map_or(String::new(), labels::pauses_above);
+    let of = own.memory_total.get().map_or(String::new(), |all| labels::of(&text::bytes(*all)));
     let planned = match device.planned_bytes {
         0 => String::new(),
-        bytes => format!(", this miner at most {}", text::bytes(bytes)),
+        bytes => labels::this_miner(&text::bytes(bytes)),
     };
-    let mut name = fact("device", name, theme);
+    let mut name = fact(labels::DEVICE, name, theme);
     name.push_span(Span::styled(planned, theme.quiet()));
     vec![
         name,
-        reading("temperature", &own.temperature, |t| format!("{t:>5.1} °C"), &pauses, theme),
-        reading("power", &own.watts, |w| format!("{w:>5.1} W"), &at_most, theme),
+        reading(labels::TEMPERATURE, &own.temperature, |t| format!("{t:>5.1} °C"), &pauses, theme),
+        reading(labels::POWER, &own.watts, |w| format!("{w:>5.1} W"), &at_most, theme),
         reading(
-            "device memory",
+            labels::DEVICE_MEMORY,
             &own.memory,
-            |m| format!("{} in use", text::bytes(*m)),
+            |m| labels::in_use(&text::bytes(*m)),
             &of,
             theme,
         ),
         reading(
-            "other programs",
+            labels::OTHER_PROGRAMS,
             &all.load.others,
-            |o| format!("{o:>3.0} % of the processor"),
+            |o| labels::of_processor(*o),
             &others,
             theme,
         ),
@@ -101,16 +100,16 @@ pub(super) fn device<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
 /// What is left of this machine's memory and disk, in one line.
 fn memory_and_disk<'a>(all: &MachineView, theme: &Theme) -> Line<'a> {
     let memory = all.memory.get().map_or(words::UNKNOWN.to_owned(), |(used, of)| {
-        format!("{} of {} in use", text::bytes(*used), text::bytes(*of))
+        labels::in_use_of(&text::bytes(*used), &text::bytes(*of))
     });
     let free = all.disk_free.get();
-    let disk = free.map_or(words::UNKNOWN.to_owned(), |b| format!("{} free", text::bytes(*b)));
+    let disk = free.map_or(words::UNKNOWN.to_owned(), |b| labels::free(&text::bytes(*b)));
     let style = match free {
         Some(free) if *free < all.disk_reserve => theme.bad(),
         _ => theme.number(),
     };
-    let mut line = fact("memory", memory, theme);
-    line.push_span(Span::styled("   disk ", theme.dim()));
+    let mut line = fact(labels::MEMORY, memory, theme);
+    line.push_span(Span::styled(labels::DISK, theme.dim()));
     line.push_span(Span::styled(disk, style));
     if all.disk_reserve > 0 {
         let kept = words::kept(&text::bytes(all.disk_reserve));
@@ -124,22 +123,22 @@ pub(super) fn rules<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let ruling = &view.miner.ruling;
     let now = view.unix as f64;
     let decides = match ruling.percent() {
-        Some(percent) => format!("it may work at {percent}"),
-        None => "it pauses".to_owned(),
+        Some(percent) => labels::may_work(&percent.to_string()),
+        None => labels::IT_PAUSES.to_owned(),
     };
     let until = ruling
         .until
-        .map_or(words::NO_END.to_owned(), |until| format!("in {}", text::duration(until - now)));
+        .map_or(words::NO_END.to_owned(), |until| labels::after(&text::duration(until - now)));
     let mut facts = vec![
-        fact("decides now", ruling.rule.code().replace('-', " "), theme),
-        fact("so that", decides, theme),
+        fact(labels::DECIDES_NOW, ruling.rule.code().replace('-', " "), theme),
+        fact(labels::SO_THAT, decides, theme),
         sentence(ruling.sentence.clone(), theme),
-        said("since", words::ago(now - ruling.since), theme),
-        said("until", until, theme),
+        said(labels::SINCE, words::ago(now - ruling.since), theme),
+        said(labels::UNTIL, until, theme),
     ];
     for unknown in &ruling.unknown {
         let rule = unknown.rule.code().replace('-', " ");
-        facts.push(said("cannot be kept to", format!("{rule}: {}", unknown.why), theme));
+        facts.push(said(labels::CANNOT_BE_KEPT_TO, format!("{rule}: {}", unknown.why), theme));
     }
     facts
 }

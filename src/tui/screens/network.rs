@@ -7,9 +7,11 @@ use ratatui::text::Line;
 
 use super::lines;
 use crate::miner::{MinerSnapshot, State};
-use crate::swarm::{MinerView, StageView, SwarmSnapshot};
+use crate::swarm::SwarmSnapshot;
+use crate::swarm::public::held_up_by;
 use crate::tui::draw::facts::{fact, maybe, percent, said};
 use crate::tui::draw::stages;
+use crate::tui::text::labels;
 use crate::tui::text::{self, screens as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
@@ -32,20 +34,25 @@ pub(super) fn facts<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
 
 fn inside<'a>(swarm: &SwarmSnapshot, view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let miners: usize = swarm.stages.iter().map(|stage| stage.miners.len()).sum();
-    let epoch = format!("{}, {} % done", swarm.epoch, percent(swarm.epoch_progress));
-    let behind = holds_back(swarm).map_or(words::NOBODY.to_owned(), |stage| {
-        let late = stage.miners.iter().filter(|m| is_late(stage, m));
-        let late: Vec<String> = late.map(|m| view.name_of(&m.hotkey)).collect();
-        words::behind(stage.stage, text::phase(&stage.phase), percent(stage.progress), &late)
+    let epoch = labels::epoch_done(swarm.epoch, percent(swarm.epoch_progress));
+    let behind = held_up_by(&swarm.stages).map_or(words::NOBODY.to_owned(), |held| {
+        let late: Vec<String> = held.miners.iter().map(|miner| view.name_of(miner)).collect();
+        let stage = swarm.stages.iter().find(|stage| stage.stage == held.stage);
+        let done = stage.map_or(0, |stage| percent(stage.progress));
+        words::behind(held.stage, text::phase(&held.phase), done, &late)
     });
     let rank = rank(swarm, &view.miner.hotkey);
     vec![
-        said("run", swarm.run.clone(), theme),
-        fact("stages, miners", format!("{}, {miners}", swarm.stages.len()), theme),
-        fact("epoch", epoch, theme),
-        fact("tokens", text::thousands(swarm.tokens), theme),
-        said("held back by", behind, theme),
-        maybe("your rank", rank.map(|(rank, margin)| words::rank(rank, miners, margin)), theme),
+        said(labels::RUN, swarm.run.clone(), theme),
+        fact(labels::STAGES_MINERS, format!("{}, {miners}", swarm.stages.len()), theme),
+        fact(labels::EPOCH, epoch, theme),
+        fact(labels::TOKENS, text::thousands(swarm.tokens), theme),
+        said(labels::HELD_BACK_BY, behind, theme),
+        maybe(
+            labels::YOUR_RANK,
+            rank.map(|(rank, margin)| words::rank(rank, miners, margin)),
+            theme,
+        ),
     ]
 }
 
@@ -54,12 +61,12 @@ fn outside<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let stages = (miner.stages > 0).then(|| miner.stages.to_string());
     let epoch = (miner.epoch > 0).then(|| miner.epoch.to_string());
     vec![
-        said("run", miner.run.clone().unwrap_or_else(|| words::UNKNOWN.to_owned()), theme),
-        maybe("stages", stages, theme),
-        maybe("epoch", epoch, theme),
-        said("held back by", held_back(miner), theme),
-        said("progress", words::NOT_PUBLISHED, theme),
-        said("your rank", words::NOT_PUBLISHED, theme),
+        said(labels::RUN, miner.run.clone().unwrap_or_else(|| words::UNKNOWN.to_owned()), theme),
+        maybe(labels::STAGES, stages, theme),
+        maybe(labels::EPOCH, epoch, theme),
+        said(labels::HELD_BACK_BY, held_back(miner), theme),
+        said(labels::PROGRESS, words::NOT_PUBLISHED, theme),
+        said(labels::YOUR_RANK, words::NOT_PUBLISHED, theme),
     ]
 }
 
@@ -68,32 +75,6 @@ fn held_back(miner: &MinerSnapshot) -> String {
     match miner.status.state {
         State::Waiting => miner.status.next.clone(),
         _ => words::NOT_PUBLISHED.to_owned(),
-    }
-}
-
-/// How far a stage is within its epoch.
-fn order(stage: &StageView) -> (u64, usize) {
-    let phase = match stage.phase.as_str() {
-        "training" => 0,
-        "weights_uploading" => 1,
-        _ => 2,
-    };
-    (stage.epoch, phase)
-}
-
-/// The stage that the others wait for; none where all are in the same phase.
-fn holds_back(swarm: &SwarmSnapshot) -> Option<&StageView> {
-    let last = swarm.stages.iter().max_by_key(|stage| order(stage))?;
-    let behind = swarm.stages.iter().filter(|stage| order(stage) < order(last));
-    behind.min_by(|a, b| order(a).cmp(&order(b)).then(a.progress.total_cmp(&b.progress)))
-}
-
-/// Whether a miner has not done yet what its stage is at.
-fn is_late(stage: &StageView, miner: &MinerView) -> bool {
-    match stage.phase.as_str() {
-        "weights_uploading" => miner.status == "training",
-        "merging_partitions" => miner.status != "merged",
-        _ => miner.status == "silent",
     }
 }
 
@@ -110,6 +91,7 @@ fn rank(swarm: &SwarmSnapshot, hotkey: &str) -> Option<(usize, Option<f64>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::swarm::{MinerView, StageView};
 
     fn stage(stage: usize, epoch: u64, phase: &str, progress: f64, scores: &[f64]) -> StageView {
         let miner = |(i, score): (usize, &f64)| MinerView {
@@ -126,25 +108,6 @@ mod tests {
 
     fn of(stages: Vec<StageView>) -> SwarmSnapshot {
         SwarmSnapshot { stages, ..SwarmSnapshot::default() }
-    }
-
-    #[test]
-    fn the_stage_that_is_furthest_back_holds_the_run() {
-        let even = of(vec![stage(0, 2, "training", 0.1, &[]), stage(1, 2, "training", 0.9, &[])]);
-        assert!(holds_back(&even).is_none());
-        let uneven = of(vec![
-            stage(0, 2, "merging_partitions", 1.0, &[]),
-            stage(1, 2, "weights_uploading", 0.5, &[]),
-            stage(2, 2, "weights_uploading", 0.25, &[]),
-        ]);
-        assert_eq!(holds_back(&uneven).map(|s| s.stage), Some(2));
-        // The next epoch's training is further than this one's merging.
-        let turned = of(vec![
-            stage(0, 3, "training", 0.0, &[]),
-            stage(1, 2, "merging_partitions", 0.9, &[]),
-        ]);
-        assert_eq!(holds_back(&turned).map(|s| s.stage), Some(1));
-        assert!(holds_back(&of(Vec::new())).is_none());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use ratatui::text::Line;
 use super::{lines, queue, transfers};
 use crate::tui::draw::facts::said;
 use crate::tui::draw::{log, loss, speed, stages};
+use crate::tui::text::labels;
 use crate::tui::text::screens as words;
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
@@ -41,8 +42,9 @@ pub(super) fn now(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme)
 
 /// While it waits to be let in, that is what happens now.
 fn waiting(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+    let height = if area.height >= 30 { 14 } else { 11 };
     let [place, today, below] =
-        Layout::vertical([Constraint::Length(10), Constraint::Length(4), Constraint::Min(4)])
+        Layout::vertical([Constraint::Length(height), Constraint::Length(4), Constraint::Min(3)])
             .areas(area);
     queue::queue(frame, place, view, theme);
     earned_today(frame, today, view, theme);
@@ -55,8 +57,8 @@ fn earned_today(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
 
 pub(super) fn today<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let (earned, payout) = match view.swarm.is_some() {
-        true => (words::PRACTICE_PAYS, "none"),
+        true => (words::PRACTICE_PAYS, labels::NONE),
         false => (words::NO_LEDGER, words::NOT_PUBLISHED),
     };
-    vec![said("earned", earned, theme), said("next payout", payout, theme)]
+    vec![said(labels::EARNED, earned, theme), said(labels::NEXT_PAYOUT, payout, theme)]
 }

@@ -13,6 +13,7 @@ use crate::miner::NeighbourView;
 use crate::miner::snapshot::measured::LinkView;
 use crate::tui::draw::facts::{cut, sentence};
 use crate::tui::draw::pane;
+use crate::tui::text::labels;
 use crate::tui::text::{self, measured, screens as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
@@ -27,22 +28,13 @@ pub(super) fn peers(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Them
     lines(frame, bottom, words::REACH, reach(view, theme), theme);
 }
 
-/// The columns, each with its width; those behind the first eight are for wide windows.
-pub(super) const COLUMNS: [(&str, u16); 13] = [
-    ("stage", 6),
-    ("miner", 10),
-    ("way", 8),
-    ("ping", 8),
-    ("push", 11),
-    ("answered", 9),
-    ("failed", 7),
-    ("heard", 17),
-    ("at fault", 26),
-    ("says it is", 14),
-    ("sent", 10),
-    ("received", 10),
-    ("last failure", 40),
-];
+/// The columns' widths; those behind the first eight are for wide windows.
+const WIDTHS: [u16; 13] = [6, 10, 8, 8, 11, 9, 7, 17, 26, 14, 10, 10, 40];
+
+/// The columns, each with its width.
+pub(super) fn columns() -> impl Iterator<Item = (&'static str, u16)> {
+    labels::PEER_COLUMNS.into_iter().zip(WIDTHS)
+}
 
 /// One row for each neighbour, with its link where there is one; then the links to others.
 pub(super) fn rows(view: &View) -> Vec<Vec<String>> {
@@ -92,7 +84,7 @@ fn row(view: &View, (neighbour, link): Peer<'_>) -> Vec<String> {
         of(&|link| link.push_speed.map_or_else(none, measured::speed)),
         of(&|link| text::thousands(link.answered)),
         of(&|link| text::thousands(measured::failed(&link.failures))),
-        heard.map_or("never".to_owned(), |at| words::ago(now - at)),
+        heard.map_or(labels::NEVER.to_owned(), |at| words::ago(now - at)),
         of(&|link| measured::blame(&link.failures)),
         neighbour.map_or_else(none, |n| cut(&n.status, 13)),
         of(&|link| text::bytes(link.sent)),
@@ -103,7 +95,7 @@ fn row(view: &View, (neighbour, link): Peer<'_>) -> Vec<String> {
 
 fn table(frame: &mut Frame<'_>, area: Rect, peers: &[Peer<'_>], view: &View, theme: &Theme) {
     let mut width = area.width.saturating_sub(2);
-    let columns = COLUMNS.iter().take_while(|(_, cells)| {
+    let columns = columns().take_while(|(_, cells)| {
         let fits = *cells <= width;
         width = width.saturating_sub(*cells);
         fits

@@ -8,6 +8,7 @@ use ratatui::text::Line;
 use super::lines;
 use crate::miner::snapshot::QueueView;
 use crate::tui::draw::facts::{fact, maybe, said, sentence};
+use crate::tui::text::labels;
 use crate::tui::text::{self, queue as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
@@ -16,6 +17,8 @@ use crate::tui::view::View;
 const SHORTEST_TREND: f64 = 60.0;
 /// And made from the last so many.
 const TREND: f64 = 1_800.0;
+/// So many losses are told with their reasons.
+const LOSSES: usize = 2;
 
 /// What the told places say.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,22 +27,14 @@ pub(in crate::tui) struct Trend {
     pub(in crate::tui) a_minute: Option<f64>,
     /// Seconds until its turn, at the fastest and at the slowest pace of the time looked at.
     pub(in crate::tui) eta: Option<(f64, f64)>,
-    /// How often the place became a higher number, and the worst of those.
-    pub(in crate::tui) losses: Vec<(u64, u64)>,
 }
 
 impl Trend {
     /// From the places that the server told.
     #[allow(clippy::cast_precision_loss)]
     pub(in crate::tui) fn of(queue: &QueueView) -> Self {
-        let losses: Vec<(u64, u64)> = queue
-            .places
-            .windows(2)
-            .filter(|pair| pair[1].1 > pair[0].1)
-            .map(|pair| (pair[0].1, pair[1].1))
-            .collect();
         let Some(&(last_at, last)) = queue.places.last() else {
-            return Self { a_minute: None, eta: None, losses };
+            return Self { a_minute: None, eta: None };
         };
         // After a fall the places before it say nothing of the pace.
         let fell = queue.places.windows(2).rposition(|pair| pair[1].1 > pair[0].1);
@@ -50,7 +45,7 @@ impl Trend {
             (from.1 as f64 - to.1 as f64) / minutes
         };
         let Some(first) = recent.first().filter(|first| last_at - first.0 >= SHORTEST_TREND) else {
-            return Self { a_minute: None, eta: None, losses };
+            return Self { a_minute: None, eta: None };
         };
         let whole = pace(first, &(last_at, last));
         let middle = recent.iter().find(|told| told.0 >= (first.0 + last_at) / 2.0);
@@ -60,7 +55,7 @@ impl Trend {
         let paces = halves.into_iter().flatten().chain([whole]).filter(|pace| *pace > 0.0);
         let (slow, fast) = paces.fold((f64::INFINITY, 0.0_f64), |(l, h), p| (l.min(p), h.max(p)));
         let eta = (whole > 0.0).then(|| (last as f64 / fast * 60.0, last as f64 / slow * 60.0));
-        Self { a_minute: Some(whole), eta, losses }
+        Self { a_minute: Some(whole), eta }
     }
 }
 
@@ -77,18 +72,27 @@ pub(super) fn facts<'a>(view: &View, cells: usize, theme: &Theme) -> Vec<Line<'a
     let place = queue.places.last().map(|told| text::thousands(told.1));
     let told = text::duration(view.unix as f64 - queue.heard);
     let best = queue.best.map(text::thousands);
+    // The newest first; the log has the others.
+    let lost = queue
+        .losses
+        .iter()
+        .rev()
+        .take(LOSSES)
+        .map(|loss| words::lost(loss, &text::duration(view.unix as f64 - loss.at)));
+    let lost: Vec<String> = lost.collect();
     let mut facts = vec![
         match place {
-            Some(place) => fact("place", words::place(&place, best.as_deref(), &told), theme),
-            None => said("place", words::no_place(&told), theme),
+            Some(place) => fact(labels::PLACE, words::place(&place, best.as_deref(), &told), theme),
+            None => said(labels::PLACE, words::no_place(&told), theme),
         },
-        maybe("trend", trend.a_minute.map(words::trend), theme),
-        maybe("your turn", trend.eta.map(words::eta), theme),
-        said("waiting for", text::duration(view.unix as f64 - queue.since), theme),
-        said("history", spark(queue, cells), theme),
-        said("place lost", words::losses(&trend.losses), theme),
+        maybe(labels::TREND, trend.a_minute.map(words::trend), theme),
+        maybe(labels::YOUR_TURN, trend.eta.map(words::eta), theme),
+        said(labels::WAITING_FOR, text::duration(view.unix as f64 - queue.since), theme),
+        said(labels::HISTORY, spark(queue, cells), theme),
+        said(labels::PLACE_LOST, words::losses(queue.losses.len(), lost.first()), theme),
+        sentence(words::KEEP, theme),
     ];
-    facts.push(sentence(words::KEEP, theme));
+    facts.extend(lost.iter().skip(1).map(|earlier| said(labels::BEFORE, earlier, theme)));
     facts
 }
 
@@ -112,7 +116,7 @@ mod tests {
 
     fn told(places: &[(f64, u64)]) -> QueueView {
         let best = places.iter().map(|told| told.1).min();
-        QueueView { since: 0.0, heard: 0.0, best, places: places.to_vec() }
+        QueueView { since: 0.0, heard: 0.0, best, places: places.to_vec(), losses: Vec::new() }
     }
 
     #[test]
@@ -120,7 +124,6 @@ mod tests {
         let trend = Trend::of(&told(&[(0.0, 100), (60.0, 90), (120.0, 80)]));
         assert_eq!(trend.a_minute, Some(10.0));
         assert_eq!(trend.eta, Some((480.0, 480.0)));
-        assert!(trend.losses.is_empty());
     }
 
     #[test]
@@ -132,9 +135,8 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_place_is_counted_and_starts_the_trend_anew() {
+    fn a_lost_place_starts_the_trend_anew() {
         let trend = Trend::of(&told(&[(0.0, 80), (60.0, 74), (120.0, 1687), (150.0, 1686)]));
-        assert_eq!(trend.losses, [(74, 1687)]);
         assert_eq!((trend.a_minute, trend.eta), (None, None), "half a minute is no trend");
         let trend = Trend::of(&told(&[(0.0, 74), (60.0, 1687), (120.0, 1687)]));
         assert_eq!(
@@ -147,7 +149,7 @@ mod tests {
     #[test]
     fn nothing_told_is_nothing_known() {
         let trend = Trend::of(&told(&[]));
-        assert_eq!(trend, Trend { a_minute: None, eta: None, losses: Vec::new() });
+        assert_eq!(trend, Trend { a_minute: None, eta: None });
         assert_eq!(spark(&told(&[]), 10), "unknown");
     }
 

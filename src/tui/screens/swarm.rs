@@ -12,6 +12,7 @@ use crate::swarm::{MinerView, StageView, SwarmSnapshot};
 use crate::tui::draw::facts::{cut, fact, sentence};
 use crate::tui::draw::pane;
 use crate::tui::seat::Kind;
+use crate::tui::text::labels;
 use crate::tui::text::{self, screens as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::{Fate, View};
@@ -58,7 +59,7 @@ pub(super) fn lab<'a>(swarm: &SwarmSnapshot, view: &View, theme: &Theme) -> Vec<
     let keys = [Action::StartMiner, Action::KillMiner, Action::SlowMiner].map(press);
     let keys = words::lab_keys(keys.each_ref().map(String::as_str), swarm.lab.spare);
     vec![
-        fact("chosen", chosen, theme),
+        fact(labels::CHOSEN, chosen, theme),
         sentence(keys, theme),
         Line::styled(format!(" {}", words::cheat(&press(Action::CheatMiner))), theme.dim()),
     ]
@@ -68,7 +69,7 @@ pub(super) fn lab<'a>(swarm: &SwarmSnapshot, view: &View, theme: &Theme) -> Vec<
 pub(super) fn rows(swarm: &SwarmSnapshot, view: &View) -> Vec<Vec<String>> {
     let all = swarm.stages.iter().flat_map(|s| s.miners.iter().map(move |m| (s, m)));
     let row = |(stage, miner): (&StageView, &MinerView)| {
-        let you = if miner.hotkey == view.miner.hotkey { " (you)" } else { "" };
+        let you = if miner.hotkey == view.miner.hotkey { labels::YOU } else { "" };
         let status = match view.fate(&miner.hotkey) {
             Fate::Killed => words::KILLED,
             Fate::Slowed => words::SLOWED,

@@ -7,6 +7,7 @@ use super::{earnings, machine, network, now, peers, queue, swarm, training, tran
 use crate::tui::draw::facts::spoken;
 use crate::tui::draw::{losses, speed, stages};
 use crate::tui::look::ScreenName;
+use crate::tui::text::labels;
 use crate::tui::text::{self, measured, plain as say, screens as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
@@ -61,10 +62,7 @@ pub(in crate::tui) fn told(screen: ScreenName, view: &View) -> Vec<String> {
             pane(measured::TRANSFERS, lines);
         }
         ScreenName::Peers => {
-            pane(
-                words::PEERS,
-                rows(&peers::COLUMNS.map(|(name, _)| name), peers::rows(view), words::NO_PEERS),
-            );
+            pane(words::PEERS, rows(&labels::PEER_COLUMNS, peers::rows(view), words::NO_PEERS));
             pane(words::REACH, read(peers::reach(view, theme)));
         }
         ScreenName::Machine => {

@@ -10,6 +10,7 @@ use crate::miner::snapshot::measured::{Measured, Waterfall};
 use crate::miner::snapshot::time::Activity;
 use crate::tui::draw::facts::{bar, fact, maybe, percent, said, sentence};
 use crate::tui::draw::loss;
+use crate::tui::text::labels;
 use crate::tui::text::{self, measured as words, screens};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
@@ -119,21 +120,21 @@ pub(super) fn facts<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let miner = &view.miner;
     let held = miner.stage.map(|stage| match miner.stages {
         0 => stage.to_string(),
-        stages => format!("{stage}, of 0 to {}", stages - 1),
+        stages => labels::stage_of(stage, stages),
     });
     let planned = (miner.device.planned_bytes > 0).then(|| text::bytes(miner.device.planned_bytes));
     let mut facts = vec![
-        maybe("stage", held, theme),
-        fact("forwards", waiting(miner.work.forwards, miner.forward_queue), theme),
-        fact("backwards", waiting(miner.work.backwards, miner.backward_queue), theme),
-        fact("in flight", format!("{} of {}", miner.cache, miner.cache_capacity), theme),
-        maybe("memory at most", planned, theme),
+        maybe(labels::STAGE, held, theme),
+        fact(labels::FORWARDS, waiting(miner.work.forwards, miner.forward_queue), theme),
+        fact(labels::BACKWARDS, waiting(miner.work.backwards, miner.backward_queue), theme),
+        fact(labels::IN_FLIGHT, labels::some_of(miner.cache, miner.cache_capacity), theme),
+        maybe(labels::MEMORY_AT_MOST, planned, theme),
     ];
     let used = &miner.measured.utilisation;
     facts.push(match (used.share, used.peak) {
-        (Some(share), _) => fact("of its FLOP/s", words::utilisation(share), theme),
-        (None, Some(_)) => said("of its FLOP/s", screens::UNKNOWN, theme),
-        (None, None) => said("of its FLOP/s", words::NO_PEAK, theme),
+        (Some(share), _) => fact(labels::OF_ITS_FLOP_S, words::utilisation(share), theme),
+        (None, Some(_)) => said(labels::OF_ITS_FLOP_S, screens::UNKNOWN, theme),
+        (None, None) => said(labels::OF_ITS_FLOP_S, words::NO_PEAK, theme),
     });
     if !miner.device.memory.is_empty() {
         facts.push(sentence(miner.device.memory.clone(), theme));
@@ -144,6 +145,6 @@ pub(super) fn facts<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
 fn waiting(done: u64, waiting: usize) -> String {
     match waiting {
         0 => text::thousands(done),
-        some => format!("{} ({some} waiting)", text::thousands(done)),
+        some => labels::waiting(&text::thousands(done), some),
     }
 }

@@ -5,10 +5,10 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::lines;
-use crate::miner::State;
 use crate::miner::snapshot::measured::{MergeView, TransferView};
 use crate::miner::snapshot::transfers::Deadline;
 use crate::tui::draw::facts::{bar, cut, sentence};
+use crate::tui::text::labels;
 use crate::tui::text::{self, measured as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
@@ -37,28 +37,25 @@ pub(super) fn facts<'a>(view: &View, width: usize, theme: &Theme) -> Vec<Line<'a
     shown
 }
 
-/// Whether anything is under way. While it trains nothing is: the others may have ended a merge without
-/// this miner, and a record's figures may be some seconds old.
+/// Whether what an epoch's end is made of is under way.
 pub(super) fn under_way(view: &View) -> bool {
     let measured = &view.miner.measured;
-    let trains = view.miner.status.state == State::Training;
-    !trains
-        && (measured.transfers.iter().any(|t| t.ended.is_none() && t.file != "activation")
-            || measured.merges.iter().any(|merge| merge.ended.is_none()))
+    measured.transfers.iter().any(|t| t.ended.is_none() && t.file != "activation")
+        || measured.merges.iter().any(|merge| merge.ended.is_none())
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn took(began: f64, ended: Option<f64>, now: u64) -> String {
+fn took(began: f64, ended: Option<f64>, missing: usize, now: u64) -> String {
     match ended {
-        Some(ended) => format!("done in {}", text::duration(ended - began)),
-        None => format!("for {}", text::duration(now as f64 - began)),
+        Some(ended) => words::ended(missing, &text::duration(ended - began)),
+        None => words::since(&text::duration(now as f64 - began)),
     }
 }
 
 fn merge_line<'a>(merge: &MergeView, now: u64, theme: &Theme) -> Line<'a> {
-    let took = took(merge.began, merge.ended, now);
+    let took = took(merge.began, merge.ended, merge.of.saturating_sub(merge.done), now);
     Line::from(vec![
-        Span::styled(" merge      ", theme.dim()),
+        Span::styled(labels::MERGE, theme.dim()),
         Span::styled(words::merge(merge.epoch, merge.done, merge.of, &took), theme.quiet()),
     ])
 }
@@ -76,12 +73,13 @@ fn transfer_lines<'a>(
     let name = cut(&words::file(&transfer.file), 10);
     let mut first = vec![Span::styled(format!(" {name:<11}"), theme.number())];
     first.extend(bar(share, cells, theme));
-    let parts = format!("  {} of {} parts", transfer.parts_done, transfer.parts);
+    let parts = labels::parts(transfer.parts_done, transfer.parts);
     first.push(Span::styled(parts, theme.quiet()));
     let mut second = vec![Span::raw(" ".repeat(12))];
     match transfer.ended {
         Some(_) => {
-            let took = took(transfer.began, transfer.ended, now);
+            let missing = transfer.parts.saturating_sub(transfer.parts_done);
+            let took = took(transfer.began, transfer.ended, missing, now);
             second.push(Span::styled(took, theme.quiet()));
         }
         None => {
@@ -96,7 +94,7 @@ fn transfer_lines<'a>(
         }
     }
     if width >= 60 {
-        let sizes = format!(", {} of {}", text::bytes(transfer.sent), text::bytes(transfer.total));
+        let sizes = labels::sizes(&text::bytes(transfer.sent), &text::bytes(transfer.total));
         second.push(Span::styled(sizes, theme.quiet()));
     }
     if let Some(limit) = transfer.held_back.filter(|_| transfer.ended.is_none()) {

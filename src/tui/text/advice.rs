@@ -6,6 +6,7 @@ use crate::miner::Reason;
 pub fn of(reason: &Reason) -> &'static str {
     match reason {
         Reason::Start | Reason::StopRequested => "Nothing to do: this takes seconds.",
+        Reason::Stopped { .. } => "`hearth` starts a miner; `hearth demo` another demo.",
         Reason::AskingForStage | Reason::ConfirmingPlace => {
             "Nothing to do: it goes on when the orchestrator answers."
         }
@@ -42,7 +43,7 @@ pub fn of(reason: &Reason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::miner::snapshot::Rule;
+    use crate::miner::snapshot::{Kept, Rule};
 
     fn all() -> Vec<Reason> {
         let what = || "the store does not answer".to_owned();
@@ -65,6 +66,10 @@ mod tests {
             Reason::Rule { rule: Rule::TooHot, sentence: "It is too hot.".into() },
             Reason::SwitchedOff,
             Reason::StopRequested,
+            Reason::Stopped { kept: Kept::Nothing },
+            Reason::Stopped { kept: Kept::Place },
+            Reason::Stopped { kept: Kept::Snapshot },
+            Reason::Stopped { kept: Kept::Key },
             Reason::NetworkTrouble { what: what() },
             Reason::StageLost { what: what() },
             Reason::DeviceGone { what: what() },

@@ -141,6 +141,19 @@ pub fn merge(epoch: u64, done: usize, of: usize, took: &str) -> String {
     format!("epoch {epoch}: {done} of {of} partitions, {took}")
 }
 
+/// An upload or a merge that is over, perhaps before all of it was there.
+pub fn ended(missing: usize, took: &str) -> String {
+    match missing {
+        0 => format!("done in {took}"),
+        _ => format!("not completed: its phase ended after {took}"),
+    }
+}
+
+/// One that goes on.
+pub fn since(took: &str) -> String {
+    format!("for {took}")
+}
+
 /// Nothing has been sent.
 pub const NO_TRANSFERS: &str = "Nothing was uploaded or merged yet.";
 

@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod keys;
+pub mod labels;
 pub mod measured;
 pub mod plain;
 pub mod questions;
@@ -221,6 +222,53 @@ pub fn queue_place(place: &str, best: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The screens have their words from here: a word that is written where it is drawn is one that
+    /// nobody reads aloud.
+    #[test]
+    fn no_word_is_written_where_it_is_drawn() {
+        let mut found = Vec::new();
+        for folder in ["screens", "draw", "watched"] {
+            let folder = format!("{}/src/tui/{folder}", env!("CARGO_MANIFEST_DIR"));
+            for file in std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
+                let name = file.file_name().unwrap().to_string_lossy().into_owned();
+                if !name.ends_with(".rs") || name == "samples.rs" || name.ends_with("tests.rs") {
+                    continue;
+                }
+                let text = std::fs::read_to_string(&file).unwrap();
+                let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+                let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+                found.extend(lines.flat_map(words_in).map(|word| format!("{name}: {word:?}")));
+            }
+        }
+        assert!(found.is_empty(), "these belong into tui/text: {found:#?}");
+    }
+
+    /// Texts of a line of code that have a word in them, but for those of the wire and the engine.
+    fn words_in(line: &str) -> Vec<String> {
+        const NOT_SHOWN: [&str; 8] = [
+            "training",
+            "weights_uploading",
+            "merging_partitions",
+            "activation",
+            "silent",
+            "uploaded",
+            "merged",
+            "snooze",
+        ];
+        let texts = line.split('"').skip(1).step_by(2);
+        let has_word = |text: &str| {
+            let mut inside = 0;
+            let bare = text.chars().filter(|c| {
+                inside += i32::from(*c == '{') - i32::from(*c == '}');
+                inside == 0 && *c != '}'
+            });
+            let bare: Vec<char> = bare.collect();
+            bare.windows(2).any(|pair| pair.iter().all(char::is_ascii_alphabetic))
+        };
+        let shown = texts.filter(|text| has_word(text) && !NOT_SHOWN.contains(text));
+        shown.map(str::to_owned).collect()
+    }
 
     #[test]
     fn numbers_read_well() {

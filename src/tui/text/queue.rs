@@ -1,6 +1,8 @@
 //! The words of the registration queue.
 
+use super::screens::NOT_PUBLISHED;
 use super::{duration, thousands};
+use crate::miner::snapshot::{PlaceLost, WhyLost};
 
 /// The place, the best one, and when it was told.
 pub fn place(place: &str, best: Option<&str>, told: &str) -> String {
@@ -30,19 +32,42 @@ pub fn eta((fast, slow): (f64, f64)) -> String {
     }
 }
 
-/// How often the place was lost.
-pub fn losses(losses: &[(u64, u64)]) -> String {
-    let worst = losses.iter().max_by_key(|(from, to)| to - from);
-    match (losses.len(), worst) {
-        (1, Some((from, to))) => {
-            format!("once, from {} to {}; why: not published", thousands(*from), thousands(*to))
-        }
-        (times, Some((from, to))) => format!(
-            "{times} times, at worst from {} to {}; why: not published",
-            thousands(*from),
-            thousands(*to)
-        ),
+/// How often the place was lost, and how the last time.
+pub fn losses(losses: usize, last: Option<&String>) -> String {
+    match (losses, last) {
+        (1, Some(last)) => format!("once, {last}"),
+        (times, Some(last)) => format!("{times} times, last {last}"),
         (_, None) => "never".to_owned(),
+    }
+}
+
+/// How a place was lost, and why, as far as anybody told.
+pub fn lost(loss: &PlaceLost, ago: &str) -> String {
+    let moved = match (loss.from, loss.to) {
+        (Some(from), Some(to)) => format!("from {} to {}", thousands(from), thousands(to)),
+        (Some(from), None) => format!("at {}", thousands(from)),
+        (None, Some(to)) => format!("now at {}", thousands(to)),
+        (None, None) => "before a place was told".to_owned(),
+    };
+    format!("{moved}, {ago} ago; why: {}", why(&loss.why))
+}
+
+fn why(why: &WhyLost) -> String {
+    match why {
+        WhyLost::NotPublished => NOT_PUBLISHED.to_owned(),
+        WhyLost::Ended { words } => format!("the server ended the ticket ({words})"),
+        WhyLost::Forgotten => "the server no longer knew the ticket".to_owned(),
+        WhyLost::Unconfirmed { until: Some(until) } => {
+            format!("it had to be confirmed by {until}, and your confirmation was not answered")
+        }
+        WhyLost::Unconfirmed { until: None } => {
+            "it had to be confirmed, and your confirmation was not answered".to_owned()
+        }
+        WhyLost::Away { seconds } => {
+            #[allow(clippy::cast_precision_loss)]
+            let long = duration(*seconds as f64);
+            format!("Hearth had not run for {long}; the server gives no reason of its own")
+        }
     }
 }
 

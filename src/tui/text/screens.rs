@@ -128,7 +128,7 @@ pub const KILLED: &str = "killed";
 pub const SLOWED: &str = "slowed";
 
 /// Nobody holds it back.
-pub const NOBODY: &str = "nobody: all stages are in the same phase";
+pub const NOBODY: &str = "nobody: the stages are side by side";
 
 /// Which stage is behind.
 pub fn behind(stage: usize, phase: &str, percent: usize, miners: &[String]) -> String {

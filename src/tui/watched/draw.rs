@@ -13,6 +13,7 @@ use crate::tui::draw::facts::{bar, fact, fitted, said};
 use crate::tui::draw::stages::{Crowd, swarm_lines};
 use crate::tui::draw::{Curve, clean, curve, pane};
 use crate::tui::screens::lines;
+use crate::tui::text::labels;
 use crate::tui::text::{self, screens, watched as words};
 use crate::tui::theme::Theme;
 
@@ -49,7 +50,7 @@ pub(super) fn draw(frame: &mut ratatui::Frame<'_>, content: &Content, theme: &Th
 
 fn first_line(frame: &mut ratatui::Frame<'_>, area: Rect, content: &Content, theme: &Theme) {
     let line = Line::from(vec![
-        Span::styled(" Hearth", theme.title()),
+        Span::styled(labels::HEARTH, theme.title()),
         Span::styled(format!("  {} ", words::WATCHING), theme.quiet()),
         Span::styled(content.watched.server.clone(), theme.number()),
     ]);
@@ -58,7 +59,7 @@ fn first_line(frame: &mut ratatui::Frame<'_>, area: Rect, content: &Content, the
 
 fn facts<'a>(network: &PublicNetwork, theme: &Theme) -> Vec<Line<'a>> {
     let miners: usize = network.stages.iter().map(|stage| stage.miners.len()).sum();
-    let mut epoch = fact("epoch", format!("{:<4}", network.epoch), theme);
+    let mut epoch = fact(labels::EPOCH, format!("{:<4}", network.epoch), theme);
     bar(network.epoch_progress, 24, theme).into_iter().for_each(|span| epoch.push_span(span));
     let behind = network.held_up_by.as_ref().map_or(words::NOBODY.to_owned(), |held| {
         let stage = network.stages.iter().find(|stage| stage.stage == held.stage);
@@ -67,12 +68,12 @@ fn facts<'a>(network: &PublicNetwork, theme: &Theme) -> Vec<Line<'a>> {
         screens::behind(held.stage, text::phase(&held.phase), percent, &few)
     });
     vec![
-        said("run", network.run.clone(), theme),
-        fact("stages, miners", format!("{}, {miners}", network.stages.len()), theme),
+        said(labels::RUN, network.run.clone(), theme),
+        fact(labels::STAGES_MINERS, format!("{}, {miners}", network.stages.len()), theme),
         epoch,
-        fact("tokens", text::thousands(network.tokens), theme),
-        fact("tokens a second", words::speeds(network.tokens_per_second), theme),
-        said("held back by", behind, theme),
+        fact(labels::TOKENS, text::thousands(network.tokens), theme),
+        fact(labels::TOKENS_A_SECOND, words::speeds(network.tokens_per_second), theme),
+        said(labels::HELD_BACK_BY, behind, theme),
     ]
 }
 

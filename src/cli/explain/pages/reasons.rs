@@ -125,6 +125,13 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Nothing. A second Ctrl-C ends at once.",
     ),
     page(
+        "stopped",
+        "It has stopped",
+        "It ended in order. The sentence says what another start finds.",
+        "You asked for it, or the demo is over.",
+        "Start it again with `hearth` or `hearth run` when you like.",
+    ),
+    page(
         "network-trouble",
         "A server or peer does not answer",
         "It is tried again.",

@@ -137,7 +137,7 @@ impl Lowering<'_> {
             params.extend(y.place(1));
             let order = if std::ptr::eq(kernel, &kernels::PACK) { [x, y] } else { [y, x] };
             let size = Size { groups: (rows * words).div_ceil(GROUP), cost: rows * cols * 32 };
-            self.call(kernel, Vec::new(), &order, params, size);
+            self.call(kernel, vec![("U", constant("u32"))], &order, params, size);
         }
         Ok(())
     }
