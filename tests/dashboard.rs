@@ -656,7 +656,7 @@ fn the_readmes_pictures_are_what_is_drawn() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let home = tempfile::tempdir().unwrap();
     for (screen, size, at) in
-        [("now", "120x40", "45s"), ("now", "80x24", "45s"), ("training", "120x40", "60s")]
+        [("now", "120x40", "40s"), ("now", "80x24", "40s"), ("training", "120x40", "60s")]
     {
         let output = screenshot(home.path(), &[screen, "--size", size, "--at", at]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

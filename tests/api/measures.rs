@@ -32,6 +32,12 @@ fn value(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> f64 {
 fn the_numbers_are_read_by_a_prometheus_parser_and_are_those_of_the_snapshot() {
     let miner = Miner::start();
     miner.until("a merge", |event| event["event"] == "merge");
+    // What it measures is told once a second: a fast epoch is over before the first time.
+    miner.until_own("measured time", |own| {
+        let time = &own["measured"]["time"];
+        let parts = time["minute"]["parts"].as_object();
+        parts.is_some_and(|parts| !parts.is_empty()) && time["waterfall"]["forward"].is_number()
+    });
     let own = [("miner", "m0")];
     let before = miner.own();
     let first = scrape(&miner);
