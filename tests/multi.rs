@@ -4,12 +4,13 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/events.rs"]
+mod events;
 #[path = "support/world.rs"]
 #[allow(dead_code)]
 mod world;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, Weak, mpsc};
@@ -86,23 +87,11 @@ struct Running {
 
 impl Running {
     fn start(home: &Path, network: &str, devices: &[[String; 2]]) -> Self {
-        let mut child = hearth(home)
-            .args(["run", "--network", network, "--headless", "--json"])
-            .args(devices.iter().flatten())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (sender, events) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in lines {
-                let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
-                if sender.send(event).is_err() {
-                    return;
-                }
-            }
-        });
+        let (child, events) = events::started(
+            hearth(home)
+                .args(["run", "--network", network, "--headless", "--json"])
+                .args(devices.iter().flatten()),
+        );
         Self { child, events }
     }
 

@@ -5,11 +5,12 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/events.rs"]
+mod events;
 #[path = "support/world.rs"]
 #[allow(dead_code)]
 mod world;
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -157,20 +158,15 @@ fn home(seed: u8, rules: &str) -> tempfile::TempDir {
 impl Running {
     fn start(home: tempfile::TempDir, network: &str) -> Self {
         let key = format!("cpu={}", home.path().join("key").display());
-        let mut child = hearth(home.path())
-            .args(["run", "--network", network, "--device", &key, "--headless", "--json"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (sender, events) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                // Nobody reads any more when the record is made.
-                let _ = sender.send(serde_json::from_str(&line).unwrap());
-            }
-        });
+        let (child, events) = events::started(hearth(home.path()).args([
+            "run",
+            "--network",
+            network,
+            "--device",
+            &key,
+            "--headless",
+            "--json",
+        ]));
         Self { child, home, events }
     }
 

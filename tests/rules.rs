@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/events.rs"]
+mod events;
 #[path = "support/world.rs"]
 #[allow(dead_code)]
 mod world;
@@ -57,7 +59,6 @@ fn rules_that_never_let_it_work_are_refused_before_anything_starts() {
 #[cfg(unix)]
 mod binary {
     use super::*;
-    use std::io::{BufRead as _, BufReader};
     use std::process::Child;
     use std::sync::mpsc;
 
@@ -106,23 +107,12 @@ mod binary {
                             [constants.training]\nmin_cosine_similarity_download = 0.0\n";
             std::fs::write(config.join("config.toml"), settings).unwrap();
             std::fs::write(&key, format!("0x{}", hex::encode([number; 32]))).unwrap();
-            let mut child = hearth(home)
-                .args(["run", "--headless", "--json", "--backend", "cpu", "--network", network])
-                .arg("--hotkey-file")
-                .arg(&key)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::inherit())
-                .spawn()
-                .unwrap();
-            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-            let (sender, events) = mpsc::channel();
-            std::thread::spawn(move || {
-                for line in lines.map_while(Result::ok) {
-                    if sender.send(serde_json::from_str(&line).unwrap()).is_err() {
-                        return;
-                    }
-                }
-            });
+            let (child, events) = events::started(
+                hearth(home)
+                    .args(["run", "--headless", "--json", "--backend", "cpu", "--network", network])
+                    .arg("--hotkey-file")
+                    .arg(&key),
+            );
             Self { process: Process(child), events }
         }
 
@@ -183,19 +173,15 @@ mod binary {
     #[test]
     fn outside_its_hours_it_says_why_and_until_when_and_the_swarm_goes_on_without_it() {
         let home = tempfile::tempdir().unwrap();
-        let child = hearth(home.path())
-            .env("HEARTH_HOURS", another_day())
-            .args(["run", "--network", "practice", "--preset", "nano"])
-            .args(["--headless", "--json", "--backend", "cpu"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
+        let (child, events) = events::started(
+            hearth(home.path())
+                .env("HEARTH_HOURS", another_day())
+                .args(["run", "--network", "practice", "--preset", "nano"])
+                .args(["--headless", "--json", "--backend", "cpu"]),
+        );
         let mut process = Process(child);
-        let lines = BufReader::new(process.0.stdout.take().unwrap()).lines();
         let (mut paused, mut merged) = (false, false);
-        for line in lines {
-            let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        for event in events {
             if event["event"] == "state" && event["miner"] == "m0" {
                 let worked = event["state"] == "training" || event["state"] == "loading";
                 assert!(!worked, "it works outside its hours: {event}");

@@ -3,11 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/events.rs"]
+mod events;
 #[path = "support/world.rs"]
 #[allow(dead_code)]
 mod world;
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -65,22 +66,8 @@ impl Running {
     }
 
     fn run(command: &mut Command) -> Self {
-        let mut child = command
-            .args(["--headless", "--json", "--backend", "cpu"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (sender, events) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in lines {
-                let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
-                if sender.send(event).is_err() {
-                    return;
-                }
-            }
-        });
+        let (child, events) =
+            events::started(command.args(["--headless", "--json", "--backend", "cpu"]));
         Self { child, events }
     }
 

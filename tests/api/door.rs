@@ -110,9 +110,11 @@ fn nonsense_is_refused_with_a_code_and_what_there_is_is_answered() {
         files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect::<String>()
     };
     let from = in_log().len();
-    miner.until("a loss", |event| event["event"] == "loss");
-    miner.until("a merge", |event| event["event"] == "merge");
-    assert!(in_log()[from..].contains("DEBUG"), "{}", &in_log()[from..]);
+    let started = std::time::Instant::now();
+    while !in_log()[from..].contains("DEBUG") {
+        assert!(started.elapsed() < std::time::Duration::from_secs(60), "{}", &in_log()[from..]);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
 
     // A point is noted every two seconds, which may be longer than this miner has trained.
     let trained = |point: &Value| point["tokens_per_second"]["max"].as_f64() > Some(0.0);

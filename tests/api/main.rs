@@ -6,6 +6,8 @@
 
 mod commands;
 mod door;
+#[path = "../support/events.rs"]
+mod events;
 mod measures;
 mod miner;
 #[path = "../support/pty.rs"]

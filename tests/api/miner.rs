@@ -1,6 +1,6 @@
 //! A practice miner at its smallest, run by the real binary, and raw requests to its API.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -8,6 +8,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use crate::events;
 
 /// How long anything may take.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -45,22 +47,8 @@ impl Miner {
     pub fn start_in(home: tempfile::TempDir) -> Self {
         let arguments =
             ["run", "--network", "practice", "--preset", "nano", "--headless", "--json"];
-        let mut child = hearth(home.path(), &arguments)
-            .args(["--backend", "cpu"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (sender, events) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let event = serde_json::from_str(&line).unwrap();
-                if sender.send(event).is_err() {
-                    return;
-                }
-            }
-        });
+        let (child, events) =
+            events::started(hearth(home.path(), &arguments).args(["--backend", "cpu"]));
         Self { home, child, events }
     }
 
