@@ -6,8 +6,8 @@
 #
 # Uses target/release/hearth (set HEARTH to take another one) and a folder of its own, which is removed.
 # Prints a line a minute, then a table: the medians of the third quarter against those of the last one.
-# The first half is left out: caches fill, histories reach their bounds. Ends
-# with status 1 if anything grew. What is allowed is what one and the same state scatters by
+# The first half is left out: caches fill, histories reach their bounds. Ends with
+# status 1 if anything grew. What is allowed is what one and the same state scatters by
 # (docs/faults.md has the measurements), so it is a bound for what is looked at, not a rate of growth.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -79,27 +79,4 @@ if [ "$(uname -s)" = Linux ] && ! python3 -c "import ensurepip, venv" >/dev/null
     echo "no Python that makes environments: $why; the tests against the wallet library are skipped"
 fi
 
-output=$(mktemp)
-trap 'rm -f "$output"' EXIT
-cargo test --release --no-fail-fast "$@" 2>&1 | tee "$output" && exit 0
-
-# Some tests play minutes of a swarm in seconds, against the machine's own clock. Up to three that failed get
-# a second run, alone; they are named at the end, for they want mending. One that fails twice has failed.
-failed=$(awk '
-  /^ +Running / { target = ($2 == "unittests") ? $3 : $2 }
-  /^ +Doc-tests / { target = "" }
-  /^test .* \.\.\. FAILED$/ && target != "" { print target, $2; named++ }
-  /^test result: FAILED/ { for (i = 1; i <= NF; i++) if ($i ~ /^failed/) counted += $(i - 1); ended++ }
-  /^error: [0-9]+ targets? failed/ { targets = $2 }
-  END { exit !(named && named == counted && ended == targets && named <= 3) }' "$output") || exit 101
-while read -r target name; do
-  case "$target" in
-    src/lib.rs) of=(--lib) ;;
-    src/main.rs) of=(--bin hearth) ;;
-    *) name_of=${target#tests/} && name_of=${name_of%/main.rs} && of=(--test "${name_of%.rs}") ;;
-  esac
-  echo "again, alone: $target $name"
-  cargo test --release "${of[@]}" -- --exact "$name" </dev/null || exit 101
-done <<<"$failed"
-echo "failed once and passed alone:"
-echo "$failed"
+exec cargo test --release --no-fail-fast "$@"

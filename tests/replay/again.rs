@@ -103,7 +103,6 @@ pub fn replay(setting: &Setting, entries: &[Entry], recorded: &Weights, fault: F
                         let far = relative(&stage.weights, theirs);
                         distance.weights = distance.weights.max(far);
                         distance.loads += 1;
-                        stage.go_on_from(theirs);
                     }
                 }
             }
@@ -338,14 +337,6 @@ impl Stage {
         }
         self.previous.clone_from(&self.weights);
         self.cache.clear();
-    }
-
-    /// Goes on from the swarm's own weights. Where f32 and f64 fall on two sides of a bfloat16
-    /// step, the wire makes the last bit of one a difference of 2^-8, and Adam's division carries
-    /// it on; so each epoch is compared from a common start, and its own flips alone count.
-    fn go_on_from(&mut self, theirs: &[f32]) {
-        self.weights = theirs.iter().map(|&w| f64::from(w)).collect();
-        self.previous.clone_from(&self.weights);
     }
 }
 
