@@ -1,0 +1,9 @@
+//! What was earned, why, and what is left after electricity: scores to shares to payouts, the ledger,
+//! the chain, "why zero". Nothing here is a guess that does not say so.
+
+pub mod exact;
+pub mod formula;
+pub mod money;
+
+pub use exact::Exact;
+pub use money::{Amount, Rao, Unit};
