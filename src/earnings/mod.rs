@@ -4,6 +4,7 @@
 pub mod exact;
 pub mod formula;
 pub mod money;
+pub mod published;
 
 pub use exact::Exact;
 pub use money::{Amount, Rao, Unit};
