@@ -24,6 +24,8 @@ pub struct PublicPay {
     pub at: u64,
     /// Run id.
     pub run: String,
+    /// When the run began, Unix seconds: another run may have the same name.
+    pub since: u64,
     /// What is paid in.
     pub unit: Unit,
     /// What a score counts, in words.
