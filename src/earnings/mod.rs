@@ -7,6 +7,7 @@ pub mod formula;
 pub mod ledger;
 pub mod money;
 pub mod published;
+pub mod view;
 
 pub use exact::Exact;
 pub use money::{Amount, Rao, Unit};
