@@ -187,6 +187,7 @@ fn epoch_row(
         network: answer.network.clone(),
         hotkey: miner.hotkey.clone(),
         run: pay.run.clone(),
+        began: At::of_seconds(pay.since),
         epoch: epoch.epoch,
         walk: walk.map_or_else(nothing, |own| own.walk.clone()),
         claims: claims(weights),
@@ -233,7 +234,7 @@ fn payment(row: &EpochRow, miner: &PaidMiner) -> Option<Payment> {
     Some(Payment {
         at: row.at,
         network: row.network.clone(),
-        name: format!("{}/{}/{}", row.run, row.epoch, row.hotkey),
+        name: format!("{}@{}/{}/{}", row.run, row.began.0 / 1000, row.epoch, row.hotkey),
         hotkey: Some(row.hotkey.clone()),
         address: row.paid_to.clone(),
         gross: payout.gross,

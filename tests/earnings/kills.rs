@@ -44,7 +44,7 @@ fn answer(epochs: u64) -> Answer {
     // The last few, as a miner asks for them.
     let epochs: Vec<_> = (epochs.saturating_sub(3).max(1)..=epochs).map(epoch).collect();
     let body = serde_json::json!({
-        "version": 1, "at": 1_800_000_000, "run": "r", "unit": "points", "score": "backwards",
+        "version": 1, "at": 1_800_000_000, "since": 1_700_000_000, "run": "r", "unit": "points", "score": "backwards",
         "terms": {"emission": 1_000_000, "minimum": 0, "fee": 10}, "epochs": epochs,
     });
     Answer {

@@ -18,7 +18,7 @@ use crate::earnings::formula::{Account, Allocation, PayoutTerms, Walk};
 use crate::earnings::money::{Rao, Unit};
 
 /// The columns of an epoch, in the order in which they are written.
-pub(super) const EPOCHS: &str = "at, network, hotkey, run, epoch, raw, multiplier, total, run_total, \
+pub(super) const EPOCHS: &str = "at, network, hotkey, run, began, epoch, raw, multiplier, total, run_total, \
      share, incentive, active, burn, weight, claims, period, loss, lowest_before, emission, minimum, \
      fee, entitlement, pending, frozen, unit, stage, backwards, partitions, submitted, standing, \
      missing, paid_to, answer";
@@ -123,7 +123,8 @@ impl Reader {
         let epochs = format!(
             "SELECT {EPOCHS} FROM epochs AS this WHERE at >= ? AND at < ? AND revision =
                 (SELECT MAX(revision) FROM epochs AS that WHERE that.network = this.network
-                 AND that.hotkey = this.hotkey AND that.run = this.run AND that.epoch = this.epoch)
+                 AND that.hotkey = this.hotkey AND that.run = this.run
+                 AND that.began = this.began AND that.epoch = this.epoch)
              ORDER BY at, id"
         );
         Ok(Rows {
@@ -333,6 +334,7 @@ pub(super) fn epoch_of(row: &SqliteRow) -> Option<EpochRow> {
         network: row.get("network"),
         hotkey: row.get("hotkey"),
         run: row.get("run"),
+        began: at(row, "began"),
         epoch: number(row, "epoch"),
         walk: walk_of(row)?,
         claims: word(row, "claims")?,

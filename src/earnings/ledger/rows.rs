@@ -150,6 +150,8 @@ pub struct EpochRow {
     pub hotkey: String,
     /// The run.
     pub run: String,
+    /// When the run began: another one may have the same name.
+    pub began: At,
     /// Which epoch.
     pub epoch: u64,
     /// From its score to its weight.

@@ -26,7 +26,7 @@ pub(super) const TABLES: &[&str] = &[
     // something else later adds a revision; the highest counts.
     "CREATE TABLE IF NOT EXISTS epochs (
         id INTEGER PRIMARY KEY, at BIGINT NOT NULL, network TEXT NOT NULL, hotkey TEXT NOT NULL,
-        run TEXT NOT NULL, epoch BIGINT NOT NULL, revision BIGINT NOT NULL,
+        run TEXT NOT NULL, began BIGINT NOT NULL, epoch BIGINT NOT NULL, revision BIGINT NOT NULL,
         raw TEXT NOT NULL, multiplier TEXT, total TEXT NOT NULL, run_total TEXT NOT NULL,
         share TEXT NOT NULL, incentive TEXT, active TEXT, burn TEXT, weight TEXT NOT NULL,
         claims TEXT NOT NULL, period TEXT NOT NULL, loss TEXT, lowest_before TEXT,
@@ -34,7 +34,7 @@ pub(super) const TABLES: &[&str] = &[
         entitlement BIGINT NOT NULL, pending BIGINT NOT NULL, frozen BIGINT NOT NULL,
         unit TEXT NOT NULL, stage BIGINT, backwards BIGINT NOT NULL, partitions BIGINT NOT NULL,
         submitted TEXT NOT NULL, standing TEXT NOT NULL, missing TEXT NOT NULL, paid_to TEXT, answer BIGINT NOT NULL,
-        UNIQUE (network, hotkey, run, epoch, revision))",
+        UNIQUE (network, hotkey, run, began, epoch, revision))",
     // From answers: where a miner stands in the rolling window of scores.
     "CREATE TABLE IF NOT EXISTS standings (
         id INTEGER PRIMARY KEY, at BIGINT NOT NULL, network TEXT NOT NULL, hotkey TEXT NOT NULL,

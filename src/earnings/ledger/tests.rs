@@ -79,6 +79,7 @@ pub(crate) fn public_pay(epochs: &[(&[(&str, f64)], f64)]) -> PublicPay {
     PublicPay {
         version: published::VERSION,
         at: 1_800_000_000,
+        since: 1_700_000_000,
         run: "r".to_owned(),
         unit: Unit::Points,
         score: "backwards that were accepted".to_owned(),
@@ -200,7 +201,7 @@ async fn what_is_told_twice_is_there_once_and_comes_back_as_it_was() {
     assert_eq!(epochs[1].account, waits);
     assert_eq!(epochs[0].walk.multiplier, Some(Exact::from(2)));
     let paid: Vec<_> = rows.payouts.iter().map(|row| (row.name.as_str(), row.net)).collect();
-    assert_eq!(paid, [("stake at block 7", Rao(500)), ("r/1/m0", Rao(674_999_004))]);
+    assert_eq!(paid, [("stake at block 7", Rao(500)), ("r@1700000000/1/m0", Rao(674_999_004))]);
     // Nothing of a stranger.
     assert!(rows.epochs.iter().all(|row| row.hotkey != "m9"));
 }

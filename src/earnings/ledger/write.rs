@@ -243,12 +243,14 @@ async fn enter_derived(db: &mut SqliteConnection, derived: &Derived) -> Result<(
 async fn enter_epoch(db: &mut SqliteConnection, row: &EpochRow) -> Result<(), sqlx::Error> {
     let known = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT {EPOCHS}, revision FROM epochs
-         WHERE network = ? AND hotkey = ? AND run = ? AND epoch = ? ORDER BY revision DESC LIMIT 1"
+         WHERE network = ? AND hotkey = ? AND run = ? AND began = ? AND epoch = ?
+         ORDER BY revision DESC LIMIT 1"
     )));
     let known = known
         .bind(row.network.clone())
         .bind(row.hotkey.clone())
         .bind(row.run.clone())
+        .bind(signed(row.began.0))
         .bind(signed(row.epoch));
     let revision = match known.fetch_optional(&mut *db).await? {
         None => 0,
@@ -262,13 +264,14 @@ async fn enter_epoch(db: &mut SqliteConnection, row: &EpochRow) -> Result<(), sq
     };
     let query = sqlx::query(sqlx::AssertSqlSafe(format!(
         "INSERT INTO epochs ({EPOCHS}, revision) VALUES
-         (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+         (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     )));
     let query = query
         .bind(signed(row.at.0))
         .bind(row.network.clone())
         .bind(row.hotkey.clone())
         .bind(row.run.clone())
+        .bind(signed(row.began.0))
         .bind(signed(row.epoch));
     walk(query, &row.walk)
         .bind(word(&row.claims))
