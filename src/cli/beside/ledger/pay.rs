@@ -205,8 +205,11 @@ impl Payday {
     async fn entered(&self, ledger: &mut Ledger, pay: &PublicPay) -> Result<u64, LedgerError> {
         let span = Span { since: At::of_seconds(pay.since), ..Span::ALL };
         let rows = ledger.read().rows(span).await?;
-        let own =
-            rows.epochs.iter().filter(|row| row.network == self.network && row.run == pay.run);
+        let own = rows.epochs.iter().filter(|row| {
+            row.network == self.network
+                && row.run == pay.run
+                && row.began == At::of_seconds(pay.since)
+        });
         Ok(own.map(|row| row.epoch).max().unwrap_or(0))
     }
 
