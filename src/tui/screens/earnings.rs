@@ -15,14 +15,14 @@ use crate::tui::theme::Theme;
 use crate::tui::view::View;
 
 /// Width of the columns of sums.
-const COLUMNS: [usize; 5] = [10, 14, 14, 14, 14];
+const COLUMNS: [usize; 5] = [16, 14, 14, 14, 14];
 /// Below this there is no room for two columns of panes.
 const WIDE: u16 = 110;
 /// Cells of the chart of epochs.
 const CHART: usize = 50;
 
 pub(super) fn earnings(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let sums = earned(view, theme);
+    let sums = earned(view, theme, spans(area));
     let height = u16::try_from(sums.len()).unwrap_or(u16::MAX).saturating_add(3).min(12);
     let [top, bottom] =
         Layout::vertical([Constraint::Length(height), Constraint::Min(6)]).areas(area);
@@ -35,21 +35,31 @@ pub(super) fn earnings(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &T
     }
     let [left, right] =
         Layout::horizontal([Constraint::Percentage(55), Constraint::Min(40)]).areas(bottom);
-    let [way, did] = Layout::vertical([Constraint::Length(11), Constraint::Min(4)]).areas(left);
+    let [way, did] = Layout::vertical([Constraint::Length(14), Constraint::Min(4)]).areas(left);
     lines(frame, way, words::WALK, walk(view, theme), theme);
     lines(frame, did, words::WORK, work(view, theme), theme);
     lines(frame, right, words::LEDGER, ledger(view, theme), theme);
 }
 
-/// The sums, and where they come from.
-pub(super) fn earned<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+/// The spans that there is room for.
+fn spans(area: Rect) -> &'static [Window] {
+    const FEW: &[Window] = &[Window::Today, Window::Month, Window::All];
+    if area.height < 24 { FEW } else { &Window::ALL }
+}
+
+/// The sums of all spans, and where they come from.
+pub(super) fn all_earned<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+    earned(view, theme, &Window::ALL)
+}
+
+fn earned<'a>(view: &View, theme: &Theme, windows: &[Window]) -> Vec<Line<'a>> {
     let earnings = &view.miner.earnings;
     let mut told = vec![sentence(words::source(&earnings.source, ago(view).as_deref()), theme)];
     if earnings.unit == Some(Unit::Points) || (earnings.unit.is_none() && view.swarm.is_some()) {
         told.push(sentence(words::WORTHLESS, theme));
     }
     match earnings.unit {
-        Some(unit) => told.extend(sums(earnings, unit, theme)),
+        Some(unit) => told.extend(sums(earnings, unit, windows, theme)),
         None => told.push(sentence(words::NOTHING_YET, theme)),
     }
     told.push(said(labels::PAID_TO, paid_to(view), theme));
@@ -61,7 +71,12 @@ fn paid_to(view: &View) -> String {
     last.and_then(|last| last.paid_to.clone()).unwrap_or_else(|| screens::UNKNOWN.to_owned())
 }
 
-fn sums<'a>(earnings: &EarningsView, unit: Unit, theme: &Theme) -> Vec<Line<'a>> {
+fn sums<'a>(
+    earnings: &EarningsView,
+    unit: Unit,
+    windows: &[Window],
+    theme: &Theme,
+) -> Vec<Line<'a>> {
     let row = |cells: [String; 5], style: ratatui::style::Style| {
         let spans = cells.into_iter().zip(COLUMNS).enumerate().map(|(n, (cell, width))| match n {
             0 => Span::styled(format!(" {cell:<width$}"), theme.dim()),
@@ -72,10 +87,10 @@ fn sums<'a>(earnings: &EarningsView, unit: Unit, theme: &Theme) -> Vec<Line<'a>>
     let mut header = words::COLUMNS.map(str::to_owned);
     header[0] = unit.to_string();
     let mut all = vec![row(header, theme.dim())];
-    for window in Window::ALL {
-        let Some(sum) = earnings.sum(window) else { continue };
+    for window in windows {
+        let Some(sum) = earnings.sum(*window) else { continue };
         let cells = [
-            words::window(window).to_owned(),
+            words::window(*window).to_owned(),
             words::amount(sum.earned),
             words::amount(sum.paid),
             words::energy(sum.millijoules),
@@ -107,8 +122,7 @@ fn steps<'a>(last: &LastEpoch, unit: Unit, theme: &Theme) -> Vec<Line<'a>> {
         (last.allocation.as_ref().map(words::share), last.burn.as_ref().map(words::share));
     let owed = words::owed(last.account.pending, last.account.frozen, last.terms.minimum);
     vec![
-        fact(labels::EPOCH, text::thousands(last.epoch), theme),
-        fact(labels::SCORE, score, theme),
+        fact(labels::SCORE, words::of_epoch(&score, last.epoch), theme),
         fact(labels::SHARE, part, theme),
         fact(labels::RUN_GETS, words::allocation(of.as_deref(), burn.as_deref()), theme),
         fact(labels::WEIGHT, words::share(&last.weight), theme),

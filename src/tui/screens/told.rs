@@ -40,7 +40,7 @@ pub(in crate::tui) fn told(screen: ScreenName, view: &View) -> Vec<String> {
             pane(words::TODAY, read(now::today(view, theme)));
         }
         ScreenName::Earnings => {
-            pane(pay::EARNED, read(earnings::earned(view, theme)));
+            pane(pay::EARNED, read(earnings::all_earned(view, theme)));
             pane(pay::WALK, read(earnings::walk(view, theme)));
             pane(pay::LEDGER, read(earnings::ledger(view, theme)));
             pane(pay::WORK, read(earnings::work(view, theme)));

@@ -14,8 +14,7 @@ pub const LEDGER: &str = " The ledger, newest first ";
 pub const WORK: &str = " Work that counts ";
 
 /// Of a practice swarm.
-pub const WORTHLESS: &str =
-    "Practice points are worth nothing. They come about as pay does, so that you can look at that.";
+pub const WORTHLESS: &str = "Practice points are worth nothing; they come about as pay does.";
 /// Nothing is in the ledger.
 pub const NOTHING_YET: &str = "Nothing is entered yet: pay is reckoned when an epoch ends.";
 /// The network does not say what a miner gets.
@@ -108,6 +107,11 @@ pub fn score(raw: &str, multiplier: Option<&str>) -> String {
         Some(multiplier) => format!("{raw}, times {multiplier}"),
         None => raw.to_owned(),
     }
+}
+
+/// Which epoch's.
+pub fn of_epoch(score: &str, epoch: u64) -> String {
+    format!("{score} (epoch {epoch})")
 }
 
 /// Its part of all scores.
