@@ -11,6 +11,7 @@
 //! | [`network`] | orchestrator client, object storage, peers, bridge registry |
 //! | [`training`] | activation queue and cache, local steps, pseudo-gradients, merging, snapshots |
 //! | [`host`] | facts about this machine: memory, disk, power, sleep, surroundings |
+//! | [`earnings`] | from work to pay: formulas, ledger, chain, "why zero" |
 //! | [`miner`] | the life cycle: one state machine; commands in, events and snapshot out |
 //! | [`swarm`] | the other side: orchestrator, bridge, object store, data feed |
 //! | [`telemetry`] | events and logs |
@@ -29,6 +30,7 @@ pub mod clock;
 pub mod compute;
 pub mod config;
 pub mod control;
+pub mod earnings;
 pub mod host;
 pub mod miner;
 pub mod model;

@@ -23,16 +23,22 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("network", vec!["protocol", "wallet"]),
         ("training", vec!["protocol", "compute", "model", "wallet", "network"]),
         ("host", vec!["protocol"]),
-        ("miner", vec!["protocol", "compute", "model", "wallet", "network", "training", "host"]),
-        ("swarm", vec!["protocol", "compute", "model", "wallet", "network"]),
-        ("control", vec!["protocol", "miner", "swarm", "network"]),
+        ("earnings", vec!["protocol"]),
+        (
+            "miner",
+            vec![
+                "protocol", "compute", "model", "wallet", "network", "training", "host", "earnings",
+            ],
+        ),
+        ("swarm", vec!["protocol", "compute", "model", "wallet", "network", "earnings"]),
+        ("control", vec!["protocol", "miner", "swarm", "network", "earnings"]),
         ("alerts", vec!["network", "host", "miner"]),
-        ("tui", vec!["protocol", "miner", "swarm", "control"]),
+        ("tui", vec!["protocol", "miner", "swarm", "control", "earnings"]),
         (
             "cli",
             vec![
                 "protocol", "compute", "model", "wallet", "network", "training", "miner", "swarm",
-                "control", "tui", "host", "alerts",
+                "control", "tui", "host", "alerts", "earnings",
             ],
         ),
     ])
@@ -41,7 +47,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
 /// Arrows that a module may use only towards named items: (from, to, allowed prefixes of the path).
 ///
 /// A screen sees snapshots and commands, nothing that computes or talks.
-const NARROW: [(&str, &str, &[&str]); 9] = [
+const NARROW: [(&str, &str, &[&str]); 10] = [
     (
         "tui",
         "miner",
@@ -87,6 +93,8 @@ const NARROW: [(&str, &str, &[&str]); 9] = [
     // The client of the local API speaks HTTP to this machine.
     ("control", "network", &["http", "Traffic"]),
     ("swarm", "network", &["http", "storage", "{"]),
+    // The practice swarm pays by the same formulas, and publishes what it paid; it keeps no ledger.
+    ("swarm", "earnings", &["formula", "published", "exact", "money", "Exact", "Rao", "Unit", "{"]),
     ("model", "protocol", &["messages", "splits", "ids", "loss", "merge", "blob", "{"]),
 ];
 

@@ -40,7 +40,7 @@ const fn page(
 }
 
 /// All pages, by chapter.
-pub const CHAPTERS: [(&str, &[Page]); 12] = [
+pub const CHAPTERS: [(&str, &[Page]); 13] = [
     ("How a command ends", pages::ends::PAGES),
     ("Settings and files", pages::settings::PAGES),
     ("Keys and payout", pages::keys::PAGES),
@@ -53,6 +53,7 @@ pub const CHAPTERS: [(&str, &[Page]); 12] = [
     ("Reasons for a state", pages::reasons::PAGES),
     ("When and how hard it works", pages::rules::PAGES),
     ("Records, reports and alerts", pages::telemetry::PAGES),
+    ("Earnings", pages::earnings::PAGES),
 ];
 
 /// The page of a code.

@@ -1,6 +1,7 @@
 //! The pages, one file a chapter.
 
 pub(super) mod control;
+pub(super) mod earnings;
 pub(super) mod ends;
 pub(super) mod keys;
 pub(super) mod machine;

@@ -1,0 +1,12 @@
+//! What was earned, why, and what is left after electricity: scores to shares to payouts, the ledger,
+//! the chain, "why zero". Nothing here is a guess that does not say so.
+
+pub mod derive;
+pub mod exact;
+pub mod formula;
+pub mod ledger;
+pub mod money;
+pub mod published;
+
+pub use exact::Exact;
+pub use money::{Amount, Rao, Unit};
