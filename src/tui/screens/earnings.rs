@@ -6,7 +6,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
 use super::lines;
-use crate::earnings::money::Unit;
+use crate::earnings::money::{Rao, Unit};
 use crate::earnings::view::{EarningsView, LastEpoch, Source, Window};
 use crate::tui::draw::facts::{fact, said, sentence};
 use crate::tui::text::earnings as words;
@@ -58,9 +58,9 @@ fn earned<'a>(view: &View, theme: &Theme, windows: &[Window]) -> Vec<Line<'a>> {
     if earnings.unit == Some(Unit::Points) || (earnings.unit.is_none() && view.swarm.is_some()) {
         told.push(sentence(words::WORTHLESS, theme));
     }
-    match earnings.unit {
-        Some(unit) => told.extend(sums(earnings, unit, windows, theme)),
-        None => told.push(sentence(words::NOTHING_YET, theme)),
+    match earnings.sums.is_empty() {
+        true => told.push(sentence(words::NOTHING_YET, theme)),
+        false => told.extend(sums(earnings, windows, theme)),
     }
     told.push(said(labels::PAID_TO, paid_to(view), theme));
     told
@@ -71,12 +71,7 @@ fn paid_to(view: &View) -> String {
     last.and_then(|last| last.paid_to.clone()).unwrap_or_else(|| screens::UNKNOWN.to_owned())
 }
 
-fn sums<'a>(
-    earnings: &EarningsView,
-    unit: Unit,
-    windows: &[Window],
-    theme: &Theme,
-) -> Vec<Line<'a>> {
+fn sums<'a>(earnings: &EarningsView, windows: &[Window], theme: &Theme) -> Vec<Line<'a>> {
     let row = |cells: [String; 5], style: ratatui::style::Style| {
         let spans = cells.into_iter().zip(COLUMNS).enumerate().map(|(n, (cell, width))| match n {
             0 => Span::styled(format!(" {cell:<width$}"), theme.dim()),
@@ -85,14 +80,19 @@ fn sums<'a>(
         Line::from_iter(spans)
     };
     let mut header = words::COLUMNS.map(str::to_owned);
-    header[0] = unit.to_string();
+    header[0] = earnings.unit.map(|unit| unit.to_string()).unwrap_or_default();
+    let amount = |rao: Rao| match (earnings.unit, &earnings.source) {
+        (Some(_), _) => words::amount(rao),
+        (None, Source::NotPublished) => screens::NOT_PUBLISHED.to_owned(),
+        (None, _) => screens::UNKNOWN.to_owned(),
+    };
     let mut all = vec![row(header, theme.dim())];
     for window in windows {
         let Some(sum) = earnings.sum(*window) else { continue };
         let cells = [
             words::window(*window).to_owned(),
-            words::amount(sum.earned),
-            words::amount(sum.paid),
+            amount(sum.earned),
+            amount(sum.paid),
             words::energy(sum.millijoules),
             text::thousands(sum.tokens),
         ];
@@ -177,7 +177,7 @@ pub(super) fn in_short<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let today = earnings.sum(Window::Today).zip(earnings.unit);
     let earned = match (today, &earnings.source) {
         (Some((today, unit)), _) => words::amount_of(today.earned, unit),
-        (None, Source::NotPublished) => words::UNPUBLISHED.to_owned(),
+        (None, Source::NotPublished) => screens::NOT_PUBLISHED.to_owned(),
         (None, _) => screens::UNKNOWN.to_owned(),
     };
     let next = words::payout_in(earnings.epochs_to_payout());

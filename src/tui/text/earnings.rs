@@ -17,8 +17,6 @@ pub const WORK: &str = " Work that counts ";
 pub const WORTHLESS: &str = "Practice points are worth nothing; they come about as pay does.";
 /// Nothing is in the ledger.
 pub const NOTHING_YET: &str = "Nothing is entered yet: pay is reckoned when an epoch ends.";
-/// The network does not say what a miner gets.
-pub const UNPUBLISHED: &str = "not published";
 
 /// Columns of the sums.
 pub const COLUMNS: [&str; 5] = ["", "earned", "paid out", "energy", "tokens"];
