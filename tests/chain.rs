@@ -210,7 +210,9 @@ async fn a_connection_that_ends_at_any_answer_is_one_that_ended() {
     };
     // Up to the chain's description, which a reader asks for once.
     let description = |state: &mut node::State| {
-        let of = |(_, params): &(String, _)| params.to_string().contains("metadata_at_version");
+        let of = |(_, params): &(String, serde_json::Value)| {
+            params.to_string().contains("metadata_at_version")
+        };
         state.asked.iter().position(of).unwrap()
     };
     let reader = reader_at(&node.url, &constants());
