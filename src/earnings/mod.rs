@@ -2,9 +2,12 @@
 //! the chain, "why zero". Nothing here is a guess that does not say so.
 
 pub mod chain;
+pub mod derive;
 pub mod exact;
 pub mod formula;
+pub mod ledger;
 pub mod money;
+pub mod published;
 
 pub use exact::Exact;
 pub use money::{Amount, Rao, Unit};

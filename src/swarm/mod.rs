@@ -6,6 +6,7 @@ pub mod command;
 pub mod feed;
 pub mod genesis;
 pub mod orchestrator;
+pub mod pay;
 pub mod phases;
 pub mod practice;
 pub mod public;

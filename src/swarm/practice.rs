@@ -16,6 +16,7 @@ use super::genesis::first_partitions;
 use super::orchestrator::{
     Books, BooksError, Desk, Equipment, ListenError, Orchestrator, RunFacts, Shelf, Texts, listen,
 };
+use super::pay::PayBook;
 use super::queue::Queue;
 use super::rules::Rules;
 use super::run::{Run, RunPlan};
@@ -261,6 +262,8 @@ impl Practice {
         let store = Store::start(&folder, clock.clone(), &mut Entropy::system()).await?;
         let store = Arc::new(store);
         let tickets = std::mem::take(&mut restored.tickets);
+        let paid = std::mem::take(&mut restored.pay);
+        let pay = PayBook::new(plan.run_id.clone(), plan.rules.pay, paid);
         let queue = Queue::restored(tickets, &plan.rules.queue, clock.unix());
         let mut run = Run::new(plan, restored, clock.now());
         if !run.has_weights() {
@@ -268,7 +271,8 @@ impl Practice {
         }
         let texts = texts(&config.feed);
         let now = clock.clone();
-        let equipment = Equipment { facts, run, queue, books, store, texts, clock: now, events };
+        let equipment =
+            Equipment { facts, run, queue, books, pay, store, texts, clock: now, events };
         let orchestrator = Orchestrator::start(listener, equipment)
             .await
             .map_err(|error| PracticeError::Broken(error.to_string()))?;

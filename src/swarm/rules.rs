@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::constants::seconds;
 use crate::protocol::Hotkey;
 use crate::protocol::messages::{Flag, RunFlags};
+use crate::swarm::pay::PayRules;
 
 /// All rules of one orchestrator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub struct Rules {
     pub pool: Pool,
     /// Guards against what never comes.
     pub limits: Limits,
+    /// By what miners are paid.
+    pub pay: PayRules,
     /// How much of a phase's work ends it.
     pub thresholds: Thresholds,
     /// What proofs are asked for.
@@ -241,6 +244,7 @@ impl Rules {
             metagraph: BTreeSet::new(),
             pool: Pool::Open,
             limits: Limits::default(),
+            pay: PayRules::default(),
             thresholds: Thresholds::default(),
             attestation: AttestationRules::default(),
             // A client may repeat a request with the same headers three times, with up to 40 s for

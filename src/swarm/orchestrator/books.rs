@@ -3,16 +3,18 @@
 //! books are what they are counted from, and what a swarm resumes from.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row, SqliteConnection};
 
 use super::rows::{
-    merged_of, miner_of, optimizer_state_of, signed, stage_of, submission_of, ticket_of, unsigned,
-    work_of, write_all,
+    merged_of, miner_of, optimizer_state_of, settled_of, signed, stage_of, submission_of,
+    ticket_of, unsigned, work_of, write_all,
 };
 use super::schema::{TABLES, VERSION};
-use crate::swarm::run::{Entry, Restored, RunPlan};
+use crate::swarm::pay::RestoredPay;
+use crate::swarm::run::{ClosedMiner, Entry, Restored, RunPlan};
 
 /// Where the books are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +122,10 @@ impl Books {
         let query = sqlx::query("SELECT run_id, stages, num_partitions, model, seed FROM runs");
         let row = query.fetch_optional(&mut self.connection).await;
         let Some(row) = row.map_err(|error| self.failed(&error))? else {
-            return self.enter_run(plan, model, now_unix).await.map(|()| Restored::default());
+            self.enter_run(plan, model, now_unix).await?;
+            let since = Duration::try_from_secs_f64(now_unix).unwrap_or_default();
+            let pay = RestoredPay { since, ..RestoredPay::default() };
+            return Ok(Restored { pay, ..Restored::default() });
         };
         let found = shape(
             &row.get::<String, _>(0),
@@ -219,6 +224,44 @@ impl Books {
             leftovers: leftovers.iter().map(|row| row.get(0)).collect(),
             optimizer_states: states.iter().filter_map(optimizer_state_of).collect(),
             tickets: tickets.iter().filter_map(ticket_of).collect(),
+            losses: self.losses(epoch).await?,
+            settled: self.settled(epoch).await?,
+            pay: self.pay().await?,
+        })
+    }
+
+    /// Sum and number of the losses of an epoch.
+    async fn losses(&mut self, epoch: u64) -> Result<(f64, u64), sqlx::Error> {
+        let query =
+            sqlx::query("SELECT COALESCE(SUM(loss), 0.0), COUNT(*) FROM losses WHERE epoch = ?");
+        let row = query.bind(signed(epoch)).fetch_one(&mut self.connection).await?;
+        Ok((row.get(0), unsigned(row.get(1))))
+    }
+
+    /// What stages settled of the epoch that is not over in all of them: theirs is one further.
+    async fn settled(&mut self, epoch: u64) -> Result<Vec<ClosedMiner>, sqlx::Error> {
+        let query = sqlx::query(
+            "SELECT scores.hotkey, miners.stage, scores.backwards, scores.partitions,
+                EXISTS (SELECT 1 FROM submissions WHERE submissions.hotkey = scores.hotkey
+                    AND submissions.epoch = scores.epoch)
+             FROM scores JOIN miners ON miners.hotkey = scores.hotkey
+             WHERE scores.epoch = ?1 - 1 AND NOT EXISTS (SELECT 1 FROM paid WHERE epoch = ?1 - 1)",
+        );
+        let rows = query.bind(signed(epoch)).fetch_all(&mut self.connection).await?;
+        Ok(rows.iter().filter_map(settled_of).collect())
+    }
+
+    async fn pay(&mut self) -> Result<RestoredPay, sqlx::Error> {
+        let epochs = sqlx::query("SELECT record FROM paid ORDER BY epoch");
+        let epochs = epochs.fetch_all(&mut self.connection).await?;
+        let payees = sqlx::query("SELECT hotkey, coldkey FROM payouts");
+        let payees = payees.fetch_all(&mut self.connection).await?;
+        let began = sqlx::query("SELECT started_unix FROM runs");
+        let began = began.fetch_one(&mut self.connection).await?;
+        Ok(RestoredPay {
+            since: Duration::try_from_secs_f64(began.get(0)).unwrap_or_default(),
+            epochs: epochs.iter().map(|row| row.get(0)).collect(),
+            payees: payees.iter().map(|row| (row.get(0), row.get(1))).collect(),
         })
     }
 

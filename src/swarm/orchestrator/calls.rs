@@ -27,6 +27,7 @@ pub(super) async fn dispatch(desk: &Arc<Desk>, call: &Signed) -> Result<Value, R
     let known = match (call.method.as_str(), call.path.as_str()) {
         ("GET", "/healthcheck") => json!({ "status": "healthy" }),
         ("GET", "/common/get_run_info") => run_info(desk).await?,
+        ("GET", "/validator/global_miner_scores") => json_of(&desk.scores().await)?,
         ("GET", "/common/get_run_epoch") => run_epoch(desk, call).await?,
         ("POST", "/miner/register") => registration::register(desk, call).await?,
         ("POST", "/miner/payout_coldkey") => registration::payout_coldkey(desk, call).await?,
@@ -72,8 +73,8 @@ async fn run_info(desk: &Arc<Desk>) -> Result<Value, Refused> {
         num_miners,
         whitelisted: false,
         is_miner_pool: rules.pool != Pool::Closed,
-        burn_factor: 0.0,
-        incentive_perc: 0.0,
+        burn_factor: rules.pay.burn,
+        incentive_perc: 1.0,
         authorized: true,
         run_flags: rules.run_flags(),
         max_miners,

@@ -14,8 +14,10 @@ use super::board::Board;
 use super::books::{Books, BooksError};
 use super::rates::Rates;
 use crate::clock::{Clock, Entropy, Moment};
-use crate::protocol::messages::{ModelConfig, ModelMetadata};
+use crate::earnings::published::PublicPay;
+use crate::protocol::messages::{ModelConfig, ModelMetadata, SubnetScores};
 use crate::protocol::{ActivationHash, ActivationId, ChunkNumber, Hotkey, RunId};
+use crate::swarm::pay::PayBook;
 use crate::swarm::practice::PublishedChunk;
 use crate::swarm::public::PublicNetwork;
 use crate::swarm::queue::Queue;
@@ -81,6 +83,7 @@ struct Paper {
     run: Run,
     queue: Queue,
     books: Books,
+    pay: PayBook,
     board: Board,
     samples: mpsc::Receiver<String>,
     /// Since when something was written and not flushed.
@@ -93,6 +96,7 @@ impl Desk {
         run: Run,
         queue: Queue,
         books: Books,
+        pay: PayBook,
         samples: mpsc::Receiver<String>,
         store: Arc<Store>,
         clock: Clock,
@@ -105,6 +109,7 @@ impl Desk {
                 run,
                 queue,
                 books,
+                pay,
                 board: Board::default(),
                 samples,
                 unflushed: None,
@@ -146,6 +151,31 @@ impl Desk {
         let text: Arc<str> = serde_json::to_string(&public).unwrap_or_default().into();
         *kept = Some((now, Arc::clone(&text)));
         text
+    }
+
+    /// What anybody may see of the pay of epochs after `after`.
+    pub(super) async fn public_pay(&self, after: u64) -> PublicPay {
+        self.paper.lock().await.pay.public(after, self.clock.unix())
+    }
+
+    /// The scores of the last epoch.
+    pub(super) async fn scores(&self) -> SubnetScores {
+        self.paper.lock().await.pay.scores()
+    }
+
+    /// Where a miner is paid from now on.
+    pub(super) async fn name_payee(
+        self: &Arc<Self>,
+        hotkey: &Hotkey,
+        address: String,
+    ) -> Result<(), Refused> {
+        let mut paper = self.paper.lock().await;
+        let entry = paper.pay.name_payee(hotkey, address);
+        let written = paper.books.write(&[entry]).await;
+        written.map_err(|error| {
+            self.fail(error.to_string());
+            Refused::Internal(error.to_string())
+        })
     }
 
     /// What made the swarm unable to go on, once something did.
@@ -276,8 +306,15 @@ impl Desk {
         let now = self.clock.now();
         paper.run.advance(now);
         seat_the_next(&mut paper.run, &mut paper.queue, now, self.clock.unix());
-        let Outcome { mut entries, events, compare, prune, spot_checks } = paper.run.take_outcome();
+        let outcome = paper.run.take_outcome();
+        let Outcome { mut entries, events, compare, prune, spot_checks, closed } = outcome;
         entries.extend(paper.queue.take_entries());
+        for closed in closed {
+            match paper.pay.close(closed, self.clock.unix()) {
+                Ok(paid) => entries.push(paid),
+                Err(error) => tracing::warn!(%error, "an epoch cannot be paid"),
+            }
+        }
         let turned = turns(&events);
         if let Err(error) = write(paper, &entries, &events, now).await {
             self.fail(error.to_string());

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::{Response, header};
 use axum::response::IntoResponse as _;
 use axum::routing::get;
@@ -19,9 +19,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
+use crate::earnings::published;
 use crate::protocol::epistula::HEADER_REQUEST_ID;
 use crate::protocol::messages::Flag;
 use crate::swarm::bridge::Bridge;
+use crate::swarm::pay::PayBook;
 use crate::swarm::public;
 use crate::swarm::queue::Queue;
 use crate::swarm::run::Run;
@@ -89,6 +91,8 @@ pub struct Equipment {
     pub queue: Queue,
     /// The books.
     pub books: Books,
+    /// What was paid, restored from the books.
+    pub pay: PayBook,
     /// Where objects lie.
     pub store: Arc<Store>,
     /// Where samples come from.
@@ -133,13 +137,13 @@ impl Orchestrator {
     /// # Errors
     /// The listener has no address.
     pub async fn start(listener: TcpListener, equipment: Equipment) -> io::Result<Self> {
-        let Equipment { facts, run, queue, books, store, texts, clock, events } = equipment;
+        let Equipment { facts, run, queue, books, pay, store, texts, clock, events } = equipment;
         let address = listener.local_addr()?;
         let (sender, samples) = mpsc::channel(samples::READY);
         // Names of their own for each start: those of the last one are still to be removed.
         let prefix = format!("{}/samples/{}", facts.run_id, clock.unix_millis());
         let stored = Arc::clone(&store);
-        let desk = Desk::new(facts, run, queue, books, samples, store, clock.clone(), events);
+        let desk = Desk::new(facts, run, queue, books, pay, samples, store, clock.clone(), events);
         let desk = Arc::new(desk);
         desk.set_address(format!("http://{address}")).await;
         desk.tick().await;
@@ -147,6 +151,7 @@ impl Orchestrator {
         let app = Router::new()
             .nest("/bridge", bridge.router())
             .route(public::PATH, get(publish))
+            .route(published::PATH, get(publish_pay))
             .fallback(serve)
             .with_state(Arc::clone(&desk));
         let (stop, stopped) = oneshot::channel();
@@ -208,6 +213,15 @@ async fn publish(State(desk): State<Arc<Desk>>) -> Response<Body> {
     let headers =
         [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=1")];
     (headers, desk.public().to_string()).into_response()
+}
+
+/// What was paid, and for what; for anybody, without a key.
+async fn publish_pay(State(desk): State<Arc<Desk>>, RawQuery(query): RawQuery) -> Response<Body> {
+    let query = query.unwrap_or_default();
+    let after = query.split('&').find_map(|pair| pair.strip_prefix("after="));
+    let after = after.and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
+    let pay = serde_json::to_string(&desk.public_pay(after).await).unwrap_or_default();
+    ([(header::CONTENT_TYPE, "application/json")], pay).into_response()
 }
 
 /// Every call but the bridge's and what is public.

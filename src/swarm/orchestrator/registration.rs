@@ -18,7 +18,7 @@ use crate::protocol::messages::{
 use crate::protocol::{Hotkey, ServerError};
 use crate::swarm::queue::Queue;
 use crate::swarm::rules::{Admission, Pool, Proof, Rules};
-use crate::swarm::run::{Entry, Run};
+use crate::swarm::run::Run;
 
 /// Self-checks that a challenge names; a practice swarm asks for none.
 const NO_CHECKS: Vec<String> = Vec::new();
@@ -45,8 +45,13 @@ pub(super) async fn register(desk: &Arc<Desk>, call: &Signed) -> Result<Value, R
         look(desk, run, queue, (&id, hotkey), (now, unix))
     });
     let answer = answer.await??;
-    if let Some(coldkey) = &request.coldkey {
-        note_payout(desk, hotkey, coldkey).await?;
+    match &request.coldkey {
+        Some(coldkey) => note_payout(desk, hotkey, coldkey).await?,
+        // The chain pays such a miner by its hotkey.
+        None if request.register_as_metagraph_miner => {
+            desk.name_payee(hotkey, hotkey.to_string()).await?;
+        }
+        None => {}
     }
     json_of(&answer)
 }
@@ -211,6 +216,5 @@ async fn note_payout(desk: &Arc<Desk>, hotkey: &Hotkey, coldkey: &str) -> Result
         let message = format!("the payout address is wrong: {error}");
         Refused::Rule(ServerError::Other { name: "ColdkeyError".to_owned(), message })
     })?;
-    let (hotkey, coldkey) = (hotkey.clone(), coldkey.to_string());
-    desk.write(&[Entry::Payout { hotkey, coldkey }]).await
+    desk.name_payee(hotkey, coldkey.to_string()).await
 }

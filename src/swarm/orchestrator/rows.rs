@@ -7,9 +7,10 @@ use sqlx::{Connection, Row, SqliteConnection};
 
 use crate::protocol::messages::Direction;
 use crate::protocol::{Hotkey, Phase};
+use crate::swarm::pay::KEPT;
 use crate::swarm::queue::Ticket;
 use crate::swarm::run::{
-    Entry, MergedPartition, OptimizerState, RestoredMiner, RestoredWork, Submission,
+    ClosedMiner, Entry, MergedPartition, OptimizerState, RestoredMiner, RestoredWork, Submission,
 };
 
 /// Writes all of `entries` or none of them.
@@ -120,6 +121,7 @@ async fn write_merging(db: &mut SqliteConnection, entry: &Entry) -> Result<(), s
         .bind(hotkey.as_str())
         .bind(signed(*backwards))
         .bind(signed(*partitions)),
+        Entry::Paid { epoch, record } => return write_paid(db, signed(*epoch), record).await,
         Entry::Over { epoch } => return forget(db, signed(*epoch)).await,
         Entry::Pruned { object } => {
             sqlx::query("INSERT OR REPLACE INTO pruned (object) VALUES (?)").bind(object)
@@ -155,6 +157,18 @@ async fn forget(db: &mut SqliteConnection, epoch: i64) -> Result<(), sqlx::Error
         query.execute(&mut *db).await?;
     }
     Ok(())
+}
+
+/// What an epoch was paid; the oldest goes.
+async fn write_paid(
+    db: &mut SqliteConnection,
+    epoch: i64,
+    record: &str,
+) -> Result<(), sqlx::Error> {
+    let insert = sqlx::query("INSERT OR REPLACE INTO paid (epoch, record) VALUES (?, ?)");
+    insert.bind(epoch).bind(record).execute(&mut *db).await?;
+    let forget = sqlx::query("DELETE FROM paid WHERE epoch <= ?");
+    forget.bind(epoch - KEPT as i64).execute(db).await.map(drop)
 }
 
 async fn write_joining(db: &mut SqliteConnection, entry: &Entry) -> Result<(), sqlx::Error> {
@@ -263,6 +277,19 @@ pub(super) fn submission_of(row: &SqliteRow) -> Option<(usize, Submission)> {
     let hotkey = row.get::<String, _>(1).parse().ok()?;
     let submission = Submission { hotkey, object: row.get(2), factor: unsigned(row.get(3)) };
     Some((index(row.get(0)), submission))
+}
+
+/// What a miner did in an epoch that is not paid yet; `None` when the row makes no sense.
+pub(super) fn settled_of(row: &SqliteRow) -> Option<ClosedMiner> {
+    Some(ClosedMiner {
+        hotkey: row.get::<String, _>(0).parse().ok()?,
+        stage: index(row.get(1)),
+        backwards: unsigned(row.get(2)),
+        partitions: unsigned(row.get(3)),
+        submitted: row.get::<i64, _>(4) != 0,
+        // Whoever was benched in an epoch that a restart cut is not known any more.
+        benched: false,
+    })
 }
 
 /// Stage, chunk, merged partition.

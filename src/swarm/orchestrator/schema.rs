@@ -2,7 +2,7 @@
 //! a version, so that a newer program can tell an older file from its own.
 
 /// Version of the tables below.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 /// Makes every table that is missing.
 pub(super) const TABLES: &[&str] = &[
@@ -54,4 +54,6 @@ pub(super) const TABLES: &[&str] = &[
     // Since version 3: what rows that are gone came to. One row.
     "CREATE TABLE IF NOT EXISTS totals (
         id BIGINT PRIMARY KEY, handed_out BIGINT NOT NULL, tokens BIGINT NOT NULL)",
+    // Since version 4: what epochs were paid, as it is published.
+    "CREATE TABLE IF NOT EXISTS paid (epoch BIGINT PRIMARY KEY, record TEXT NOT NULL)",
 ];

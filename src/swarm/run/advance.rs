@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Copy, Entry, Miner, Run, Upload};
+use super::{ClosedMiner, Copy, Entry, Miner, Run, Upload};
 use crate::clock::Moment;
 use crate::protocol::messages::FileType;
 use crate::protocol::{Hotkey, Phase};
@@ -153,6 +153,7 @@ impl Run {
         stage.submissions.clear();
         stage.asked.clear();
         self.enter(index, Phase::Training, now);
+        self.close_epoch(epoch);
         if self.all_training() {
             self.activations.clear();
             self.prune();
@@ -165,6 +166,11 @@ impl Run {
         for (hotkey, miner) in self.miners.iter_mut().filter(|(_, m)| m.stage == index) {
             let (backwards, partitions) = (miner.backwards, miner.partitions);
             settled.push(Entry::Score { hotkey: hotkey.clone(), epoch, backwards, partitions });
+            let (hotkey, benched) = (hotkey.clone(), miner.benched);
+            let submitted = false;
+            let did =
+                ClosedMiner { hotkey, stage: index, backwards, partitions, submitted, benched };
+            self.tally.settle(&self.stages[index], did);
             miner.forwards = 0;
             miner.backwards = 0;
             miner.partitions = 0;

@@ -1,8 +1,10 @@
 //! What the rules write into the books, and what they need of it to go on after a restart.
 
+use super::closed::ClosedMiner;
 use super::merging::{MergedPartition, Submission};
 use crate::protocol::messages::{Direction, FileType};
 use crate::protocol::{ActivationId, Hotkey, Phase};
+use crate::swarm::pay::RestoredPay;
 use crate::swarm::queue::Ticket;
 
 /// One row for the books.
@@ -76,6 +78,11 @@ pub enum Entry {
         epoch: u64,
         backwards: u64,
         partitions: u64,
+    },
+    /// What an epoch was paid; JSON.
+    Paid {
+        epoch: u64,
+        record: String,
     },
     Pruned {
         object: String,
@@ -156,6 +163,12 @@ pub struct Restored {
     pub optimizer_states: Vec<(usize, OptimizerState)>,
     /// The registration queue.
     pub tickets: Vec<Ticket>,
+    /// Sum and number of the losses of the newest epoch.
+    pub losses: (f64, u64),
+    /// What stages that are over with an epoch settled, while others were not yet.
+    pub settled: Vec<ClosedMiner>,
+    /// What was paid.
+    pub pay: RestoredPay,
 }
 
 /// A shared inner optimizer state (spec 5.6).

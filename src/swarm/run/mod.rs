@@ -13,6 +13,7 @@ use crate::telemetry::Event;
 
 mod advance;
 mod bench;
+mod closed;
 mod entry;
 mod merging;
 mod miners;
@@ -26,6 +27,8 @@ mod restart_tests;
 #[cfg(test)]
 mod tests;
 
+use closed::Tally;
+pub use closed::{Closed, ClosedMiner};
 pub use entry::{Entry, OptimizerState, Restored, RestoredMiner, RestoredWork};
 pub use merging::{Copy, MergedPartition, Parts, Submission, Upload};
 pub use spot::SpotCheck;
@@ -69,6 +72,8 @@ pub struct Outcome {
     pub prune: Vec<String>,
     /// Forwards whose bytes are to be compared with their reported hash.
     pub spot_checks: Vec<SpotCheck>,
+    /// Epochs that are to be paid.
+    pub closed: Vec<Closed>,
 }
 
 /// Two copies of one merged chunk.
@@ -151,6 +156,7 @@ pub struct Run {
     samples: Vec<(u64, String)>,
     ids: Entropy,
     tokens: u64,
+    tally: Tally,
     outcome: Outcome,
 }
 
@@ -189,6 +195,7 @@ impl Run {
                 "activation ids",
             ),
             tokens: restored.tokens,
+            tally: Tally { losses: restored.losses, settled: restored.settled.clone() },
             outcome: Outcome::default(),
             plan,
         };

@@ -254,6 +254,7 @@ impl Run {
         activation.touched = now;
         let tokens = self.plan.tokens_per_activation;
         self.tokens += tokens;
+        self.tally.note_loss(report.loss);
         let activation = id.to_string();
         self.tell(Event::Loss { epoch, activation, loss: report.loss });
         let (activation, hotkey) = (id.clone(), hotkey.clone());

@@ -2,6 +2,7 @@
 
 pub(super) mod chain;
 pub(super) mod control;
+pub(super) mod earnings;
 pub(super) mod ends;
 pub(super) mod keys;
 pub(super) mod machine;

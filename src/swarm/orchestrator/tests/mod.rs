@@ -48,6 +48,8 @@ async fn orchestrator(folder: &Path, plan: RunPlan, events: Events) -> Orchestra
     let mut books = Books::open(&Shelf::File(folder.join("books.sqlite"))).await.unwrap();
     let mut restored = books.begin(&plan, "model", 0.0).await.unwrap();
     let tickets = std::mem::take(&mut restored.tickets);
+    let paid = std::mem::take(&mut restored.pay);
+    let pay = PayBook::new(plan.run_id.clone(), plan.rules.pay, paid);
     let queue = Queue::restored(tickets, &plan.rules.queue, clock.unix());
     let facts = RunFacts {
         run_id: plan.run_id.clone(),
@@ -67,7 +69,7 @@ async fn orchestrator(folder: &Path, plan: RunPlan, events: Events) -> Orchestra
         }
     }
     let texts = Texts(Arc::new(|| Ok("Once upon a time.".to_owned())));
-    let equipment = Equipment { facts, run, queue, books, store, texts, clock, events };
+    let equipment = Equipment { facts, run, queue, books, pay, store, texts, clock, events };
     Orchestrator::start(listen(0).await.unwrap(), equipment).await.unwrap()
 }
 
