@@ -12,8 +12,8 @@ use std::time::Duration;
 use hearth::clock::Clock;
 use hearth::config::chain::ChainConstants;
 use hearth::earnings::chain::{
-    Account, Asked, ChainError, Fact, Holding, Place, Pool, Reader, Reading, Registration, Seen,
-    Unknown, Watch,
+    Account, Asked, ChainError, Fact, Holding, Note, Place, Pool, Reader, Reading, Registration,
+    Seen, Unknown, Watch,
 };
 use hearth::earnings::{Exact, Rao};
 use node::{Manner, Node, blake2_128_concat, identity, list};
@@ -385,14 +385,14 @@ async fn a_reorganisation_takes_back_what_was_read_since() {
     node.add_block(1_000_003, 1);
     balance(&node, 1);
     let look = watch.look(SOON).await;
-    let reorganised = look.reorganised.expect("it was said");
-    let gone: Vec<_> = reorganised.gone.iter().map(|block| (block.number, block.hash.0)).collect();
+    let [Note::Reorganised { gone }] = &look.notes[..] else { panic!("{look:?}") };
+    let gone: Vec<_> = gone.iter().map(|block| (block.number, block.hash.0)).collect();
     assert_eq!(gone, [(1_000_002, node::block_hash(1_000_002, 0))]);
-    assert!(reorganised.words().contains("1000002"), "{}", reorganised.words());
+    assert!(look.notes[0].words().contains("block 1000002"), "{}", look.notes[0].words());
     assert_eq!(look.movements, [], "nothing is concluded across it");
     assert_eq!(look.known.unwrap().reading.free, Fact::Known(Rao(1)), "read again");
     let look = watch.look(SOON).await;
-    assert_eq!((look.reorganised, look.trouble), (None, None), "said once");
+    assert_eq!((look.notes, look.trouble), (Vec::new(), None), "said once");
 }
 
 #[tokio::test]
@@ -448,7 +448,8 @@ async fn pauses_grow_while_nobody_answers_and_a_change_of_the_runtime_is_told() 
     assert_eq!(pauses, [15, 30, 60, 120, 240, 480, 600, 600]);
     node.with(|state| (state.manner, state.runtime) = (Manner::Answers, 340));
     let look = watch.look(SOON).await;
-    assert_eq!((look.runtime, watch.pause()), (Some((334, 340)), constants().every));
+    let note = Note::Runtime { before: 334, after: 340 };
+    assert_eq!((look.notes, watch.pause()), (vec![note], constants().every));
 }
 
 #[tokio::test]

@@ -159,8 +159,7 @@ fn as_json(look: &Look, now: Duration, out: &mut impl Write) -> io::Result<()> {
         "age_seconds": look.known.as_ref().map(|known| known.age(now).as_secs()),
         "stale": look.known.as_ref().and_then(|known| known.stale.as_ref()),
         "trouble": trouble.map(|error| json!({ "code": error.code(), "words": error.to_string() })),
-        "reorganised": look.reorganised,
-        "runtime_changed": look.runtime,
+        "notes": look.notes,
         "movements": look.movements,
     });
     writeln!(out, "{line}")
@@ -172,11 +171,8 @@ fn in_lines(
     now: Duration,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    if let Some(reorganised) = &look.reorganised {
-        writeln!(out, "note: {}.", reorganised.words())?;
-    }
-    if let Some((before, after)) = look.runtime {
-        writeln!(out, "note: the chain's runtime changed from version {before} to {after}.")?;
+    for note in &look.notes {
+        writeln!(out, "note: {}.", note.words())?;
     }
     let Some(known) = &look.known else { return Ok(()) };
     match known.stale {

@@ -23,5 +23,5 @@ pub use error::ChainError;
 pub use movement::{Holding, Movement, movements};
 pub use reader::Reader;
 pub use reading::{Asked, Fact, Pool, Reading, Registration, Seen, Unknown};
-pub use watch::{Known, Look, Reorganised, Stale, Watch};
+pub use watch::{Known, Look, Note, Stale, Watch};
 pub use words::Row;

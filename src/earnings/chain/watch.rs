@@ -50,26 +50,48 @@ pub struct Stale {
     pub since: u64,
 }
 
-/// Readings whose block is not on the chain any more.
+/// What happened to the chain between two looks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reorganised {
-    /// The blocks, oldest first. What was concluded from readings of them does not hold.
-    pub gone: Vec<BlockRef>,
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Note {
+    /// Blocks that were read are not on it any more. What was concluded from them does not hold.
+    Reorganised {
+        /// Them, oldest first.
+        gone: Vec<BlockRef>,
+    },
+    /// It has another runtime, and with it another description of its state.
+    Runtime {
+        /// The version before.
+        before: u32,
+        /// The version now.
+        after: u32,
+    },
 }
 
-impl Reorganised {
+impl Note {
     /// Stable code.
     pub fn code(&self) -> &'static str {
-        "chain-reorganised"
+        match self {
+            Self::Reorganised { .. } => "chain-reorganised",
+            Self::Runtime { .. } => "chain-runtime",
+        }
     }
 
     /// In a line.
     pub fn words(&self) -> String {
-        let first = self.gone.first().map_or(0, |block| block.number);
-        format!(
-            "the chain was reorganised: block {first}, which was read before, is not on it any more. \
-             What was read since then does not count, and was read again"
-        )
+        match self {
+            Self::Reorganised { gone } => {
+                let first = gone.first().map_or(0, |block| block.number);
+                format!(
+                    "the chain was reorganised: block {first}, which was read before, is not on it any \
+                     more. What was read since then does not count, and was read again"
+                )
+            }
+            Self::Runtime { before, after } => format!(
+                "the chain's runtime changed from version {before} to {after}; its description was \
+                 read again"
+            ),
+        }
     }
 }
 
@@ -80,10 +102,8 @@ pub struct Look {
     pub known: Option<Known>,
     /// What is in the way, if anything.
     pub trouble: Option<ChainError>,
-    /// Which earlier readings do not count any more.
-    pub reorganised: Option<Reorganised>,
-    /// The versions of the runtime before and after, if it changed.
-    pub runtime: Option<(u32, u32)>,
+    /// What happened to the chain since the look before.
+    pub notes: Vec<Note>,
     /// What changed at the address since the reading before; nothing across a reorganisation.
     pub movements: Vec<Movement>,
 }
@@ -151,8 +171,7 @@ impl Watch {
                 Look {
                     known: self.known.clone(),
                     trouble: Some(error),
-                    reorganised: None,
-                    runtime: None,
+                    notes: Vec::new(),
                     movements: Vec::new(),
                 }
             }
@@ -167,12 +186,15 @@ impl Watch {
         now: Duration,
     ) -> Look {
         let before = self.known.take();
-        let (mut marks, mut runtime, mut moved, mut since) = (Vec::new(), None, Vec::new(), None);
+        let (mut marks, mut notes, mut moved, mut since) =
+            (Vec::new(), Vec::new(), Vec::new(), None);
         if let Some(before) = before {
             marks = before.marks;
             marks.retain(|mark| !gone.contains(mark));
-            let versions = (before.reading.runtime, reading.runtime);
-            runtime = (versions.0 != versions.1).then_some(versions);
+            let (older, newer) = (before.reading.runtime, reading.runtime);
+            if older != newer {
+                notes.push(Note::Runtime { before: older, after: newer });
+            }
             if gone.is_empty() {
                 moved = movements(&before.reading, &reading);
             }
@@ -185,13 +207,10 @@ impl Watch {
         marks.drain(..surplus);
         let stale = trouble.as_ref().map(|error| stale(error, since, now));
         self.known = Some(Known { reading, marks, stale });
-        Look {
-            known: self.known.clone(),
-            trouble,
-            reorganised: (!gone.is_empty()).then_some(Reorganised { gone }),
-            runtime,
-            movements: moved,
+        if !gone.is_empty() {
+            notes.push(Note::Reorganised { gone });
         }
+        Look { known: self.known.clone(), trouble, notes, movements: moved }
     }
 
     /// How long to wait before the next look.

@@ -94,6 +94,14 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "If it comes again, name a node that you trust more.",
     ),
     page(
+        "chain-runtime",
+        "The chain was upgraded",
+        "The chain has a new version of its program. Its description was read again; what it no longer \
+         stores is shown as unknown.",
+        "Chains are upgraded every few weeks.",
+        "Nothing. If something stays unknown, look for a newer version of Hearth.",
+    ),
+    page(
         "chain-disconnected",
         "The node ended the connection",
         "The connection ended in the middle of an answer, so there is no reading.",
