@@ -94,7 +94,7 @@ impl Reader {
         let header = methods.chain_get_header(Some(hash)).await.map_err(rpc_failed)?;
         let none =
             || ChainError::not_a_node(&self.endpoint, &"it does not know its own last block");
-        let number = u64::from(header.ok_or_else(none)?.number);
+        let number = header.ok_or_else(none)?.number;
         let block = BlockRef { number, hash: BlockHash(hash.0) };
         let gone = self.gone(&methods, &trouble, earlier, block).await?;
 
