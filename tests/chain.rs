@@ -40,7 +40,7 @@ async fn node() -> Node {
     let (hotkey, coldkey) = (blake2_128_concat(&HOTKEY), blake2_128_concat(&COLDKEY));
     node.put("Timestamp", "Now", &[], (BLOCK_TIME * 1000 + 500).to_le_bytes());
     put(&node, "Uids", &[nine(), hotkey.clone()], UID.to_le_bytes());
-    put(&node, "Owner", &[hotkey.clone()], COLDKEY);
+    put(&node, "Owner", std::slice::from_ref(&hotkey), COLDKEY);
     let uid = identity(&UID.to_le_bytes());
     put(&node, "BlockAtRegistration", &[nine(), uid], 998_000_u64.to_le_bytes());
     put(&node, "ImmunityPeriod", &[nine()], 5000_u16.to_le_bytes());
