@@ -3,6 +3,7 @@
 
 pub mod constants;
 pub mod devices;
+pub mod earnings;
 pub mod edit;
 pub mod folders;
 pub mod hours;
