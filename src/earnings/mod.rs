@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod money;
 pub mod power;
 pub mod published;
+pub mod report;
 pub mod rules;
 pub mod summary;
 pub mod walk;
