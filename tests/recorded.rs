@@ -128,6 +128,28 @@ fn every_screen_looks_as_kept_at_the_moments_of_recorded_runs() {
     }
 }
 
+/// `hearth replay --plain` tells the same lines at any pace, each with its time of the record.
+#[test]
+fn a_record_is_told_in_lines_as_it_was() {
+    let home = tempfile::tempdir().unwrap();
+    let told = |more: &[&str]| {
+        let mut command = hearth(home.path());
+        command.args(["replay", "--plain"]).arg(record("trouble.record")).args(more);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let all = told(&[]);
+    assert!(!all.contains('\u{1b}'), "{all}");
+    insta::assert_snapshot!("told_in_lines", all);
+    assert_eq!(told(&["--speed", "1024"]), all, "the pace changes nothing");
+    // A later beginning tells what holds then, and what follows is the same.
+    let later = told(&["--from", "20s"]);
+    let tail = |text: &str| text.lines().rev().take(6).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(tail(&later), tail(&all));
+    assert!(later.lines().count() < all.lines().count(), "{later}");
+}
+
 /// A miner of its own process that is recorded, or a peer of it.
 struct Running {
     child: Child,

@@ -68,23 +68,23 @@ pub enum Command {
     Run(run::RunArguments),
     /// What the miner that runs here does, and why
     Status(running::StatusArguments),
-    /// Let it take no new work
+    /// Pause the running miner: it takes no new work
     Pause(running::PauseArguments),
-    /// Let it pause for a while: 1h, or the time given
+    /// Pause the running miner for a while: 1h, or the time given
     Snooze(running::SnoozeArguments),
-    /// Let it work again
+    /// Let the running miner work again
     Resume(running::ResumeArguments),
     /// Switch one device of the running miner off, and keep it off
     Disable(running::SwitchArguments),
     /// Switch a device of the running miner on again
     Enable(running::SwitchArguments),
-    /// Let it finish this epoch, then end
+    /// Let the running miner finish this epoch, then end
     Finish(running::EndArguments),
-    /// Let it finish the work in hand, then end
+    /// Let the running miner finish the work in hand, then end
     Stop(running::EndArguments),
     /// What a network publishes of itself: stages, miners, phases; no key is needed
     Watch(watch::WatchArguments),
-    /// Its log: the last lines, and what is added
+    /// The miner's log: the last lines, and what is added
     Logs(running::LogsArguments),
     /// What this machine can compute with: adapters, memory, self-test, what fits
     Devices(devices::DevicesArguments),
@@ -94,7 +94,7 @@ pub enum Command {
     Doctor(doctor::DoctorArguments),
     /// The settings: what they are, where they come from, and changing them
     Config(config::ConfigArguments),
-    /// What a code means: what, why, what now
+    /// What a code means, why it happens, what to do now; and what words mean
     Explain(explain::ExplainArguments),
     /// What was earned, and why
     Earnings(earnings::EarningsArguments),

@@ -39,12 +39,19 @@ pub struct DeviceInfo {
     pub place: String,
 }
 
+/// So many bytes, for people.
+fn amount(bytes: u64) -> String {
+    bytesize::ByteSize::b(bytes).display().si().to_string()
+}
+
 /// A device could not take a layout and its programs.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// A slot is larger than the device's largest buffer.
     #[error(
-        "{name} needs {bytes} bytes in one piece, but {device} gives at most {limit}; ask for fewer layers"
+        "{name} needs {} in one piece, but {device} gives at most {}; use another device, or --backend cpu",
+        amount(*.bytes as u64),
+        amount(*.limit)
     )]
     SlotTooLarge {
         /// Slot name.
@@ -58,7 +65,8 @@ pub enum BuildError {
     },
     /// The device's memory is not enough.
     #[error(
-        "the stage needs {needed} bytes, but {device} has no room for it; ask for fewer layers, a smaller batch, or close other programs"
+        "the stage needs {}, but {device} has no room for it; close other programs, or use a device with more memory",
+        amount(*.needed as u64)
     )]
     OutOfMemory {
         /// Bytes of the layout.

@@ -43,7 +43,8 @@ pub enum StoreError {
     },
     /// No room.
     #[error(
-        "the disk with {folder} is full: {size} more bytes do not fit; free some space, or set HEARTH_HOME to a folder on another disk"
+        "the disk with {folder} is full: {} more do not fit; free some space, or set HEARTH_HOME to a folder on another disk",
+        bytesize::ByteSize::b(*.size as u64).display().si()
     )]
     Full {
         /// Where the objects are.

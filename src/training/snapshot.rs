@@ -125,7 +125,8 @@ pub struct Progress {
 pub enum SaveError {
     /// No room.
     #[error(
-        "the disk with {folder} is full: the snapshot ({bytes} bytes, twice) does not fit; free some space or choose another data folder"
+        "the disk with {folder} is full: the snapshot (twice {}) does not fit; free some space or choose another data folder",
+        bytesize::ByteSize::b(*.bytes).display().si()
     )]
     Full {
         /// Where.

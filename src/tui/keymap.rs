@@ -46,9 +46,10 @@ const PLAYBACK: [Action; 7] = [
     Action::Faster,
     Action::Slower,
 ];
-const READING: [Action; 11] = [
-    Action::Search,
-    Action::Filter,
+/// For the log alone.
+const LOG: [Action; 2] = [Action::Search, Action::Filter];
+/// What only changes how something is shown: all that there is where a network is watched.
+const READING: [Action; 9] = [
     Action::Up,
     Action::Down,
     Action::PageUp,
@@ -59,22 +60,8 @@ const READING: [Action; 11] = [
     Action::Axis,
     Action::Copy,
 ];
-const WATCHING: [Action; 12] = [
-    Action::Scale,
-    Action::Axis,
-    Action::Copy,
-    Action::Up,
-    Action::Down,
-    Action::PageUp,
-    Action::PageDown,
-    Action::Oldest,
-    Action::Newest,
-    Action::Quit,
-    Action::Suspend,
-    Action::Interrupt,
-];
-const ALWAYS: [Action; 5] =
-    [Action::Help, Action::Close, Action::Quit, Action::Suspend, Action::Interrupt];
+const OPENING: [Action; 2] = [Action::Help, Action::Close];
+const LEAVING: [Action; 3] = [Action::Quit, Action::Suspend, Action::Interrupt];
 
 /// The actions that there are in front of such a run.
 fn actions(kind: Kind, run: Run) -> Vec<Action> {
@@ -86,7 +73,9 @@ fn actions(kind: Kind, run: Run) -> Vec<Action> {
             actions.push(Action::Stop);
         }
         Kind::Past => actions.extend(PLAYBACK),
-        Kind::Watched => return WATCHING.into_iter().filter(|a| is_here(*a)).collect(),
+        Kind::Watched => {
+            return READING.into_iter().chain(LEAVING).filter(|a| is_here(*a)).collect();
+        }
     }
     if let Swarm::Inside = run.swarm {
         actions.push(Action::Write);
@@ -98,8 +87,10 @@ fn actions(kind: Kind, run: Run) -> Vec<Action> {
         let several = SEVERAL.into_iter();
         actions.extend(several.filter(|a| kind != Kind::Past || *a != Action::Switch));
     }
-    actions.extend(ALWAYS);
+    actions.extend(OPENING);
+    actions.extend(LEAVING);
     actions.extend(SCREENS);
+    actions.extend(LOG);
     actions.extend(READING);
     actions.retain(|action| is_here(*action));
     actions

@@ -204,6 +204,8 @@ pub struct Look {
     pub search: Search,
     /// How many lines the log stands above its end; at 0 it follows.
     pub above: usize,
+    /// How many lines the lists of a screen stand below their beginning, as far as there are so many.
+    pub scrolled: usize,
     /// Address of the practice swarm's miner that is chosen.
     pub chosen: Option<String>,
     /// A word on what a key just did.

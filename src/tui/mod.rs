@@ -1,6 +1,7 @@
 //! The screens. Draws what [`crate::control::Control`] offers and sends commands; computes nothing,
 //! signs nothing, talks to nobody.
 
+mod changes;
 mod clipboard;
 mod draw;
 pub mod keymap;
@@ -22,6 +23,7 @@ pub mod view;
 pub mod watched;
 pub mod wizard;
 
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -138,6 +140,29 @@ pub fn play(
     show(control, (Kind::Past, Some(playback)), furniture)
 }
 
+/// How fast a run of the past is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// As its playback goes.
+    Record,
+    /// Without waiting.
+    AtOnce,
+}
+
+/// Tells a run of the past in lines: each look goes on by the time it would have taken then, so that the
+/// same lines come at any pace. `advance` moves the playback on.
+pub fn tell(
+    control: &Control,
+    playback: &Playback,
+    (pace, advance): (Pace, &mut Advance<'_>),
+    furniture: &Furniture,
+) -> Result<Left, TuiError> {
+    plain::past(control, playback, (pace, advance), furniture)
+}
+
+/// Moves a playback on by so much of its own time; breaks off where it cannot be read further.
+pub type Advance<'a> = dyn FnMut(Duration) -> ControlFlow<()> + 'a;
+
 /// Draws until the user leaves, or until the screen breaks: that must not take a miner with it.
 fn show(
     control: &Control,
@@ -158,12 +183,13 @@ fn turns(
 ) -> Result<Left, TuiError> {
     let Furniture { log, clock, keys, stop, .. } = furniture;
     let mut shell = Shell::new(control, seat, log, clock, keys.clone());
-    let mut picture = Picture::open(draw, furniture.mouse)?;
+    let mut picture = Picture::open(draw::measured, furniture.mouse)?;
     loop {
         if *stop.borrow() {
             return Ok(Left::Asked);
         }
         picture.show(shell.view())?;
+        shell.scrolls_by(picture.beyond);
         crash::break_if_asked(Part::Screen);
         if !event::poll(tick(control))? {
             continue;
@@ -179,14 +205,15 @@ fn turns(
                 Turn::Suspend => picture.put_aside(clock)?,
             },
             Input::Mouse(mouse) => shell.point(mouse, picture.screen.area()),
-            Input::Resize(..) => picture.shown = None,
+            Input::Resize(..) => picture.stretched(),
             _ => {}
         }
     }
 }
 
 /// How something is drawn.
-type Drawing<V> = fn(&mut ratatui::Frame<'_>, &V, &Theme);
+/// Returns how many lines the longest list has beyond its room.
+type Drawing<V> = fn(&mut ratatui::Frame<'_>, &V, &Theme) -> usize;
 
 /// What stands on the terminal.
 struct Picture<V> {
@@ -195,6 +222,8 @@ struct Picture<V> {
     draw: Drawing<V>,
     /// What it shows; none where it must be drawn whatever it shows.
     shown: Option<V>,
+    /// How many lines its longest list has beyond its room.
+    beyond: usize,
     /// Whether somebody else has written over it.
     torn: bool,
 }
@@ -202,7 +231,7 @@ struct Picture<V> {
 impl<V: PartialEq> Picture<V> {
     fn open(draw: Drawing<V>, mouse: Mouse) -> Result<Self, TuiError> {
         let theme = Theme::from_environment();
-        Ok(Self { screen: Screen::open(mouse)?, theme, draw, shown: None, torn: false })
+        Ok(Self { screen: Screen::open(mouse)?, theme, draw, shown: None, beyond: 0, torn: false })
     }
 
     /// Draws it, if it is not what stands there.
@@ -210,20 +239,27 @@ impl<V: PartialEq> Picture<V> {
         if self.shown.as_ref() == Some(&view) {
             return Ok(());
         }
-        let frame = |frame: &mut ratatui::Frame<'_>| (self.draw)(frame, &view, &self.theme);
+        let mut beyond = 0;
+        let frame = |frame: &mut ratatui::Frame<'_>| {
+            beyond = (self.draw)(frame, &view, &self.theme);
+        };
         match std::mem::take(&mut self.torn) {
             true => self.screen.repaint(frame)?,
             false => self.screen.draw(frame)?,
         }
-        self.shown = Some(view);
+        (self.shown, self.beyond) = (Some(view), beyond);
         Ok(())
     }
 
     /// Sends its text to the clipboard.
     fn copy(&mut self) -> Result<(), TuiError> {
-        let Some(view) = &self.shown else { return Ok(()) };
-        let buffer = self.screen.picture(|frame| (self.draw)(frame, view, &self.theme))?;
-        Ok(clipboard::copy(&buffer)?)
+        Ok(clipboard::copy(self.screen.picture())?)
+    }
+
+    /// The window has another size.
+    fn stretched(&mut self) {
+        self.shown = None;
+        self.screen.stretched();
     }
 
     /// Gives the terminal to the shell for a while.

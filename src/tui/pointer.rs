@@ -61,6 +61,7 @@ fn clicked(cell: Position, area: Rect, view: &View) -> Option<Target> {
         ScreenName::Swarm if view.kind != Kind::Past => {
             screens::miner_at(areas.body, cell, view).map(Target::Miner)
         }
+        ScreenName::Network => screens::miner_on_map(areas.body, cell, view).map(Target::Miner),
         ScreenName::Log => screens::time_at(areas.body, cell, view).map(Target::Time),
         _ => None,
     }
@@ -72,7 +73,7 @@ mod tests {
 
     use super::*;
     use crate::control::Place;
-    use crate::tui::draw::samples::{several, training, view};
+    use crate::tui::draw::samples::{conditions, several, training, view};
 
     fn click(column: u16, row: u16) -> MouseEvent {
         let kind = MouseEventKind::Down(MouseButton::Left);
@@ -103,7 +104,7 @@ mod tests {
     fn a_click_means_what_is_drawn_there() {
         for area in [Rect::new(0, 0, 80, 24), Rect::new(0, 0, 200, 60)] {
             let mut shown = several(3);
-            shown.log = vec![" WARN one".into()];
+            shown.log = std::sync::Arc::new(vec![" WARN one".into()]);
             for screen in ScreenName::ALL {
                 let word = crate::tui::text::screens::name(screen);
                 let (x, y) = place_of(word, &shown, area);
@@ -140,6 +141,43 @@ mod tests {
         assert_eq!(target(click(4, 6), area, &shown), None, "the head is no miner");
         shown.kind = Kind::Past;
         assert_eq!(target(click(10, 8), area, &shown), None);
+    }
+
+    /// Each cell of the map that means a miner is in a line with its name, and a click on it tells of it.
+    #[test]
+    fn a_click_on_the_map_shows_the_miner_that_is_there() {
+        let mut named = std::collections::BTreeSet::new();
+        for (condition, mut shown) in conditions(Some(())) {
+            shown.look.screen = ScreenName::Network;
+            let areas = [Rect::new(0, 0, 80, 24), Rect::new(0, 0, 200, 60)];
+            for (area, scrolled) in areas.into_iter().flat_map(|a| [(a, 0), (a, 9), (a, 9_999)]) {
+                shown.look.scrolled = scrolled;
+                let lines = drawn(&shown, area);
+                for y in 0..area.height {
+                    for x in 0..area.width {
+                        let Some(Target::Miner(key)) = target(click(x, y), area, &shown) else {
+                            continue;
+                        };
+                        let (name, line) = (shown.name_of(&key), &lines[usize::from(y)]);
+                        assert!(
+                            line.contains(&name),
+                            "{condition} {x},{y}: {name} is not in {line}"
+                        );
+                        if named.insert((condition, area.width, key.clone())) {
+                            let mut chosen = shown.clone();
+                            chosen.look.chosen = Some(key);
+                            let told = format!(" {name} in stage ");
+                            let picture = drawn(&chosen, area);
+                            assert!(
+                                picture.iter().any(|line| line.contains(&told)),
+                                "{picture:#?}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+        assert!(named.len() > 30, "{named:?}");
     }
 
     #[test]

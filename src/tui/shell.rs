@@ -25,8 +25,10 @@ use crate::telemetry::logs::Ring;
 
 /// A word that is looked for is at most so long.
 const LONGEST_WORD: usize = 60;
-/// Lines that a page key moves by.
+/// Lines that a page key moves the log by.
 const PAGE: usize = 10;
+/// The same of a list: no more than it shows in the smallest window, so that no line is passed unseen.
+const LIST_PAGE: usize = 6;
 
 /// What a key press leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub(super) struct Shell<'a> {
     bindings: Vec<Binding>,
     miners: usize,
     look: Look,
+    /// So far the lists of the screen can be scrolled.
+    beyond: usize,
 }
 
 impl<'a> Shell<'a> {
@@ -72,7 +76,13 @@ impl<'a> Shell<'a> {
             },
         );
         let (keys, look) = (Arc::new(keys), Look::default());
-        Self { control, playback, kind, log, clock, keys, bindings, miners, look }
+        Self { control, playback, kind, log, clock, keys, bindings, miners, look, beyond: 0 }
+    }
+
+    /// So many lines the longest list on the screen has beyond its room.
+    pub(super) fn scrolls_by(&mut self, beyond: usize) {
+        self.beyond = beyond;
+        self.look.scrolled = self.look.scrolled.min(beyond);
     }
 
     /// What is to be drawn now.
@@ -112,21 +122,13 @@ impl<'a> Shell<'a> {
             return;
         }
         let Some(target) = pointer::target(mouse, area, &self.view()) else { return };
-        let scrolls = |shell: &mut Self, action| {
-            for _ in 0..pointer::NOTCH {
-                shell.scroll(action);
-            }
-        };
         match target {
             Target::Screen(screen) => self.show(screen),
             Target::Miner(hotkey) => self.look.chosen = Some(hotkey),
             Target::Own(miner) => self.pick(miner + self.miners - self.look.miner),
             Target::Time(time) => self.scrub(|_| time),
-            Target::Up if self.look.screen == ScreenName::Log => scrolls(self, Action::Up),
-            Target::Down if self.look.screen == ScreenName::Log => scrolls(self, Action::Down),
-            Target::Up if self.look.screen == ScreenName::Swarm => self.choose(Action::Up),
-            Target::Down if self.look.screen == ScreenName::Swarm => self.choose(Action::Down),
-            Target::Up | Target::Down => {}
+            Target::Up => self.wheel(Action::Up),
+            Target::Down => self.wheel(Action::Down),
         }
     }
 
@@ -271,10 +273,33 @@ impl<'a> Shell<'a> {
         }
     }
 
+    /// A notch of the wheel.
+    fn wheel(&mut self, action: Action) {
+        // One miner after the other, or a few lines.
+        let steps = if self.look.screen == ScreenName::Swarm { 1 } else { pointer::NOTCH };
+        (0..steps).for_each(|_| self.scroll(action));
+    }
+
     fn scroll(&mut self, action: Action) {
-        if self.look.screen == ScreenName::Swarm {
-            return self.choose(action);
+        match self.look.screen {
+            ScreenName::Swarm if self.kind != Kind::Past => self.choose(action),
+            ScreenName::Log => self.scroll_log(action),
+            _ => {
+                let now = self.look.scrolled;
+                self.look.scrolled = match action {
+                    Action::Up => now.saturating_sub(1),
+                    Action::PageUp => now.saturating_sub(LIST_PAGE),
+                    Action::Oldest => 0,
+                    Action::Down => now + 1,
+                    Action::PageDown => now + LIST_PAGE,
+                    _ => self.beyond,
+                }
+                .min(self.beyond);
+            }
         }
+    }
+
+    fn scroll_log(&mut self, action: Action) {
         let most = self.view().log_lines().count().saturating_sub(1);
         let above = self.look.above;
         self.look.above = match action {
@@ -289,7 +314,9 @@ impl<'a> Shell<'a> {
     }
 
     pub(super) fn show(&mut self, screen: ScreenName) {
-        self.look.screen = screen;
+        if self.look.screen != screen {
+            (self.look.screen, self.look.scrolled) = (screen, 0);
+        }
         (self.look.help, self.look.writing, self.look.question) = (false, false, None);
     }
 

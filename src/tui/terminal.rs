@@ -1,7 +1,7 @@
 //! The terminal, taken and given back: on every way out, a panic included, the user finds the
 //! shell as it was.
 
-use std::io::{self, BufWriter, Stdout};
+use std::io::{self, BufWriter, Stdout, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 use std::thread::{self, ThreadId};
@@ -15,10 +15,12 @@ use crossterm::terminal::{
     Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
     disable_raw_mode, enable_raw_mode,
 };
+use ratatui::backend::Backend as _;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
 
+use super::changes::changes;
 use super::painter::Painter;
 use super::stderr;
 use crate::clock::Clock;
@@ -30,8 +32,67 @@ const FRAME: usize = 1 << 16;
 /// The terminal while the screen is shown. Dropping it gives the terminal back.
 #[derive(Debug)]
 pub(super) struct Screen {
-    terminal: Terminal<Painter<BufWriter<Stdout>>>,
+    sheet: Sheet<BufWriter<Stdout>>,
     mouse: Mouse,
+}
+
+/// Pictures one after the other, of which each writes what it changes.
+#[derive(Debug)]
+struct Sheet<W: Write> {
+    /// The toolkit's, for its size and the frame to draw in.
+    terminal: Terminal<Painter<W>>,
+    /// What stands on it.
+    shown: Buffer,
+    /// So many more frames until it is asked how large it is: the system opens a file for that.
+    until_asked: u8,
+}
+
+/// A window whose new size nobody told is asked once in so many frames.
+const ASKED: u8 = 10;
+
+impl<W: Write> Sheet<W> {
+    fn new(painter: Painter<W>) -> io::Result<Self> {
+        let terminal = Terminal::new(painter)?;
+        Ok(Self { terminal, shown: Buffer::default(), until_asked: 0 })
+    }
+
+    fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        self.fit()?;
+        draw(&mut self.terminal.get_frame());
+        let mut drawn = std::mem::take(self.terminal.current_buffer_mut());
+        let backend = self.terminal.backend_mut();
+        let written = (|| {
+            backend.draw(changes(&self.shown, &drawn).into_iter())?;
+            backend.hide_cursor()?;
+            backend.flush()
+        })();
+        std::mem::swap(&mut self.shown, &mut drawn);
+        drawn.reset();
+        *self.terminal.current_buffer_mut() = drawn;
+        written
+    }
+
+    /// Takes the size that the window has now.
+    fn fit(&mut self) -> io::Result<()> {
+        if let Some(fewer) = self.until_asked.checked_sub(1) {
+            self.until_asked = fewer;
+            return Ok(());
+        }
+        self.until_asked = ASKED;
+        self.terminal.autoresize()?;
+        let area = self.terminal.get_frame().area();
+        if self.shown.area != area {
+            self.shown = Buffer::empty(area);
+        }
+        Ok(())
+    }
+
+    /// Nothing is known of what stands there any more.
+    fn forget(&mut self) {
+        self.terminal.backend_mut().forget();
+        self.shown.reset();
+        self.until_asked = 0;
+    }
 }
 
 impl Screen {
@@ -46,25 +107,28 @@ impl Screen {
         stderr::divert();
         // Old consoles cannot; there a paste arrives as keys.
         let _ = execute!(io::stdout(), EnableBracketedPaste);
-        let terminal = Terminal::new(Painter::new(BufWriter::with_capacity(FRAME, io::stdout())))
+        let sheet = Sheet::new(Painter::new(BufWriter::with_capacity(FRAME, io::stdout())))
             .inspect_err(|_| restore())?;
         hear(mouse);
-        Ok(Self { terminal, mouse })
+        Ok(Self { sheet, mouse })
     }
 }
 
 impl Screen {
     /// Shows a frame.
     pub(super) fn draw(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        self.terminal.draw(frame).map(|_| ())
+        self.sheet.draw(frame)
     }
 
-    /// The same, painting every cell: somebody else may have written over the picture. The toolkit's
-    /// own way asks the terminal where its cursor is, which not every terminal answers.
+    /// The same, painting every cell: somebody else may have written over the picture.
     pub(super) fn repaint(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        self.terminal.backend_mut().forget();
-        self.terminal.swap_buffers();
+        self.sheet.forget();
         self.draw(frame)
+    }
+
+    /// The window has another size, or may have.
+    pub(super) fn stretched(&mut self) {
+        self.sheet.until_asked = 0;
     }
 }
 
@@ -89,13 +153,13 @@ impl Screen {
     }
 
     /// The window.
-    pub(super) fn area(&mut self) -> Rect {
-        self.terminal.get_frame().area()
+    pub(super) fn area(&self) -> Rect {
+        self.sheet.shown.area
     }
 
-    /// The same picture once more, for who wants to have it.
-    pub(super) fn picture(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<Buffer> {
-        self.terminal.draw(frame).map(|done| done.buffer.clone())
+    /// What stands there.
+    pub(super) fn picture(&self) -> &Buffer {
+        &self.sheet.shown
     }
 }
 

@@ -1,10 +1,10 @@
 //! Everything one frame shows, collected from the snapshots: drawing is a function of this.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::keymap::{self, Binding, Keys};
-use super::look::{Lines, Look};
+use super::look::{Lines, Look, ScreenName};
 use super::seat::{Kind, Run, Swarm};
 use crate::clock::Clock;
 use crate::control::{Control, Place, Progress};
@@ -61,7 +61,7 @@ pub struct View {
     /// The whole.
     pub progress: Progress,
     /// Recent log lines, oldest first.
-    pub log: Vec<String>,
+    pub log: Arc<Vec<String>>,
     /// Whole seconds since 1970: times on screen change once a second.
     pub unix: u64,
     /// Whether all own miners are on their way out already, whoever asked for it.
@@ -76,7 +76,7 @@ pub struct View {
     pub own: Vec<OwnMiner>,
     /// Where the playback is; none where the run is a living one.
     pub playback: Option<Place>,
-    /// Which half hour of the week it is here.
+    /// Which half hour of the week it is here, on the screen that shows it.
     pub half_hour: HalfHour,
 }
 
@@ -90,12 +90,18 @@ pub struct HalfHour {
 }
 
 impl HalfHour {
-    /// The one that a time lies in.
-    fn of(unix: u64) -> Self {
+    /// The one that a time lies in, where it is shown: local time is not found out for nothing.
+    fn shown(look: &Look, unix: u64) -> Self {
+        if look.screen != ScreenName::Machine {
+            return Self::default();
+        }
         let (day, minute) = crate::clock::minute_of_week(unix);
         Self { day, half_hour: minute / 30 }
     }
 }
+
+/// The keys of who has chosen no others.
+static USUAL: LazyLock<Arc<Keys>> = LazyLock::new(Arc::default);
 
 impl View {
     /// The state of everything, now.
@@ -117,10 +123,10 @@ impl View {
             log: log.lines(),
             unix: clock.unix().as_secs(),
             kind: Kind::Own,
-            keys: Arc::default(),
+            keys: Arc::clone(&USUAL),
             look: look.clone(),
             playback: None,
-            half_hour: HalfHour::of(clock.unix().as_secs()),
+            half_hour: HalfHour::shown(look, clock.unix().as_secs()),
         }
     }
 
@@ -139,7 +145,7 @@ impl View {
     /// The same as it was at that time.
     #[must_use]
     pub fn at(self, unix: u64) -> Self {
-        Self { unix, half_hour: HalfHour::of(unix), ..self }
+        Self { unix, half_hour: HalfHour::shown(&self.look, unix), ..self }
     }
 
     /// The keys that do something here.

@@ -1,13 +1,16 @@
 //! `hearth explain CODE`: a page for every stable code that Hearth prints: what it means, why it
-//! happens, what to do now. A test walks the source, so that no code is without its page.
+//! happens, what to do now. A test walks the source, so that no code is without its page. And the words
+//! that the screens take for known: `hearth explain words`.
 
 mod pages;
+pub mod words;
 
 use std::io::{self, Write};
 
 use clap::Args;
 use serde::Serialize;
 
+use self::words::{WORDS, Word, meaning};
 use super::exit::written;
 use super::{Exit, Failure};
 
@@ -62,10 +65,11 @@ fn all() -> impl Iterator<Item = &'static Page> {
     CHAPTERS.iter().flat_map(|(_, pages)| pages.iter())
 }
 
-/// What a code means: what, why, what now.
+/// What a code means: what, why, what now. Or a word.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ExplainArguments {
-    /// The code, as printed; without one, all are listed
+    /// The code, as printed; a word of the screens, such as stage; or words, for all of those.
+    /// Without one, all codes are listed
     #[arg(value_name = "CODE")]
     pub code: Option<String>,
     /// One JSON object a line, nothing else on standard output
@@ -82,18 +86,40 @@ struct Line<'a> {
     page: &'a Page,
 }
 
+/// A word, for scripts.
+#[derive(Serialize)]
+struct WordLine<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    word: &'a Word,
+}
+
+/// What asks for all words.
+const ALL_WORDS: &str = "words";
+
 /// Prints a page, or the list of all.
 pub fn run(arguments: &ExplainArguments) -> Result<Exit, Failure> {
     let mut out = io::stdout().lock();
     let printed = match (&arguments.code, arguments.json) {
+        (Some(code), json) if code.trim().eq_ignore_ascii_case(ALL_WORDS) => {
+            WORDS.iter().try_for_each(|word| tell(word, json, &mut out))
+        }
         (Some(code), json) => {
-            let wanted = code.trim().to_lowercase();
-            let page = find(&wanted).ok_or_else(|| unknown(code))?;
-            if json {
-                print_json(&mut out, |page| page.code == wanted)
-            } else {
-                print(page, &mut out)
+            let page = find(&code.trim().to_lowercase());
+            // Some are a word as well.
+            let word = meaning(code);
+            if page.is_none() && word.is_none() {
+                return Err(unknown(code));
             }
+            let printed = match page {
+                Some(page) if json => print_json(&mut out, |other| other == page),
+                Some(page) => print(page, &mut out),
+                None => Ok(()),
+            };
+            let apart = if page.is_some() && word.is_some() && !json { "\n" } else { "" };
+            printed
+                .and_then(|()| write!(out, "{apart}"))
+                .and_then(|()| word.map_or(Ok(()), |word| tell(word, json, &mut out)))
         }
         (None, true) => print_json(&mut out, |_| true),
         (None, false) => list(&mut out),
@@ -112,6 +138,16 @@ fn print(page: &Page, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// Prints what a word means.
+fn tell(word: &Word, json: bool, out: &mut impl Write) -> io::Result<()> {
+    if json {
+        let line = WordLine { event: "word", word };
+        return writeln!(out, "{}", serde_json::to_string(&line).map_err(io::Error::other)?);
+    }
+    writeln!(out, "{}", word.word)?;
+    wrapped(word.meaning, 76).iter().try_for_each(|line| writeln!(out, "  {line}"))
+}
+
 fn list(out: &mut impl Write) -> io::Result<()> {
     for (chapter, pages) in CHAPTERS {
         writeln!(out, "{chapter}")?;
@@ -120,7 +156,7 @@ fn list(out: &mut impl Write) -> io::Result<()> {
         }
         writeln!(out)?;
     }
-    writeln!(out, "`hearth explain CODE` prints the page.")
+    writeln!(out, "`hearth explain CODE` prints the page; `hearth explain words`, what words mean.")
 }
 
 fn print_json(out: &mut impl Write, wanted: impl Fn(&Page) -> bool) -> io::Result<()> {

@@ -7,12 +7,14 @@ mod print;
 mod screenshot;
 
 use std::io::{self, IsTerminal as _};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::exit::written;
 use super::{Exit, Failure, signals};
 use crate::clock::Clock;
 use crate::config::folders::Folders;
@@ -20,7 +22,7 @@ use crate::config::units;
 use crate::control::{Control, Place};
 use crate::telemetry::logs::Ring;
 use crate::telemetry::record::{Reader, RecordError, Shelf};
-use crate::tui::{self, Furniture, Left, Medium};
+use crate::tui::{self, Furniture, Left, Medium, Pace, TuiError};
 use player::Player;
 pub use screenshot::{ScreenshotArguments, screenshot};
 
@@ -39,6 +41,9 @@ pub struct ReplayArguments {
     /// The events as they were, one JSON object a line; for the list, a line for each record
     #[arg(long)]
     pub json: bool,
+    /// The dashboard in lines, each with its time of the record, for a screen reader
+    #[arg(long, conflicts_with = "json")]
+    pub plain: bool,
 }
 
 /// How much faster than life.
@@ -92,6 +97,9 @@ pub fn run(arguments: &ReplayArguments) -> Result<Exit, Failure> {
     let Some(wanted) = &arguments.record else { return list::print(&shelf, arguments.json) };
     let from = arguments.from.unwrap_or_default();
     let mut reader = open(&find(wanted, &shelf)?, from)?;
+    if arguments.plain {
+        return tell(reader, from, arguments.speed);
+    }
     if arguments.json || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return print::events(&mut reader, from, arguments.speed, arguments.json);
     }
@@ -168,6 +176,39 @@ fn show(reader: Reader, from: Duration, speed: Speed) -> Result<Exit, Failure> {
         Ok(Left::Interrupted) => Ok(Exit::Interrupted),
         Ok(_) => Ok(Exit::Done),
         Err(error) => Err(Failure::of_screen(&error)),
+    }
+}
+
+/// Tells it in lines, as `--plain` told it then. Without a keyboard nobody waits for the time to pass,
+/// unless a speed was asked for.
+fn tell(reader: Reader, from: Duration, speed: Option<Speed>) -> Result<Exit, Failure> {
+    let pace = match (speed, io::stdin().is_terminal()) {
+        (None, false) => Pace::AtOnce,
+        _ => Pace::Record,
+    };
+    let (clock, log) = (Clock::system(), Ring::default());
+    let runtime = super::runtime()?;
+    let stop = runtime.block_on(async { signals::watch() });
+    let (mut player, control, playback) =
+        Player::open(reader, from, speed.unwrap_or(Speed::LIFE), &log)?;
+    let (keys, mouse) = super::demo::face::hands(Folders::find().ok().as_ref());
+    let furniture = Furniture { log, clock, keys, mouse, medium: Medium::Lines, stop };
+    let mut broken = None;
+    let mut advance = |by| match player.advance(by) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(failure) => {
+            broken = Some(failure);
+            ControlFlow::Break(())
+        }
+    };
+    let left = tui::tell(&control, &playback, (pace, &mut advance), &furniture);
+    runtime.shutdown_background();
+    match (broken, left) {
+        (Some(failure), _) => Err(failure),
+        (None, Ok(Left::Interrupted)) => Ok(Exit::Interrupted),
+        (None, Ok(_)) => Ok(Exit::Done),
+        (None, Err(TuiError::Terminal(error))) => written(Err(error)),
+        (None, Err(error)) => Err(Failure::of_screen(&error)),
     }
 }
 

@@ -124,15 +124,34 @@ impl Player {
                 self.go_on_to(self.at + passed)?;
             }
             match wish {
-                Ok(Wish::Hold) => self.holds = !self.holds,
-                Ok(Wish::Faster) => self.speed = self.speed.faster(),
-                Ok(Wish::Slower) => self.speed = self.speed.slower(),
-                Ok(Wish::To(time)) => self.move_to(time)?,
+                Ok(wish) => self.grant(wish)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
             self.show()?;
         }
+    }
+
+    /// Grants what was wished since, then goes on by so much, if it does not stand still: for who keeps
+    /// the time himself.
+    pub(super) fn advance(&mut self, by: Duration) -> Result<(), Failure> {
+        while let Ok(wish) = self.wishes.try_recv() {
+            self.grant(wish)?;
+        }
+        if !self.holds {
+            self.go_on_to(self.at + by)?;
+        }
+        self.show()
+    }
+
+    fn grant(&mut self, wish: Wish) -> Result<(), Failure> {
+        match wish {
+            Wish::Hold => self.holds = !self.holds,
+            Wish::Faster => self.speed = self.speed.faster(),
+            Wish::Slower => self.speed = self.speed.slower(),
+            Wish::To(time) => self.move_to(time)?,
+        }
+        Ok(())
     }
 
     fn go_on_to(&mut self, to: Duration) -> Result<(), Failure> {

@@ -78,6 +78,9 @@ pub struct RunArguments {
     /// Practice: size of the model, demo or nano [default: what it was, at first demo]
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
+    /// Practice: what is to go wrong, to watch the recovery, such as device-lost=30s@m0
+    #[arg(long, value_name = "SPEC", value_delimiter = ',')]
+    pub faults: Vec<String>,
     /// Any setting, such as --set duty=50% (hearth config show lists them); may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<Given>,

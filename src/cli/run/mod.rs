@@ -58,6 +58,10 @@ pub fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         one_device(arguments, &settings)?;
         return practice::run(arguments, compute, live, &folders, shown, log);
     }
+    if !arguments.faults.is_empty() {
+        let line = "--faults is for a practice swarm: add --network practice, or leave it out";
+        return Err(Failure::new(Exit::Usage, line));
+    }
     let plan = RunPlan::new(&settings)?;
     let signers = rigs::signers(&plan, &settings, &folders)?;
     if plan.consent == Consent::Needed && !agrees(arguments)? {

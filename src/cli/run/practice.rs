@@ -59,7 +59,7 @@ pub(super) fn run(
     log: Option<Ring>,
 ) -> Result<Exit, Failure> {
     let kept = Kept::open(folders, arguments.preset.as_deref(), &mut Entropy::system())?;
-    let plan = kept.plan()?;
+    let plan = kept.plan(&arguments.faults)?;
     let clock = Clock::system();
     let start = super::begin(arguments, folders, &clock, shown.style)?;
     let ended = (|| {
@@ -149,11 +149,12 @@ impl Kept {
         Ok(Some(notes))
     }
 
-    fn plan(&self) -> Result<DemoPlan, Failure> {
+    fn plan(&self, faults: &[String]) -> Result<DemoPlan, Failure> {
         // Each start tells other stories, all of them known from the seed.
         let stories = self.notes.seed.wrapping_add(self.notes.starts - 1);
+        let miners: Vec<String> = (0..STAGES * MINERS_PER_STAGE).map(|i| format!("m{i}")).collect();
         Ok(DemoPlan {
-            faults: Faults::default(),
+            faults: Faults::read(faults, &miners)?,
             say: None,
             preset: preset(&self.notes.preset)?,
             stages: STAGES,

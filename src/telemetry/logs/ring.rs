@@ -24,6 +24,8 @@ struct Kept {
     lines: VecDeque<String>,
     /// Lines there ever were.
     pushed: u64,
+    /// The same lines as they were last asked for; none where they are others by now.
+    asked: Option<Arc<Vec<String>>>,
 }
 
 impl Ring {
@@ -32,8 +34,9 @@ impl Ring {
     }
 
     /// The lines, oldest first.
-    pub fn lines(&self) -> Vec<String> {
-        self.kept().lines.iter().cloned().collect()
+    pub fn lines(&self) -> Arc<Vec<String>> {
+        let Kept { lines, asked, .. } = &mut *self.kept();
+        Arc::clone(asked.get_or_insert_with(|| Arc::new(lines.iter().cloned().collect())))
     }
 
     /// How many lines there ever were, and those after the first `seen` of them, as far as they are kept.
@@ -46,7 +49,9 @@ impl Ring {
 
     /// Forgets all lines.
     pub fn clear(&self) {
-        self.kept().lines.clear();
+        let mut kept = self.kept();
+        kept.lines.clear();
+        kept.asked = None;
     }
 
     /// Adds a line, or its beginning where it is longer than anybody reads on a screen.
@@ -58,6 +63,7 @@ impl Ring {
         }
         kept.lines.push_back(line.to_owned());
         kept.pushed += 1;
+        kept.asked = None;
     }
 }
 

@@ -82,6 +82,18 @@ pub(in crate::tui) fn percent(share: f64) -> usize {
     percent.min(100)
 }
 
+/// Where a list of so many lines begins in a room of so many, when it is wanted so many further down; and
+/// the words for what is above and below, where not all of it is to be seen.
+pub(in crate::tui) fn scrolled(
+    lines: usize,
+    room: usize,
+    wanted: usize,
+) -> (usize, Option<String>) {
+    let hidden = lines.saturating_sub(room);
+    let above = wanted.min(hidden);
+    (above, (hidden > 0).then(|| text::screens::beyond(above, hidden - above)))
+}
+
 /// Cut to so many characters, with a sign that there was more.
 pub(in crate::tui) fn cut(words: &str, most: usize) -> String {
     match words.chars().count() > most {

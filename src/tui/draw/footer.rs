@@ -17,18 +17,18 @@ pub(super) fn footer(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &The
             Span::styled(format!("{word}_"), theme.number()),
             Span::styled(text::screens::SEARCH_KEYS, theme.dim()),
         ]);
-        frame.render_widget(line, area);
+        super::line(frame, area, &line);
         return;
     }
     if let Some(word) = said(view) {
-        frame.render_widget(Line::styled(format!(" {word}"), theme.title()), area);
+        super::line(frame, area, &Line::styled(format!(" {word}"), theme.title()));
         return;
     }
     if let Some(place) = &view.playback {
         playback::bar(frame, area, view, place, theme);
         return;
     }
-    frame.render_widget(keys(view, usize::from(area.width), theme), area);
+    super::line(frame, area, &keys(view, usize::from(area.width), theme));
 }
 
 fn said(view: &View) -> Option<&'static str> {

@@ -90,7 +90,7 @@ fn with_texts(mut view: View, texts: &[String]) -> View {
             }
         }
     }
-    view.log = (0..60).map(|_| next()).collect();
+    view.log = std::sync::Arc::new((0..60).map(|_| next()).collect());
     view.look.search = Search::For(next());
     view
 }

@@ -9,11 +9,10 @@ use ratatui::text::{Line, Span};
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::{View, is_warning};
-use super::{filled, pane};
+use super::{Pane, filled};
 
 pub(in crate::tui) fn log(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let block = pane(text::LOG, theme);
-    let rows = usize::from(block.inner(area).height);
+    let rows = usize::from(Pane::inner(area).height);
     let word = view.look.search.word();
     let mut lines: Vec<Line<'_>> = view
         .log_lines()
@@ -28,7 +27,7 @@ pub(in crate::tui) fn log(frame: &mut Frame<'_>, area: Rect, view: &View, theme:
             if view.log.is_empty() { text::NO_LOG_YET } else { text::screens::NOTHING_FOUND };
         lines.push(Line::styled(words, theme.dim()));
     }
-    filled(frame, area, block, &lines);
+    filled(frame, area, &Pane::new(text::LOG, theme), &lines);
 }
 
 /// A line with what was searched for marked in it.

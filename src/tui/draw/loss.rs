@@ -2,13 +2,13 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph, Wrap};
+use ratatui::widgets::{Paragraph, Wrap};
 
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
+use super::cells::{Pane, Plot};
 use super::pane;
 use crate::swarm::{LossPoint, SwarmSnapshot};
 use crate::tui::look::{Over, Scale};
@@ -46,14 +46,13 @@ pub(in crate::tui) fn loss(frame: &mut Frame<'_>, area: Rect, view: &View, theme
 
 /// A curve.
 pub(in crate::tui) fn curve(frame: &mut Frame<'_>, area: Rect, of: Curve<'_>, theme: &Theme) {
-    let block = pane(text::LOSS, theme);
     let mut points = points(of);
     points.retain(|(_, loss)| loss.is_finite());
     let curve = smoothed(&points);
     let Some(&(last_x, last)) = curve.last() else {
         let empty = Paragraph::new(Line::styled(text::NO_LOSS_YET, theme.dim()))
             .wrap(Wrap { trim: true })
-            .block(block);
+            .block(pane(text::LOSS, theme));
         frame.render_widget(empty, area);
         return;
     };
@@ -65,16 +64,9 @@ pub(in crate::tui) fn curve(frame: &mut Frame<'_>, area: Rect, of: Curve<'_>, th
     let curve: Vec<(f64, f64)> = curve.into_iter().map(|(x, y)| (x, up(y))).collect();
     let baselines = baselines.map(|(u, b)| (up(u), up(b)));
     let (low, high) = range(&curve, baselines);
-    let flat = |y: f64| [(0.0, y), (last_x, y)];
-    let (unigram, bigram) =
-        baselines.map_or(([(0.0, -1.0); 2], [(0.0, -1.0); 2]), |(u, b)| (flat(u), flat(b)));
-    let line = |data| Dataset::default().graph_type(GraphType::Line).data(data);
-    let mut datasets = Vec::new();
-    if baselines.is_some() {
-        datasets.push(line(&unigram).marker(Marker::Dot).style(theme.reference()));
-        datasets.push(line(&bigram).marker(Marker::Dot).style(theme.reference_two()));
-    }
-    datasets.push(line(&curve).marker(Marker::Braille).style(theme.curve()));
+    let levels = baselines.map(|(unigram, bigram)| {
+        vec![(unigram, theme.reference()), (bigram, theme.reference_two())]
+    });
 
     let now = Line::from(vec![
         Span::styled(format!(" {first:.2} -> "), theme.quiet()),
@@ -89,20 +81,20 @@ pub(in crate::tui) fn curve(frame: &mut Frame<'_>, area: Rect, of: Curve<'_>, th
     if logarithmic {
         scale.push(Span::styled(text::LOGARITHMIC, theme.dim()));
     }
-    let y_label = |y: f64| Span::styled(format!("{:>4.1}", down(y)), theme.dim());
-    let chart = Chart::new(datasets)
-        .block(block.title_top(now.right_aligned()).title_bottom(Line::from(scale)))
-        .legend_position(None)
-        .x_axis(Axis::default().style(theme.dim()).bounds([0.0, last_x.max(1.0)]).labels([
-            Span::styled("0", theme.dim()),
-            Span::styled(x_label(of, last_x), theme.dim()),
-        ]))
-        .y_axis(Axis::default().style(theme.dim()).bounds([low, high]).labels([
-            y_label(low),
-            y_label((low + high) / 2.0),
-            y_label(high),
-        ]));
-    frame.render_widget(chart, area);
+    let label = |y: f64| Line::styled(format!("{:>4.1}", down(y)), theme.dim());
+    let pane = Pane::new(text::LOSS, theme).aside(now).below(Line::from(scale));
+    let inside = pane.draw(frame.buffer_mut(), area);
+    let plot = Plot {
+        curve: &curve,
+        style: theme.curve(),
+        levels: levels.unwrap_or_default(),
+        end: last_x.max(1.0),
+        end_label: Line::styled(x_label(of, last_x), theme.dim()),
+        range: (low, high),
+        labels: [low, (low + high) / 2.0, high].map(label),
+        axes: theme.dim(),
+    };
+    plot.draw(frame.buffer_mut(), inside);
 }
 
 /// The loss at first and now, as the curve has them; none before there is one.

@@ -1,10 +1,12 @@
 //! One frame: a function of the [`View`] and nothing else.
 
+pub(in crate::tui) mod cells;
 pub(in crate::tui) mod clean;
 pub(in crate::tui) mod facts;
 mod footer;
 mod log;
 mod loss;
+pub(in crate::tui) mod map;
 mod overlay;
 pub(in crate::tui) mod playback;
 pub(in crate::tui) mod speed;
@@ -22,6 +24,8 @@ use super::text;
 use super::theme::Theme;
 use super::view::View;
 
+pub(in crate::tui) use cells::Pane;
+use cells::put;
 pub(in crate::tui) use clean::words;
 pub(in crate::tui) use log::log;
 pub(in crate::tui) use loss::{Curve, curve, loss, losses};
@@ -62,21 +66,28 @@ impl Areas {
 
 /// Draws everything.
 pub fn draw(frame: &mut Frame<'_>, view: &View, theme: &Theme) {
+    measured(frame, view, theme);
+}
+
+/// The same. Returns how many lines the longest list of the screen has beyond its room: so far it can be
+/// scrolled.
+pub(in crate::tui) fn measured(frame: &mut Frame<'_>, view: &View, theme: &Theme) -> usize {
     let area = frame.area();
     if area.width < text::SMALLEST.0 || area.height < text::SMALLEST.1 {
         let sentence = text::too_small(area.width, area.height);
         frame.render_widget(Paragraph::new(sentence).wrap(Wrap { trim: true }), area);
-        return;
+        return 0;
     }
     let Areas { head, names, own, status, body, foot } = Areas::of(area, view);
     status::head(frame, head, view, theme);
     tabs::tabs(frame, names, view, theme);
     status::own(frame, own, view, theme);
     status::status(frame, status, view, theme);
-    screens::body(frame, body, view, theme);
+    let beyond = screens::body(frame, body, view, theme);
     footer::footer(frame, foot, view, theme);
     overlay::overlay(frame, area, view, theme);
     clean::clean(frame.buffer_mut(), theme.signs());
+    beyond
 }
 
 /// The frame of a pane.
@@ -87,20 +98,23 @@ pub(in crate::tui) fn pane(title: &'static str, theme: &Theme) -> Block<'static>
         .title(Span::styled(title, theme.quiet()))
 }
 
-/// Lines in a block, one in each row, as far as there is room. The toolkit's paragraph does the same for
-/// twice the time: it can break lines, and styles every cell first.
+/// Lines in a pane, one in each row, as far as there is room.
 pub(in crate::tui) fn filled(
     frame: &mut Frame<'_>,
     area: Rect,
-    block: Block<'_>,
+    pane: &Pane<'_>,
     lines: &[Line<'_>],
 ) {
-    let inside = block.inner(area);
-    frame.render_widget(block, area);
     let buffer = frame.buffer_mut();
+    let inside = pane.draw(buffer, area);
     for (line, y) in lines.iter().zip(inside.top()..inside.bottom()) {
-        buffer.set_line(inside.x, y, line, inside.width);
+        put(buffer, (inside.x, y), line, inside.width);
     }
+}
+
+/// A line on its own.
+pub(in crate::tui) fn line(frame: &mut Frame<'_>, area: Rect, line: &Line<'_>) {
+    put(frame.buffer_mut(), (area.x, area.y), line, area.width);
 }
 
 #[cfg(test)]

@@ -5,14 +5,13 @@ use std::time::Duration;
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
 
 use super::super::keymap::Action;
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
 use super::facts::fitted;
-use super::pane;
+use super::{Pane, filled};
 use crate::control::Place;
 use crate::tui::text::labels;
 
@@ -41,7 +40,7 @@ pub(super) fn bar(frame: &mut Frame<'_>, area: Rect, view: &View, place: &Place,
         spans.push(Span::raw("  "));
     }
     spans.push(Span::styled(keys, theme.quiet()));
-    frame.render_widget(Line::from(spans), area);
+    super::line(frame, area, &Line::from(spans));
 }
 
 /// Whether it plays, and how fast.
@@ -108,10 +107,9 @@ pub(in crate::tui) fn scrubber(
         Span::styled(format!("  {}  {}", state(place), place.then), theme.quiet()),
         Span::styled(format!("   {keys}"), theme.quiet()),
     ]);
-    let block = pane(text::RECORD, theme);
-    let inside = usize::from(block.inner(area).width);
-    let lines = vec![fitted(Line::from(first), inside), fitted(second, inside)];
-    frame.render_widget(Paragraph::new(lines).block(block), area);
+    let inside = usize::from(Pane::inner(area).width);
+    let lines = [fitted(Line::from(first), inside), fitted(second, inside)];
+    filled(frame, area, &Pane::new(text::RECORD, theme), &lines);
 }
 
 /// Where its line is.

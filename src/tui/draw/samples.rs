@@ -126,7 +126,7 @@ pub(in crate::tui) fn view(miner: MinerSnapshot, swarm: Option<SwarmSnapshot>) -
         names: Arc::new(names),
         epochs: Some(2),
         progress: Progress::Running,
-        log: Vec::new(),
+        log: std::sync::Arc::default(),
         unix: 1_042,
         is_leaving: false,
         kind: Kind::Own,
@@ -181,7 +181,8 @@ pub(in crate::tui) fn stories() -> Vec<(&'static str, View)> {
         "something that takes many more words to say than there is room".into();
     long.miner.run = Some("a-run-id-that-somebody-made-very-long-4.12.16.5-tah".into());
     long.miner.work.forwards = 123_456_789;
-    long.log = (0..30).map(|i| format!("WARN line {i}: peer did not answer in time ")).collect();
+    let warning = |i| format!("WARN line {i}: peer did not answer in time ");
+    long.log = Arc::new((0..30).map(warning).collect());
     let mut help = view(training(), Some(busy()));
     help.look.help = true;
     let mut quitting = view(training(), Some(busy()));
@@ -197,7 +198,7 @@ pub(in crate::tui) fn stories() -> Vec<(&'static str, View)> {
     });
     let mut replay_log = replay.clone();
     replay_log.look.screen = crate::tui::look::ScreenName::Log;
-    replay_log.log = (0..30).map(|i| format!(" INFO line {i}")).collect();
+    replay_log.log = Arc::new((0..30).map(|i| format!(" INFO line {i}")).collect());
     let mut replay_help = replay.clone();
     replay_help.look.help = true;
     let mut pausing = view(training(), Some(busy()));
@@ -516,13 +517,12 @@ pub(in crate::tui) fn conditions(inside: Option<()>) -> Vec<(&'static str, View)
     normal.miner.device.memory = "weights 12 MiB, gradients 6 MiB, optimizer 24 MiB".into();
     normal.miner.losses = (0..60).map(|i| 3.0 + 5.3 * (-f64::from(i) / 20.0).exp()).collect();
     normal.miner.measured = measured();
-    normal.log = vec![" INFO m0 has stage 0".into(), " INFO epoch 1 begins".into()];
+    normal.log = Arc::new(vec![" INFO m0 has stage 0".into(), " INFO epoch 1 begins".into()]);
     let phases = ["merging_partitions", "weights_uploading", "merging_partitions"];
     let mut trouble = view(troubled(), around(phases, 160));
-    trouble.log = (0..12)
-        .map(|i| format!(" WARN peer 5Miner1{i} did not answer in 5 s; tried {i} times"))
-        .chain([" INFO epoch 1: uploading".into(), "ERROR the store said 503".into()])
-        .collect();
+    let silent = |i| format!(" WARN peer 5Miner1{i} did not answer in 5 s; tried {i} times");
+    let others = [" INFO epoch 1: uploading".into(), "ERROR the store said 503".into()];
+    trouble.log = Arc::new((0..12).map(silent).chain(others).collect());
     vec![("empty", empty), ("normal", normal), ("trouble", trouble), ("overlong", overlong(inside))]
 }
 
@@ -590,6 +590,7 @@ fn overlong(inside: Option<()>) -> View {
     let names = (0..100).map(|i| (format!("5Hostile{i}"), format!("\u{1b}]0;x\u{7}{i}")));
     view.names = Arc::new(names.collect());
     view.miner.ruling.sentence.clone_from(&long);
-    view.log = (0..500).map(|i| format!(" WARN line {i}: {long}\u{1b}[31m")).collect();
+    let line = |i| format!(" WARN line {i}: {long}\u{1b}[31m");
+    view.log = Arc::new((0..500).map(line).collect());
     view
 }

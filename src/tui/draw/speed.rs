@@ -8,7 +8,7 @@ use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
 use super::facts::{bar, fitted};
-use super::{filled, pane};
+use super::{Pane, filled};
 use crate::tui::text::labels;
 
 /// The same as lines of so many cells.
@@ -17,11 +17,10 @@ pub(in crate::tui) fn told<'a>(view: &View, width: usize, theme: &Theme) -> [Lin
 }
 
 pub(in crate::tui) fn speed(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let block = pane(text::SPEED, theme);
-    let width = usize::from(block.inner(area).width);
+    let width = usize::from(Pane::inner(area).width);
     let lines: Vec<_> =
         told(view, width, theme).into_iter().map(|line| fitted(line, width)).collect();
-    filled(frame, area, block, &lines);
+    filled(frame, area, &Pane::new(text::SPEED, theme), &lines);
 }
 
 fn pair<'a>(label: &str, value: String, theme: &Theme) -> [Span<'a>; 2] {

@@ -10,7 +10,7 @@ use ratatui::widgets::{Paragraph, Wrap};
 use super::super::text;
 use super::super::theme::Theme;
 use super::super::view::View;
-use super::{filled, pane};
+use super::{Pane, filled, pane};
 use crate::swarm::{MinerView, StageView, SwarmSnapshot};
 use crate::tui::text::labels;
 
@@ -34,7 +34,7 @@ pub(in crate::tui) struct Crowd<'a> {
 }
 
 impl<'a> Crowd<'a> {
-    fn of(swarm: &'a SwarmSnapshot, view: &'a View) -> Self {
+    pub(super) fn of(swarm: &'a SwarmSnapshot, view: &'a View) -> Self {
         Self { stages: &swarm.stages, own: Some(&view.miner.hotkey), names: &view.names }
     }
 
@@ -42,12 +42,16 @@ impl<'a> Crowd<'a> {
         let you = if self.own == Some(&miner.hotkey) { labels::YOU } else { "" };
         format!("{}{you}", text::name_of(self.names, &miner.hotkey))
     }
+
+    /// In a line of several.
+    pub(super) fn name_and_work(&self, miner: &MinerView) -> String {
+        format!("{} {}", self.name(miner), miner.backwards)
+    }
 }
 
 pub(in crate::tui) fn stages(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let block = pane(text::STAGES, theme);
-    let width = usize::from(block.inner(area).width);
-    let height = usize::from(block.inner(area).height);
+    let inside = Pane::inner(area);
+    let (width, height) = (usize::from(inside.width), usize::from(inside.height));
     let mut lines = match &view.swarm {
         Some(swarm) => {
             let crowd = Crowd::of(swarm, view);
@@ -68,11 +72,11 @@ pub(in crate::tui) fn stages(frame: &mut Frame<'_>, area: Rect, view: &View, the
         lines.push(Line::styled(labels::more(hidden), theme.dim()));
     }
     match view.swarm.is_some() {
-        true => filled(frame, area, block, &lines),
+        true => filled(frame, area, &Pane::new(text::STAGES, theme), &lines),
         // Sentences are longer than the pane is wide.
         false => {
-            let pane = Paragraph::new(lines).block(block).wrap(Wrap { trim: true });
-            frame.render_widget(pane, area);
+            let words = Paragraph::new(lines).wrap(Wrap { trim: true });
+            frame.render_widget(words.block(pane(text::STAGES, theme)), area);
         }
     }
 }
@@ -86,20 +90,36 @@ pub(in crate::tui) fn swarm_lines<'a>(
     let mut lines = Vec::new();
     for stage in crowd.stages {
         lines.push(stage_line(stage, width, theme));
-        for miner in &stage.miners {
-            let name = format!("  {}", crowd.name(miner));
-            let mut done = labels::backwards(miner.backwards);
-            if width >= 44 {
-                done = labels::passes(miner.forwards, miner.backwards);
-            }
-            lines.push(Line::from(vec![
-                Span::styled(format!("{name:<11}"), theme.number()),
-                Span::styled(format!("{:<10}", miner.status), theme.quiet()),
-                Span::styled(done, theme.quiet()),
-            ]));
-        }
+        lines.extend(stage.miners.iter().map(|miner| miner_line(crowd, miner, width, theme)));
     }
     lines
+}
+
+pub(super) fn miner_line<'a>(
+    crowd: Crowd<'_>,
+    miner: &MinerView,
+    width: usize,
+    theme: &Theme,
+) -> Line<'a> {
+    let name = format!("  {}", crowd.name(miner));
+    let mut done = labels::backwards(miner.backwards);
+    if width >= 44 {
+        done = labels::passes(miner.forwards, miner.backwards);
+    }
+    Line::from(vec![
+        Span::styled(format!("{name:<11}"), theme.number()),
+        Span::styled(format!("{:<10}", miner.status), theme.quiet()),
+        Span::styled(done, theme.quiet()),
+    ])
+}
+
+/// Between two miners in one line.
+pub(super) const APART: &str = "  ";
+
+/// All miners of a stage in one line.
+pub(super) fn names_line(crowd: Crowd<'_>, stage: &StageView) -> String {
+    let miners: Vec<String> = stage.miners.iter().map(|miner| crowd.name_and_work(miner)).collect();
+    labels::all_backwards(&miners.join(APART))
 }
 
 /// Two lines a stage: its phase, and its miners with their backwards.
@@ -108,18 +128,14 @@ fn compact_lines<'a>(crowd: Crowd<'_>, width: usize, theme: &Theme) -> Vec<Line<
     for stage in crowd.stages {
         lines.push(stage_line(stage, width, theme));
         // More than that is beyond the edge anyway.
-        let miners: Vec<String> = stage
-            .miners
-            .iter()
-            .take(width)
-            .map(|miner| format!("{} {}", crowd.name(miner), miner.backwards))
-            .collect();
-        lines.push(Line::styled(labels::all_backwards(&miners.join("  ")), theme.quiet()));
+        let miners: Vec<String> =
+            stage.miners.iter().take(width).map(|miner| crowd.name_and_work(miner)).collect();
+        lines.push(Line::styled(labels::all_backwards(&miners.join(APART)), theme.quiet()));
     }
     lines
 }
 
-fn stage_line<'a>(stage: &StageView, width: usize, theme: &Theme) -> Line<'a> {
+pub(super) fn stage_line<'a>(stage: &StageView, width: usize, theme: &Theme) -> Line<'a> {
     let label = format!("{} {:<9} ", stage.stage, text::phase(&stage.phase));
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let percent = (stage.progress.clamp(0.0, 1.0) * 100.0).round() as usize;
@@ -135,7 +151,7 @@ fn stage_line<'a>(stage: &StageView, width: usize, theme: &Theme) -> Line<'a> {
 }
 
 /// A miner whose swarm is elsewhere: its place in the queue, its neighbours, how they reach it.
-fn outside_lines<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
+pub(in crate::tui) fn outside_lines<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
     if let Some(queue) = &view.miner.queue {
         let number =

@@ -4,7 +4,6 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
 
 use super::super::text;
 use super::super::theme::Theme;
@@ -30,11 +29,11 @@ pub(super) fn head(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme
             left.push(Span::styled(labels::run(run), theme.dim()));
         }
     }
-    frame.render_widget(Line::from(left), area);
+    super::line(frame, area, &Line::from(left));
     #[allow(clippy::cast_possible_truncation)]
     let width = (right.len() as u16).min(area.width);
     let place = Rect { x: area.right() - width, width, ..area };
-    frame.render_widget(Line::styled(right, theme.quiet()), place);
+    super::line(frame, place, &Line::styled(right, theme.quiet()));
 }
 
 /// The own miners that there is room for, as they are written; the one that is shown among them.
@@ -67,7 +66,7 @@ pub(super) fn own(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme)
         let shown = view.own.get(place).is_some_and(|miner| miner.shown);
         spans.push(Span::styled(text, if shown { theme.title() } else { theme.quiet() }));
     }
-    frame.render_widget(Line::from(spans), area);
+    super::line(frame, area, &Line::from(spans));
 }
 
 /// Which of the own miners is at a cell of their line, counted from 0.
@@ -111,6 +110,7 @@ pub(super) fn status(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &The
         Span::styled(labels::ADVICE, theme.dim()),
         Span::styled(text::advice::of(&status.reason), theme.quiet()),
     ]);
-    let lines = [first, second, third, fourth].map(|line| fitted(line, width));
-    frame.render_widget(Paragraph::new(lines.to_vec()), area);
+    for (line, y) in [first, second, third, fourth].into_iter().zip(area.top()..area.bottom()) {
+        super::line(frame, Rect { y, ..area }, &fitted(line, width));
+    }
 }

@@ -20,7 +20,7 @@ pub(super) fn tabs(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme
         true => Span::styled(format!("[{}]", name(screen, view)), theme.chosen()),
         false => Span::styled(format!(" {} ", name(screen, view)), theme.quiet()),
     };
-    frame.render_widget(Line::from_iter(ScreenName::ALL.map(span)), area);
+    super::line(frame, area, &Line::from_iter(ScreenName::ALL.map(span)));
 }
 
 /// The screen whose name is at a cell of the line, counted from 0.

@@ -19,9 +19,9 @@ use super::seat::Kind;
 use super::shell::{Shell, Turn};
 use super::text::plain as say;
 use super::theme::Signs;
-use super::{Furniture, Left, TuiError, screens, theme};
+use super::{Advance, Furniture, Left, Pace, TuiError, screens, theme};
 use crate::clock::Clock;
-use crate::control::{Control, Progress};
+use crate::control::{Control, Place, Playback, Progress};
 use crate::telemetry::logs::Ring;
 
 /// Between two looks at the snapshots.
@@ -31,8 +31,7 @@ const LOOK: Duration = Duration::from_millis(200);
 pub(super) fn run(control: &Control, kind: Kind, furniture: &Furniture) -> Result<Left, TuiError> {
     let Furniture { log, clock, keys, stop, .. } = furniture;
     let shell = Shell::new(control, (kind, None), log, clock, keys.clone());
-    let signs = theme::Theme::from_environment().signs();
-    let mut teller = Teller { shell, news: News::default(), out: io::stdout(), signs };
+    let mut teller = Teller::new(shell, None);
     let mut typed = Some(listen()?);
     teller.say(&say::opening(io::stdin().is_terminal()))?;
     loop {
@@ -43,7 +42,7 @@ pub(super) fn run(control: &Control, kind: Kind, furniture: &Furniture) -> Resul
         if let Some(left) = teller.left_at_the_end(kind)? {
             return Ok(left);
         }
-        match next(&mut typed, clock) {
+        match next(&mut typed, LOOK, clock) {
             Some(line) => {
                 if let Turn::Leave(left) = teller.obey(&line)? {
                     return Ok(left);
@@ -51,6 +50,58 @@ pub(super) fn run(control: &Control, kind: Kind, furniture: &Furniture) -> Resul
             }
             None => continue,
         }
+    }
+}
+
+/// The same of a run of the past. Blocks its thread.
+pub(super) fn past(
+    control: &Control,
+    playback: &Playback,
+    (pace, advance): (Pace, &mut Advance<'_>),
+    furniture: &Furniture,
+) -> Result<Left, TuiError> {
+    let Furniture { log, clock, keys, stop, .. } = furniture;
+    let shell = Shell::new(control, (Kind::Past, Some(playback)), log, clock, keys.clone());
+    let mut teller = Teller::new(shell, Some(playback));
+    let has_keyboard = io::stdin().is_terminal();
+    let mut typed = if has_keyboard { Some(listen()?) } else { None };
+    teller.say(&say::opening_of_record(&playback.place.borrow().recorded, has_keyboard))?;
+    let mut is_at_end = false;
+    loop {
+        if *stop.borrow() {
+            return Ok(Left::Asked);
+        }
+        teller.tell_news(log)?;
+        let place = playback.place.borrow().clone();
+        if place.at >= place.length && !std::mem::replace(&mut is_at_end, true) {
+            if let Progress::Finished(words) | Progress::Failed(words) =
+                teller.shell.view().progress
+            {
+                teller.say(&[words])?;
+            }
+            teller.say(&[say::end_of_record(has_keyboard).to_owned()])?;
+            if !has_keyboard {
+                return Ok(Left::Quit);
+            }
+        }
+        is_at_end &= place.at >= place.length;
+        let wait = match pace {
+            Pace::Record => LOOK.div_f64(place.speed),
+            Pace::AtOnce => Duration::ZERO,
+        };
+        // What is wished counts before time goes on.
+        let by = match next(&mut typed, wait, clock) {
+            Some(line) => match teller.obey(&line)? {
+                Turn::Leave(left) => return Ok(left),
+                _ => Duration::ZERO,
+            },
+            None => LOOK,
+        };
+        let before = place;
+        if advance(by).is_break() {
+            return Ok(Left::Quit);
+        }
+        teller.tell_place(&before)?;
     }
 }
 
@@ -68,12 +119,14 @@ fn listen() -> io::Result<Receiver<String>> {
 }
 
 /// The next line that was typed; nothing where none came in time.
-fn next(typed: &mut Option<Receiver<String>>, clock: &Clock) -> Option<String> {
+fn next(typed: &mut Option<Receiver<String>>, wait: Duration, clock: &Clock) -> Option<String> {
     let Some(lines) = typed else {
-        clock.block(LOOK);
+        if !wait.is_zero() {
+            clock.block(wait);
+        }
         return None;
     };
-    match clock.receive(lines, LOOK) {
+    match clock.receive(lines, wait) {
         Ok(line) => Some(line),
         Err(RecvTimeoutError::Timeout) => None,
         // Without input it goes on telling: a service has none.
@@ -87,9 +140,18 @@ fn next(typed: &mut Option<Receiver<String>>, clock: &Clock) -> Option<String> {
 /// Tells, and does what is typed.
 struct Teller<'a, W> {
     shell: Shell<'a>,
+    /// Where a run of the past is.
+    playback: Option<&'a Playback>,
     news: News,
     out: W,
     signs: Signs,
+}
+
+impl<'a> Teller<'a, io::Stdout> {
+    fn new(shell: Shell<'a>, playback: Option<&'a Playback>) -> Self {
+        let signs = theme::Theme::from_environment().signs();
+        Self { shell, playback, news: News::default(), out: io::stdout(), signs }
+    }
 }
 
 impl<W: Write> Teller<'_, W> {
@@ -105,7 +167,26 @@ impl<W: Write> Teller<'_, W> {
     fn tell_news(&mut self, log: &Ring) -> io::Result<()> {
         let mut lines = self.news.of(&self.shell.view());
         lines.extend(self.news.logged(log, self.shell.view().unix));
+        if let Some(playback) = self.playback {
+            let at = playback.place.borrow().at;
+            lines.iter_mut().for_each(|line| *line = say::timed(at, line));
+        }
         self.say(&lines)
+    }
+
+    /// Says where a playback is, if something else than the time moved it since.
+    fn tell_place(&mut self, before: &Place) -> io::Result<()> {
+        let Some(playback) = self.playback else { return Ok(()) };
+        let now = playback.place.borrow().clone();
+        let jumped = now.at < before.at || now.at > before.at + LOOK;
+        if jumped {
+            // What was told belongs to another time.
+            self.news.begin_anew();
+        }
+        if jumped || (now.holds, now.speed) != (before.holds, before.speed) {
+            self.say(&[say::place(&now)])?;
+        }
+        Ok(())
     }
 
     /// When all has ended there is nothing more to tell.
@@ -151,6 +232,8 @@ impl<W: Write> Teller<'_, W> {
                         None if Question::of_action(action).is_some() => {
                             vec![say::NOTHING_TO_ASK.to_owned()]
                         }
+                        // Where the playback is then is said when it is there.
+                        None if self.playback.is_some() => Vec::new(),
                         None => vec![self.shell.notice().map_or_else(
                             || say::done(&self.shell.view().miner.name),
                             str::to_owned,

@@ -63,6 +63,11 @@ impl Known {
 }
 
 impl News {
+    /// Nothing is known any more but which log lines were seen.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self { lines: self.lines, ..Self::default() };
+    }
+
     /// The lines for what differs from what is known.
     pub(super) fn of(&mut self, view: &View) -> Vec<String> {
         let now = Known::of(&view.miner);

@@ -76,6 +76,13 @@ fn is_heard(action: Action) -> bool {
                 | Action::NextMiner
                 | Action::PreviousMiner
                 | Action::Switch
+                | Action::Hold
+                | Action::Rewind
+                | Action::Ahead
+                | Action::FarBack
+                | Action::FarAhead
+                | Action::Faster
+                | Action::Slower
         )
 }
 
@@ -148,7 +155,7 @@ mod tests {
 
     #[test]
     fn every_word_of_the_help_can_be_typed() {
-        for kind in [Kind::Own, Kind::Other(7)] {
+        for kind in [Kind::Own, Kind::Other(7), Kind::Past] {
             let bindings =
                 bindings(&Keys::default(), kind, Run { miners: 2, swarm: Swarm::Inside });
             for line in help(&bindings).iter().skip(1) {

@@ -17,7 +17,7 @@ pub(super) fn log(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme)
     if let Some(place) = &view.playback {
         playback::scrubber(frame, scrubber, view, place, theme);
     }
-    frame.render_widget(state(view, theme), top);
+    draw::line(frame, top, &state(view, theme));
     draw::log(frame, main, view, theme);
 }
 

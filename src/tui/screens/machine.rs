@@ -5,7 +5,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
-use super::lines;
+use super::{lines, listed};
 use crate::miner::snapshot::machine::{MachineView, Reading, WeekGrid};
 use crate::tui::draw::facts::{fact, said, sentence};
 use crate::tui::text::labels;
@@ -13,16 +13,17 @@ use crate::tui::text::{self, measured, screens as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::{HalfHour, View};
 
-pub(super) fn machine(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+pub(super) fn machine(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) -> usize {
     let [top, bottom] = Layout::vertical([Constraint::Length(8), Constraint::Min(10)]).areas(area);
     // Half hours where there is room for them, else hours.
     let each = if area.width >= 116 { Cell::HalfHour } else { Cell::Hour };
     let week = 7 + u16::try_from(WeekGrid::CELLS / each.half_hours()).unwrap_or(48);
     let [left, right] =
         Layout::horizontal([Constraint::Min(30), Constraint::Length(week)]).areas(bottom);
-    lines(frame, top, words::DEVICE, device(view, theme), theme);
-    lines(frame, left, words::RULES, rules(view, theme), theme);
     lines(frame, right, measured::WEEK, grid(view, each, theme), theme);
+    let both = (view, theme);
+    let device = listed(frame, top, words::DEVICE, device(view, theme), both);
+    device.max(listed(frame, left, words::RULES, rules(view, theme), both))
 }
 
 /// What one cell of the week stands for.

@@ -2,27 +2,49 @@
 //! the own miner stands among the others.
 
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::Line;
 
-use super::lines;
+use super::listed;
 use crate::miner::{MinerSnapshot, State};
 use crate::swarm::SwarmSnapshot;
 use crate::swarm::public::held_up_by;
 use crate::tui::draw::facts::{fact, maybe, percent, said};
-use crate::tui::draw::stages;
+use crate::tui::draw::{map, stages};
 use crate::tui::text::labels;
 use crate::tui::text::{self, screens as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
 
-pub(super) fn network(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+pub(super) fn network(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) -> usize {
+    let [top, left, right] = areas(area);
+    let both = (view, theme);
+    let run = listed(frame, top, words::RUN, facts(view, theme), both);
+    let stages = match &view.swarm {
+        Some(swarm) => map::map(frame, left, swarm, view, theme),
+        None => {
+            let mut lines = stages::outside_lines(view, theme);
+            if lines.is_empty() {
+                lines.push(Line::styled(text::NO_STAGES_YET, theme.dim()));
+            }
+            listed(frame, left, text::STAGES, lines, both)
+        }
+    };
+    run.max(stages).max(super::transfers::transfers(frame, right, view, theme))
+}
+
+/// The run, the map, what is sent.
+fn areas(area: Rect) -> [Rect; 3] {
     let [top, bottom] = Layout::vertical([Constraint::Length(8), Constraint::Min(6)]).areas(area);
-    lines(frame, top, words::RUN, facts(view, theme), theme);
-    let [left, right] =
-        Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(bottom);
-    stages(frame, left, view, theme);
-    super::transfers::transfers(frame, right, view, theme);
+    let halves = [Constraint::Percentage(50), Constraint::Percentage(50)];
+    let [left, right] = Layout::horizontal(halves).areas(bottom);
+    [top, left, right]
+}
+
+/// Address of the miner that the map has at a cell of the screen.
+pub(in crate::tui) fn miner_at(area: Rect, cell: Position, view: &View) -> Option<String> {
+    let [_, map, _] = areas(area);
+    map::miner_at(map, cell, view)
 }
 
 pub(super) fn facts<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {

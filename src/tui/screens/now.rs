@@ -31,7 +31,9 @@ pub(super) fn now(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme)
     let [left, right] =
         Layout::horizontal([Constraint::Min(40), Constraint::Length(wide)]).areas(main);
     match transfers::under_way(view) {
-        true => transfers::transfers(frame, left, view, theme),
+        true => {
+            transfers::transfers(frame, left, view, theme);
+        }
         false => loss(frame, left, view, theme),
     }
     stages(frame, right, view, theme);

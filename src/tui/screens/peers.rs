@@ -8,24 +8,25 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::{Row, Table};
 
-use super::lines;
+use super::listed;
 use crate::miner::NeighbourView;
 use crate::miner::snapshot::measured::LinkView;
-use crate::tui::draw::facts::{cut, sentence};
+use crate::tui::draw::facts::{cut, scrolled, sentence};
 use crate::tui::draw::pane;
 use crate::tui::text::labels;
 use crate::tui::text::{self, measured, screens as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
 
-pub(super) fn peers(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+pub(super) fn peers(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) -> usize {
     let [top, bottom] = Layout::vertical([Constraint::Min(8), Constraint::Length(6)]).areas(area);
     let peers = peers_of(view);
-    match peers.is_empty() {
-        true => lines(frame, top, words::PEERS, vec![sentence(words::NO_PEERS, theme)], theme),
+    let both = (view, theme);
+    let peers = match peers.is_empty() {
+        true => listed(frame, top, words::PEERS, vec![sentence(words::NO_PEERS, theme)], both),
         false => table(frame, top, &peers, view, theme),
-    }
-    lines(frame, bottom, words::REACH, reach(view, theme), theme);
+    };
+    peers.max(listed(frame, bottom, words::REACH, reach(view, theme), both))
 }
 
 /// The columns' widths; those behind the first eight are for wide windows.
@@ -93,7 +94,13 @@ fn row(view: &View, (neighbour, link): Peer<'_>) -> Vec<String> {
     ]
 }
 
-fn table(frame: &mut Frame<'_>, area: Rect, peers: &[Peer<'_>], view: &View, theme: &Theme) {
+fn table(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    peers: &[Peer<'_>],
+    view: &View,
+    theme: &Theme,
+) -> usize {
     let mut width = area.width.saturating_sub(2);
     let columns = columns().take_while(|(_, cells)| {
         let fits = *cells <= width;
@@ -102,17 +109,18 @@ fn table(frame: &mut Frame<'_>, area: Rect, peers: &[Peer<'_>], view: &View, the
     });
     let columns: Vec<_> = columns.collect();
     let room = usize::from(area.height.saturating_sub(3));
-    let hidden = peers.len().saturating_sub(room);
-    let shown = peers.iter().take(room).map(|peer| row(view, *peer));
+    let (above, mark) = scrolled(peers.len(), room, view.look.scrolled);
+    let shown = peers.iter().skip(above).take(room).map(|peer| row(view, *peer));
     let rows = shown.map(|row| Row::new(row.into_iter().take(columns.len())).style(theme.quiet()));
     let widths: Vec<_> = columns.iter().map(|(_, cells)| Constraint::Length(*cells)).collect();
     let head = Row::new(columns.iter().map(|(name, _)| *name)).style(theme.dim());
     let mut block = pane(words::PEERS, theme);
-    if hidden > 0 {
-        block = block.title_bottom(Line::styled(words::more(hidden), theme.dim()));
+    if let Some(mark) = mark {
+        block = block.title_bottom(Line::styled(mark, theme.dim()));
     }
     let table = Table::new(rows, widths).column_spacing(0).header(head);
     frame.render_widget(table.block(block), area);
+    peers.len().saturating_sub(room)
 }
 
 pub(super) fn reach<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {

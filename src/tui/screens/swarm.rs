@@ -9,7 +9,7 @@ use ratatui::widgets::{Row, Table};
 use super::lines;
 use crate::config::keys::Action;
 use crate::swarm::{MinerView, StageView, SwarmSnapshot};
-use crate::tui::draw::facts::{cut, fact, sentence};
+use crate::tui::draw::facts::{cut, fact, scrolled, sentence};
 use crate::tui::draw::pane;
 use crate::tui::seat::Kind;
 use crate::tui::text::labels;
@@ -17,13 +17,14 @@ use crate::tui::text::{self, screens as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::{Fate, View};
 
-pub(super) fn swarm(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+pub(super) fn swarm(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) -> usize {
     let Some(swarm) = &view.swarm else {
-        return lines(frame, area, words::BOOKS, vec![sentence(words::NO_SWARM, theme)], theme);
+        lines(frame, area, words::BOOKS, vec![sentence(words::NO_SWARM, theme)], theme);
+        return 0;
     };
     let [top, bottom] = areas(area);
-    books(frame, top, swarm, view, theme);
     lines(frame, bottom, words::LAB, lab(swarm, view, theme), theme);
+    books(frame, top, swarm, view, theme)
 }
 
 /// The books, and what can be done.
@@ -41,6 +42,7 @@ pub(in crate::tui) fn at(area: Rect, cell: Position, view: &View) -> Option<Stri
         height: books.height.saturating_sub(3),
     };
     let row = usize::from(inside.contains(cell).then(|| cell.y - inside.y)?);
+    let row = first_row(view, usize::from(inside.height)) + row;
     let mut all = view.swarm.iter().flat_map(|s| &s.stages).flat_map(|stage| &stage.miners);
     all.nth(row).map(|miner| miner.hotkey.clone())
 }
@@ -89,7 +91,24 @@ pub(super) fn rows(swarm: &SwarmSnapshot, view: &View) -> Vec<Vec<String>> {
     all.map(row).collect()
 }
 
-fn books(frame: &mut Frame<'_>, area: Rect, swarm: &SwarmSnapshot, view: &View, theme: &Theme) {
+/// The first row that is shown where there is room for so many: the chosen miner is always among them.
+fn first_row(view: &View, room: usize) -> usize {
+    if view.kind == Kind::Past {
+        return view.look.scrolled;
+    }
+    let mut all = view.swarm.iter().flat_map(|s| &s.stages).flat_map(|stage| &stage.miners);
+    let chosen = view.chosen().map(|miner| &miner.hotkey);
+    let place = all.position(|miner| Some(&miner.hotkey) == chosen).unwrap_or(0);
+    (place + 1).saturating_sub(room)
+}
+
+fn books(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    swarm: &SwarmSnapshot,
+    view: &View,
+    theme: &Theme,
+) -> usize {
     let chosen = view.chosen().filter(|_| view.kind != Kind::Past).map(|miner| &miner.hotkey);
     let keys = swarm.stages.iter().flat_map(|stage| &stage.miners).map(|miner| &miner.hotkey);
     let marks: Vec<(bool, bool)> =
@@ -97,26 +116,29 @@ fn books(frame: &mut Frame<'_>, area: Rect, swarm: &SwarmSnapshot, view: &View, 
     let all = rows(swarm, view);
     let room = usize::from(area.height.saturating_sub(3));
     let hidden = all.len().saturating_sub(room);
-    let rows = all.into_iter().zip(marks).take(room).map(|(mut cells, (own, chosen))| {
-        if let Some(stage) = cells.first_mut() {
-            *stage = format!("{} {stage}", if chosen { '>' } else { ' ' });
-        }
-        let aligned = cells.into_iter().zip(FIGURES).map(|(cell, cells)| right(cell, cells));
-        let row = Row::new(aligned);
-        row.style(match (chosen, own) {
-            (true, _) => theme.found(),
-            (false, true) => theme.number(),
-            (false, false) => theme.quiet(),
-        })
-    });
+    let (above, mark) = scrolled(all.len(), room, first_row(view, room));
+    let rows =
+        all.into_iter().zip(marks).skip(above).take(room).map(|(mut cells, (own, chosen))| {
+            if let Some(stage) = cells.first_mut() {
+                *stage = format!("{} {stage}", if chosen { '>' } else { ' ' });
+            }
+            let aligned = cells.into_iter().zip(FIGURES).map(|(cell, cells)| right(cell, cells));
+            let row = Row::new(aligned);
+            row.style(match (chosen, own) {
+                (true, _) => theme.found(),
+                (false, true) => theme.number(),
+                (false, false) => theme.quiet(),
+            })
+        });
     let widths = [6, 11, 16, 11, 9, 10, 8, 7].map(Constraint::Length);
     let head = Row::new(words::BOOK_COLUMNS.map(str::to_owned)).style(theme.dim());
     let mut block = pane(words::BOOKS, theme);
-    if hidden > 0 {
-        block = block.title_bottom(Line::styled(words::more(hidden), theme.dim()));
+    if let Some(mark) = mark {
+        block = block.title_bottom(Line::styled(mark, theme.dim()));
     }
     let table = Table::new(rows, widths).column_spacing(0).header(head);
     frame.render_widget(table.block(block), area);
+    hidden
 }
 
 /// Cells of each column's figures, which stand at its right end; 0 for words.

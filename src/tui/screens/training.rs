@@ -5,7 +5,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
-use super::lines;
+use super::{lines, listed};
 use crate::miner::snapshot::measured::{Measured, Waterfall};
 use crate::miner::snapshot::time::Activity;
 use crate::tui::draw::facts::{bar, fact, maybe, percent, said, sentence};
@@ -15,7 +15,7 @@ use crate::tui::text::{self, measured as words, screens};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
 
-pub(super) fn training(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
+pub(super) fn training(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) -> usize {
     let [left, right] =
         Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(area);
     let [way, time] = Layout::vertical([Constraint::Length(9), Constraint::Min(6)]).areas(left);
@@ -25,10 +25,11 @@ pub(super) fn training(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &T
     let inside = |area: Rect| usize::from(area.width.saturating_sub(2));
     let measured = &view.miner.measured;
     lines(frame, way, words::WAY, waterfall(&measured.time.waterfall, inside(way), theme), theme);
-    let rows = usize::from(time.height.saturating_sub(2));
-    lines(frame, time, words::TIME, shares(measured, inside(time), rows, theme), theme);
     loss(frame, curve, view, theme);
-    lines(frame, stage, screens::STAGE, facts(view, theme), theme);
+    let both = (view, theme);
+    let shares = shares(measured, inside(time), theme);
+    let shares = listed(frame, time, words::TIME, shares, both);
+    shares.max(listed(frame, stage, screens::STAGE, facts(view, theme), both))
 }
 
 /// Cells of a leg's name, and of its figure.
@@ -93,7 +94,7 @@ pub(super) fn shares_told(measured: &Measured) -> Vec<String> {
 }
 
 /// What the last minute went into, the largest first, with the last quarter of an hour beside it.
-fn shares<'a>(measured: &Measured, width: usize, rows: usize, theme: &Theme) -> Vec<Line<'a>> {
+fn shares<'a>(measured: &Measured, width: usize, theme: &Theme) -> Vec<Line<'a>> {
     let time = &measured.time;
     if time.minute.parts.is_empty() {
         return vec![sentence(words::NO_TIME_YET, theme)];
@@ -101,7 +102,7 @@ fn shares<'a>(measured: &Measured, width: usize, rows: usize, theme: &Theme) -> 
     let cells = width.saturating_sub(31).clamp(4, 60);
     let head = format!(" {:<18}{:>w$}{:>7}", "", words::MINUTE, words::QUARTER, w = cells + 5);
     let mut lines = vec![Line::styled(head, theme.dim())];
-    for activity in by_share(measured).into_iter().take(rows.saturating_sub(1)) {
+    for activity in by_share(measured) {
         let style = match (activity.computes(), activity.is_idle()) {
             (true, _) => theme.good(),
             (_, true) => theme.warning(),

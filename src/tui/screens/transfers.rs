@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::lines;
+use super::listed;
 use crate::miner::snapshot::measured::{MergeView, TransferView};
 use crate::miner::snapshot::transfers::Deadline;
 use crate::tui::draw::facts::{bar, cut, sentence};
@@ -13,11 +13,9 @@ use crate::tui::text::{self, measured as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
 
-pub(super) fn transfers(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
-    let (width, height) = (usize::from(area.width) - 2, usize::from(area.height) - 2);
-    let mut shown = facts(view, width, theme);
-    shown.truncate(height);
-    lines(frame, area, words::TRANSFERS, shown, theme);
+pub(super) fn transfers(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) -> usize {
+    let width = usize::from(area.width).saturating_sub(2);
+    listed(frame, area, words::TRANSFERS, facts(view, width, theme), (view, theme))
 }
 
 /// The last two merges, and the transfers, the newest first.

@@ -28,8 +28,10 @@ impl Shell<'_> {
         let (now, last) = (now.unwrap_or(0), all.len().saturating_sub(1));
         let next = match action {
             Action::Up => now.saturating_sub(1),
-            Action::PageUp | Action::Oldest => 0,
+            Action::PageUp => now.saturating_sub(super::PAGE),
+            Action::Oldest => 0,
             Action::Down => (now + 1).min(last),
+            Action::PageDown => (now + super::PAGE).min(last),
             _ => last,
         };
         self.look.chosen = all.get(next).map(|key| (*key).to_owned());

@@ -29,11 +29,16 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
+        Self::of(training())
+    }
+
+    /// With such a miner as the first.
+    fn of(first: crate::miner::MinerSnapshot) -> Self {
         let mut second = training();
         second.name = "m1".into();
         second.ruling.rule = Rule::UserPaused;
         second.ruling.verdict = Verdict::Pause;
-        let (first, a) = watch::channel(training());
+        let (first, a) = watch::channel(first);
         let (other, b) = watch::channel(second);
         let (progress, watched) = watch::channel(Progress::Running);
         let orders = Arc::new(Mutex::new(Vec::new()));
@@ -113,6 +118,69 @@ fn a_flood_of_log_lines_neither_fills_the_memory_nor_stops_the_keys() {
     let (_, text) = frame(&shell);
     assert!(text.contains("[7 Log") && text.contains("the very last line"), "{text}");
     assert_eq!(run.told(), [], "no key did what it was not pressed for");
+}
+
+/// A list of more peers than any window has rows: all of them are to be seen, by keys and by the wheel.
+#[test]
+fn a_list_that_is_longer_than_the_window_scrolls_to_its_end_and_back() {
+    use crate::miner::NeighbourView;
+    use crossterm::event::MouseEventKind;
+    let peer = |i| NeighbourView {
+        hotkey: format!("P{i:03}xxxxxxxx"),
+        stage: 1,
+        status: "training".into(),
+        heard: Some(1_000.0),
+    };
+    let mut miner = training();
+    miner.neighbours = (0..100).map(peer).collect();
+    miner.measured.links.clear();
+    let run = Run::of(miner);
+    let mut shell = run.shell(Kind::Own);
+    let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+    let mut frame = |shell: &mut Shell<'_>| {
+        // Another second is another picture; what is scrolled is the same.
+        let (view, theme, mut beyond) = (shell.view().at(1_042), Theme::colourful(), 0);
+        terminal.draw(|frame| beyond = draw::measured(frame, &view, &theme)).unwrap();
+        shell.scrolls_by(beyond);
+        clipboard::text(terminal.backend().buffer())
+    };
+    let key = |shell: &mut Shell<'_>, code| shell.press(KeyEvent::new(code, KeyModifiers::NONE));
+    type_in(&mut shell, "5");
+    let first = frame(&mut shell);
+    assert!(first.contains("P000") && first.contains("more below"), "{first}");
+    let (mut seen, mut last) = (first.clone(), first.clone());
+    loop {
+        key(&mut shell, KeyCode::PageDown);
+        let now = frame(&mut shell);
+        if now == last {
+            break;
+        }
+        seen += &now;
+        last = now;
+    }
+    assert!((0..100).all(|i| seen.contains(&format!("P{i:03}"))), "{seen}");
+    assert!(last.contains("more above") && !last.contains("below"), "{last}");
+    // Not a line beyond the end: one step back is seen at once.
+    key(&mut shell, KeyCode::Up);
+    assert!(frame(&mut shell).contains("1 below"));
+    key(&mut shell, KeyCode::Home);
+    assert_eq!(frame(&mut shell), first);
+    key(&mut shell, KeyCode::End);
+    assert_eq!(frame(&mut shell), last);
+    let wheel = |shell: &mut Shell<'_>, kind| {
+        let modifiers = KeyModifiers::NONE;
+        shell.point(MouseEvent { kind, column: 9, row: 9, modifiers }, Rect::new(0, 0, 80, 24));
+    };
+    key(&mut shell, KeyCode::Home);
+    wheel(&mut shell, MouseEventKind::ScrollDown);
+    assert!(frame(&mut shell).contains(&format!("{} more above", pointer::NOTCH)));
+    wheel(&mut shell, MouseEventKind::ScrollUp);
+    assert_eq!(frame(&mut shell), first);
+    // Another screen begins at its beginning.
+    type_in(&mut shell, "\u{1b}");
+    key(&mut shell, KeyCode::End);
+    type_in(&mut shell, "65");
+    assert_eq!(frame(&mut shell), first);
 }
 
 fn to(name: &str, command: Command) -> Order {

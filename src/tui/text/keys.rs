@@ -8,7 +8,7 @@ pub const HELP: &str = " Keys ";
 /// One line for the eight.
 pub const SCREENS: &str = "Show a screen: the names are on top.";
 /// One line for those that move in the log.
-pub const MOVE: &str = "Move in the log: by lines, by pages, to its ends.";
+pub const MOVE: &str = "Move in the log or a list: by lines, pages, to its ends.";
 /// One line for both ways.
 pub const MINERS: &str = "Show your next miner, or the one before.";
 /// One line for what may be done to a practice swarm's miners.
@@ -22,7 +22,7 @@ pub const SPEEDS: &str = "Twice as fast, or half as fast.";
 /// See [`STEPS`].
 pub const ENDS: &str = "To the beginning of the record, or to its end.";
 /// Below the help.
-pub const HELP_FOOT: &str = "Keys can be changed: see [keys] in the settings, docs/keys.md.";
+pub const HELP_FOOT: &str = "Other keys: docs/keys.md. What words mean: `hearth explain words`.";
 
 /// For the footer, and for the help.
 pub fn of(action: Action, kind: Kind) -> (&'static str, &'static str) {
@@ -54,14 +54,14 @@ pub fn of(action: Action, kind: Kind) -> (&'static str, &'static str) {
         Action::Write if past => ("", "Show what the swarm's model wrote."),
         Action::Write => ("", "Let the swarm's model write a sentence."),
         Action::Copy => ("", "Copy this screen's text to the clipboard."),
-        Action::Up => ("", "A line up in the log."),
-        Action::Down => ("", "A line down in the log."),
-        Action::PageUp => ("", "A page up in the log."),
-        Action::PageDown => ("", "A page down in the log."),
+        Action::Up => ("", "A line up in the log or a list."),
+        Action::Down => ("", "A line down in the log or a list."),
+        Action::PageUp => ("", "A page up in the log or a list."),
+        Action::PageDown => ("", "A page down in the log or a list."),
         Action::Oldest if kind == Kind::Past => ("", "To the beginning of the record."),
         Action::Newest if kind == Kind::Past => ("", "To the end of the record."),
-        Action::Oldest => ("", "To the oldest line of the log."),
-        Action::Newest => ("", "To the newest line of the log, and follow it."),
+        Action::Oldest => ("", "To the oldest line of the log, or a list's beginning."),
+        Action::Newest => ("", "To the newest line of the log, and follow it; a list's end."),
         Action::Hold => ("hold", "Stand still, or go on."),
         Action::Rewind => ("back", "A step back: a hundredth of the record, at most a minute."),
         Action::Ahead => ("ahead", "A step ahead."),

@@ -1,6 +1,7 @@
 //! The words of the dashboard in lines (`--plain`).
 
-use super::{advice, duration, eta, phase as phase_word, rules, who};
+use super::{advice, clock, duration, eta, factor, phase as phase_word, rules, who};
+use crate::control::Place;
 use crate::miner::MinerSnapshot;
 use crate::tui::view::View;
 
@@ -31,6 +32,39 @@ pub fn opening(has_keyboard: bool) -> Vec<String> {
         );
     }
     lines
+}
+
+/// The first lines of a record that is told.
+pub fn opening_of_record(recorded: &str, has_keyboard: bool) -> Vec<String> {
+    let mut lines =
+        vec![format!("The record of {recorded}, in lines. Before each is its time of the record.")];
+    if has_keyboard {
+        lines.push("Type help and press Enter for what you can ask.".to_owned());
+    }
+    lines
+}
+
+/// Its last line.
+pub fn end_of_record(has_keyboard: bool) -> &'static str {
+    match has_keyboard {
+        true => "The record ends here. Type rewind, the name of a screen, or quit.",
+        false => "The record ends here.",
+    }
+}
+
+/// A line with its time of the record.
+pub fn timed(at: std::time::Duration, line: &str) -> String {
+    format!("{}  {line}", clock(at))
+}
+
+/// Where a record that is told has come to.
+pub fn place(place: &Place) -> String {
+    let (at, length) = (clock(place.at), clock(place.length));
+    match (place.holds, place.speed) {
+        (true, _) => format!("Held at {at} of {length}."),
+        (false, 1.0) => format!("At {at} of {length}."),
+        (false, speed) => format!("At {at} of {length}, {} times as fast as life.", factor(speed)),
+    }
 }
 
 /// The status line: state, reason, since when; what is next, who does it, and when; what to do.

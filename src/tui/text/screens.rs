@@ -161,9 +161,18 @@ pub fn more_lines(hidden: usize) -> String {
     }
 }
 
-/// Below a list that is longer than the room.
-pub fn more(hidden: usize) -> String {
-    format!(" and {hidden} more ")
+/// Below a list that can be scrolled: what of it is beyond the room.
+pub fn beyond(above: usize, below: usize) -> String {
+    match (above, below) {
+        (0, below) => format!(" {below} more below "),
+        (above, 0) => format!(" {above} more above "),
+        (above, below) => format!(" {above} more above, {below} below "),
+    }
+}
+
+/// A miner of the map that was chosen.
+pub fn shown(name: &str, stage: usize, status: &str, passes: &str) -> String {
+    format!(" {name} in stage {stage}: {status}, {passes} ")
 }
 
 /// A rule that has no end of its own.

@@ -9,7 +9,7 @@ use ratatui::widgets::{Paragraph, Wrap};
 use super::Frame as Content;
 use crate::swarm::SwarmSnapshot;
 use crate::swarm::public::PublicNetwork;
-use crate::tui::draw::facts::{bar, fact, fitted, said};
+use crate::tui::draw::facts::{bar, fact, fitted, said, scrolled};
 use crate::tui::draw::stages::{Crowd, swarm_lines};
 use crate::tui::draw::{Curve, clean, curve, pane};
 use crate::tui::screens::lines;
@@ -23,12 +23,13 @@ fn cells_of_map(width: u16) -> u16 {
 }
 
 /// Draws everything.
-pub(super) fn draw(frame: &mut ratatui::Frame<'_>, content: &Content, theme: &Theme) {
+/// Draws it. Returns how many lines of the map are beyond its room.
+pub(super) fn draw(frame: &mut ratatui::Frame<'_>, content: &Content, theme: &Theme) -> usize {
     let area = frame.area();
     if area.width < text::SMALLEST.0 || area.height < text::SMALLEST.1 {
         let sentence = text::too_small_to_watch(area.width, area.height);
         frame.render_widget(Paragraph::new(sentence).wrap(Wrap { trim: true }), area);
-        return;
+        return 0;
     }
     let [head, run, main, foot] = Layout::vertical([
         Constraint::Length(1),
@@ -42,10 +43,11 @@ pub(super) fn draw(frame: &mut ratatui::Frame<'_>, content: &Content, theme: &Th
             .areas(main);
     first_line(frame, head, content, theme);
     lines(frame, run, screens::RUN, facts(&content.watched.network, theme), theme);
-    stages(frame, left, content, theme);
+    let beyond = stages(frame, left, content, theme);
     losses(frame, right, content, theme);
     footer(frame, foot, content, theme);
     clean::clean(frame.buffer_mut(), theme.signs());
+    beyond
 }
 
 fn first_line(frame: &mut ratatui::Frame<'_>, area: Rect, content: &Content, theme: &Theme) {
@@ -81,12 +83,7 @@ fn short(hotkey: &str) -> String {
     hotkey.chars().take(8).collect()
 }
 
-/// Lines of the map: one for each stage and miner.
-pub(super) fn rows(network: &PublicNetwork) -> usize {
-    network.stages.iter().map(|stage| 1 + stage.miners.len()).sum()
-}
-
-fn stages(frame: &mut ratatui::Frame<'_>, area: Rect, content: &Content, theme: &Theme) {
+fn stages(frame: &mut ratatui::Frame<'_>, area: Rect, content: &Content, theme: &Theme) -> usize {
     let mut block = pane(text::STAGES, theme);
     let (names, stages) = (BTreeMap::new(), &content.watched.network.stages);
     let width = usize::from(block.inner(area).width);
@@ -95,13 +92,14 @@ fn stages(frame: &mut ratatui::Frame<'_>, area: Rect, content: &Content, theme: 
         all.push(Line::styled(text::NO_STAGES_YET, theme.dim()));
     }
     let height = usize::from(block.inner(area).height);
-    let above = content.choice.above.min(all.len().saturating_sub(height));
-    let below = all.len().saturating_sub(above + height);
-    if below > 0 {
-        block = block.title_bottom(Line::styled(screens::more(below), theme.dim()));
+    let hidden = all.len().saturating_sub(height);
+    let (above, mark) = scrolled(all.len(), height, content.choice.above);
+    if let Some(mark) = mark {
+        block = block.title_bottom(Line::styled(mark, theme.dim()));
     }
     let shown: Vec<Line<'_>> = all.into_iter().skip(above).take(height).collect();
     frame.render_widget(Paragraph::new(shown).wrap(Wrap { trim: false }).block(block), area);
+    hidden
 }
 
 fn losses(frame: &mut ratatui::Frame<'_>, area: Rect, content: &Content, theme: &Theme) {

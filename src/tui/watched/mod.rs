@@ -72,13 +72,13 @@ pub fn run(
             return Ok(Left::Asked);
         }
         let frame = seat.frame(watched.borrow().clone(), clock.unix().as_secs());
-        let lines = draw::rows(&frame.watched.network);
         picture.show(frame)?;
+        let beyond = picture.beyond;
         if !event::poll(LOOK)? {
             continue;
         }
         match event::read()? {
-            Input::Key(key) if key.kind != KeyEventKind::Release => match seat.press(key, lines) {
+            Input::Key(key) if key.kind != KeyEventKind::Release => match seat.press(key, beyond) {
                 Done::Stay => {}
                 Done::Leave => return Ok(Left::Quit),
                 Done::Copy => {
@@ -87,8 +87,8 @@ pub fn run(
                 }
                 Done::Suspend => picture.put_aside(clock)?,
             },
-            Input::Mouse(mouse) => seat.wheel(mouse.kind, lines),
-            Input::Resize(..) => picture.shown = None,
+            Input::Mouse(mouse) => seat.wheel(mouse.kind, beyond),
+            Input::Resize(..) => picture.stretched(),
             _ => {}
         }
     }
@@ -115,21 +115,21 @@ impl Seat {
         Frame { watched, choice: self.choice, age, keys: self.keys.clone() }
     }
 
-    /// The wheel scrolls the map.
-    fn wheel(&mut self, kind: MouseEventKind, lines: usize) {
-        let above = self.choice.above;
+    /// The wheel scrolls the map, by at most so many lines in all.
+    fn wheel(&mut self, kind: MouseEventKind, most: usize) {
+        let above = self.choice.above.min(most);
         self.choice.above = match kind {
             MouseEventKind::ScrollUp => above.saturating_sub(NOTCH),
-            MouseEventKind::ScrollDown => (above + NOTCH).min(lines.saturating_sub(1)),
+            MouseEventKind::ScrollDown => (above + NOTCH).min(most),
             _ => above,
         };
     }
 
-    /// A key; the map has so many lines.
-    fn press(&mut self, key: KeyEvent, lines: usize) -> Done {
+    /// A key; the map can be scrolled by at most so many lines.
+    fn press(&mut self, key: KeyEvent, most: usize) -> Done {
         let choice = &mut self.choice;
         choice.notice = None;
-        let most = lines.saturating_sub(1);
+        choice.above = choice.above.min(most);
         match keymap::action(key, &self.keys) {
             Some(Action::Quit | Action::Interrupt) => return Done::Leave,
             Some(Action::Copy) => return Done::Copy,
@@ -172,7 +172,10 @@ mod tests {
 
     fn drawn(frame: &Frame, width: u16, height: u16) -> String {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|area| draw::draw(area, frame, &Theme::colourful())).unwrap();
+        let drawn = |area: &mut ratatui::Frame<'_>| {
+            draw::draw(area, frame, &Theme::colourful());
+        };
+        terminal.draw(drawn).unwrap();
         text_of(terminal.backend().buffer())
     }
 
@@ -214,7 +217,7 @@ mod tests {
     fn keys_scroll_the_map_to_its_end_and_no_further() {
         let mut seat = seat();
         let mut press = |code| {
-            let done = seat.press(KeyEvent::new(code, KeyModifiers::NONE), 5);
+            let done = seat.press(KeyEvent::new(code, KeyModifiers::NONE), 4);
             (done, seat.choice.above)
         };
         assert_eq!(press(KeyCode::Down), (Done::Stay, 1));

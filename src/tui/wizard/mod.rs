@@ -113,7 +113,8 @@ fn input(wizard: &mut Wizard, ask: &dyn Fn(Request), input: Input) -> Changed {
     let requests = match input {
         Input::Key(key) if key.kind != KeyEventKind::Release => wizard.press(key),
         Input::Paste(text) => wizard.paste(&zeroize::Zeroizing::new(text)),
-        Input::Resize(..) => Vec::new(),
+        // A window of another size is painted anew.
+        Input::Resize(..) => return Changed::Torn,
         _ => return Changed::No,
     };
     requests.into_iter().for_each(ask);

@@ -81,7 +81,7 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Stopped at once",
         "The second Ctrl-C ended the program without waiting (exit code 130).",
         "The first asks for an orderly stop, which takes a moment.",
-        "Nothing: what was finished is on disk. One Ctrl-C hands the work in hand back.",
+        "Nothing: what was finished is on disk. One Ctrl-C alone lets the work in hand be finished.",
     ),
     page(
         "fault-in-hearth",

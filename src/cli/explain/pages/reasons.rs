@@ -23,7 +23,7 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "In the registration queue",
         "A place in the queue is held.",
         "More miners want to join than the run takes.",
-        "Nothing. A restart keeps the place.",
+        "Nothing. A short restart keeps the place; stopping for long loses it.",
     ),
     page(
         "confirming-place",
@@ -41,21 +41,21 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
     ),
     page(
         "building-stage",
-        "The stage is prepared",
+        "The stage is being prepared",
         "Memory is taken and kernels are compiled.",
         "A stage is built once, then replayed.",
         "Nothing.",
     ),
     page(
         "loading-weights",
-        "Weights are downloaded",
+        "Weights are being downloaded",
         "The merged weights of the stage come in.",
         "Everybody starts an epoch from the same weights.",
         "Nothing.",
     ),
     page(
         "work-available",
-        "Work is done",
+        "It works",
         "Activations and gradients are there and are worked on.",
         "This is what it is all for.",
         "Nothing.",

@@ -88,7 +88,8 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Outside the hours that you set",
         "It pauses until the next hours begin; the status line says when that is.",
         "The setting hours names other times of the week.",
-        "Nothing. To work now all the same, use `hearth snooze` for a while, or change the hours.",
+        "Nothing. `hearth resume --anyway 2h` lets it work all the same for two hours; `hearth config set \
+         hours` changes the hours.",
     ),
     page(
         "program-running",
