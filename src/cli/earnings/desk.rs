@@ -11,7 +11,8 @@ use super::PlaceArguments;
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, local_zone};
 use crate::config::folders::Folders;
-use crate::config::settings::Settings;
+use crate::config::settings::{Key, Settings};
+use crate::config::values::JoinWay;
 use crate::earnings::ledger::{At, FILE_NAME, LedgerError, Reader, Rows, Span, Verified};
 use crate::earnings::power::Tariff;
 use crate::earnings::report::{MinerDay, miners, report};
@@ -66,6 +67,7 @@ pub(super) struct Desk {
     pub(super) rules: PayRules,
     pub(super) zone: TimeZone,
     pub(super) now: At,
+    join: JoinWay,
 }
 
 fn failure(error: &LedgerError) -> Failure {
@@ -102,6 +104,7 @@ impl Desk {
             rules: PayRules::at(now, settings.earnings()),
             zone: local_zone(),
             now,
+            join: join(&settings)?,
         }))
     }
 
@@ -182,10 +185,20 @@ impl Desk {
         verified.map_err(|error| failure(&error))
     }
 
-    /// What the chain said of a hotkey last.
-    fn registration(&self, _network: &str, _hotkey: &str) -> Registration {
-        Registration::NotAsked
+    /// What the chain said of a hotkey last. In the pool no hotkey needs a place on the chain.
+    fn registration(&self, network: &str, hotkey: &str) -> Registration {
+        match self.join {
+            JoinWay::Metagraph => Registration::of(&self.rows, network, hotkey),
+            JoinWay::Pool => Registration::NotAsked,
+        }
     }
+}
+
+/// How it joins; where nobody says, a key file alone joins the metagraph.
+fn join(settings: &Settings) -> Result<JoinWay, Failure> {
+    let said = settings.get::<JoinWay>(Key::Join).map_err(|error| Failure::of_settings(&error))?;
+    let bare = settings.text(Key::HotkeyFile).is_some() && settings.text(Key::Hotkey).is_none();
+    Ok(said.map_or(if bare { JoinWay::Metagraph } else { JoinWay::Pool }, |said| said.value))
 }
 
 /// The currency of the newest price, where the user set none.

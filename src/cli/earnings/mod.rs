@@ -1,6 +1,7 @@
 //! `hearth earnings`: what was earned, paid and left, from the ledger; why, step by step; the same as a table
 //! for a tax return; the report of a day; and whether the ledger agrees with what servers said.
 
+pub mod chain;
 mod csv;
 mod desk;
 mod shown;
@@ -60,6 +61,8 @@ pub struct PlaceArguments {
 pub enum EarningsAction {
     /// The report of a day: time in each state, tokens, kWh, earned, work lost and to what
     Report(ReportArguments),
+    /// What the chain says of a hotkey and an address, read from a node that you name
+    Chain(chain::ChainArguments),
     /// Whether the ledger's rows are what the stored answers come to
     Verify(PlaceArguments),
 }
@@ -82,11 +85,14 @@ fn time(text: &str) -> Result<Time, String> {
 
 /// Runs the command.
 pub fn run(arguments: &EarningsArguments) -> Result<Exit, Failure> {
+    if let Some(EarningsAction::Chain(arguments)) = &arguments.action {
+        return chain::run(arguments);
+    }
     let mut out = io::BufWriter::new(io::stdout().lock());
     let exit = match &arguments.action {
         Some(EarningsAction::Report(arguments)) => report(arguments, &mut out)?,
         Some(EarningsAction::Verify(place)) => verify(place, &mut out)?,
-        None => show(arguments, &mut out)?,
+        Some(EarningsAction::Chain(_)) | None => show(arguments, &mut out)?,
     };
     written(out.flush()).map(|_| exit)
 }
