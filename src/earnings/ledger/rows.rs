@@ -428,6 +428,13 @@ pub struct Price {
     pub source: String,
 }
 
+impl Reading {
+    /// What a look at the chain is called: its body is an [`earnings::chain::Reading`].
+    ///
+    /// [`earnings::chain::Reading`]: crate::earnings::chain::Reading
+    pub const CHAIN: &'static str = "chain";
+}
+
 /// What was read of the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
