@@ -5,15 +5,17 @@ use serde::{Deserialize, Serialize};
 
 use super::exact::Exact;
 use super::formula::{Account, PayoutTerms, Period};
-use super::ledger::{At, EpochRow, Payment, Rows, Work};
-use super::money::{Rao, Unit};
+use super::ledger::{At, EpochRow, Payment, Rows};
+use super::money::{Amount, Rao, Unit};
+use super::rules::PayRules;
+use super::summary::{By, Time, summary};
+use super::walk::{Step, Walker};
+use super::why::{Question, Registration, why};
 
 /// So many rows of the ledger are shown.
 const MOST_ROWS: usize = 24;
 /// So many epochs are drawn.
 const MOST_BARS: usize = 60;
-/// Milliseconds of a day.
-const DAY: u64 = 86_400_000;
 
 /// Where the figures come from, or why there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,43 +42,11 @@ pub enum Source {
     },
 }
 
-/// A span of time that sums are shown for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Window {
-    /// Since midnight, local time.
-    Today,
-    /// The last 24 hours.
-    Day,
-    /// The last 7 days.
-    Week,
-    /// The last 30 days.
-    Month,
-    /// All that is in the ledger.
-    All,
-}
-
-impl Window {
-    /// In the order in which they are shown.
-    pub const ALL: [Self; 5] = [Self::Today, Self::Day, Self::Week, Self::Month, Self::All];
-
-    /// When it began; `midnight` is that of today.
-    fn since(self, now: At, midnight: At) -> At {
-        match self {
-            Self::Today => midnight,
-            Self::Day => At(now.0.saturating_sub(DAY)),
-            Self::Week => At(now.0.saturating_sub(7 * DAY)),
-            Self::Month => At(now.0.saturating_sub(30 * DAY)),
-            Self::All => At(0),
-        }
-    }
-}
-
 /// Sums over one span.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sum {
     /// Which span.
-    pub window: Window,
+    pub time: Time,
     /// What was earned, frozen or not.
     pub earned: Rao,
     /// What arrived.
@@ -87,6 +57,8 @@ pub struct Sum {
     pub tokens: u64,
     /// Milliseconds that the miner ran.
     pub ran: u64,
+    /// What is left after electricity, with its currency; none where something of it is not known.
+    pub net: Option<(Exact, String)>,
 }
 
 /// One step of the way from a score to pay.
@@ -161,6 +133,24 @@ impl EntryView {
     }
 }
 
+/// A step from work to pay, where no epoch was published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepView {
+    /// What it is.
+    pub label: String,
+    /// The figure, or why there is none, and where it is from.
+    pub told: String,
+}
+
+/// Why the last day paid nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyView {
+    /// What happened.
+    pub sentence: String,
+    /// What to do.
+    pub advice: String,
+}
+
 /// What a screen shows of one miner's earnings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -173,49 +163,68 @@ pub struct EarningsView {
     pub unit: Option<Unit>,
     /// One for each span.
     pub sums: Vec<Sum>,
+    /// Why the last day paid nothing; none where it paid, or nothing was asked yet.
+    pub why: Option<WhyView>,
     /// The last epoch that was paid.
     pub last: Option<LastEpoch>,
+    /// The way to pay, as far as it is known, where no epoch was published.
+    pub steps: Vec<StepView>,
     /// What each of the last epochs earned, the newest last.
     pub bars: Vec<Rao>,
     /// The last rows of the ledger, the newest first.
     pub entries: Vec<EntryView>,
 }
 
+/// By what a view is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Looked<'a> {
+    /// The rows of the ledger.
+    pub rows: &'a Rows,
+    /// The network.
+    pub network: &'a str,
+    /// The miner.
+    pub hotkey: &'a str,
+    /// By what figures become values.
+    pub by: By<'a>,
+    /// The rules that nobody publishes.
+    pub rules: &'a PayRules,
+    /// Whether the chain knows the miner.
+    pub registration: Registration,
+    /// Now.
+    pub now: At,
+}
+
 impl EarningsView {
-    /// What the rows of one miner come to. `rows` hold those of all miners of the ledger, and the epochs
-    /// and payouts of `unit` alone are summed.
-    pub fn of(rows: &Rows, hotkey: &str, network: &str, now: At, midnight: At) -> Self {
-        let own = |row: &&EpochRow| row.hotkey == hotkey && row.network == network;
-        let epochs: Vec<&EpochRow> = rows.epochs.iter().filter(own).collect();
-        let payouts = rows.payouts.iter().filter(|paid| paid.network == network);
-        let payouts = payouts.filter(|paid| paid.hotkey.as_deref().is_none_or(|by| by == hotkey));
-        let unit = epochs.last().map(|row| row.unit);
-        let payouts: Vec<&Payment> = payouts.filter(|paid| Some(paid.unit) == unit).collect();
-        let work = rows.work.iter().filter(|w| w.hotkey == hotkey && w.network == network);
-        let work: Vec<&Work> = work.collect();
-        let sums = Window::ALL.map(|window| {
-            sum(window, window.since(now, midnight), (&epochs, unit), &payouts, &work)
-        });
+    /// What the rows of one miner come to.
+    pub fn of(looked: &Looked<'_>) -> Self {
+        let Looked { rows, network, hotkey, by, now, .. } = *looked;
+        let own = own(rows, network, hotkey);
+        let unit = own.epochs.last().map(|row| row.unit);
+        let unit = unit.or_else(|| own.payouts.last().map(|paid| paid.unit));
+        let sums = Time::ALL.map(|time| sum(&own, time, unit, by, now));
         let mut entries: Vec<EntryView> =
-            epochs.iter().rev().take(MOST_ROWS).map(epoch_entry).collect();
-        entries.extend(payouts.iter().rev().take(MOST_ROWS).map(payout_entry));
+            own.epochs.iter().rev().take(MOST_ROWS).map(epoch_entry).collect();
+        entries.extend(own.payouts.iter().rev().take(MOST_ROWS).map(payout_entry));
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.at()));
         entries.truncate(MOST_ROWS);
-        let newest = epochs.len().saturating_sub(MOST_BARS);
+        let last = own.epochs.last().map(last);
+        let newest = own.epochs.len().saturating_sub(MOST_BARS);
         Self {
             source: Source::Unasked,
             asked: None,
             unit,
             sums: sums.into(),
-            last: epochs.last().map(|row| last(row)),
-            bars: epochs[newest..].iter().map(|row| row.entitlement).collect(),
+            why: why_of(looked),
+            steps: if last.is_none() { steps(looked) } else { Vec::new() },
+            last,
+            bars: own.epochs[newest..].iter().map(|row| row.entitlement).collect(),
             entries,
         }
     }
 
-    /// The sums of a span.
-    pub fn sum(&self, window: Window) -> Option<&Sum> {
-        self.sums.iter().find(|sum| sum.window == window)
+    /// The sums of a time.
+    pub fn sum(&self, time: Time) -> Option<&Sum> {
+        self.sums.iter().find(|sum| sum.time == time)
     }
 
     /// How many epochs like the last ones it takes until the minimum is reached: an estimate. None while
@@ -230,29 +239,63 @@ impl EarningsView {
     }
 }
 
-fn sum(
-    window: Window,
-    since: At,
-    (epochs, unit): (&[&EpochRow], Option<Unit>),
-    payouts: &[&Payment],
-    work: &[&Work],
-) -> Sum {
-    let of_unit = epochs.iter().filter(|row| Some(row.unit) == unit && row.at >= since);
-    let all = |rao: &mut dyn Iterator<Item = Rao>| {
-        Rao(rao.fold(0, |sum: u64, rao| sum.saturating_add(rao.0)))
+/// The rows of one miner. A payment of which only the address is known counts as its own.
+fn own(rows: &Rows, network: &str, hotkey: &str) -> Rows {
+    let is = |of: &str, whose: &str| of == network && whose == hotkey;
+    let paid = |paid: &&Payment| {
+        paid.network == network && paid.hotkey.as_deref().is_none_or(|whose| whose == hotkey)
     };
-    let work: Vec<&&Work> = work.iter().filter(|stretch| stretch.until >= since).collect();
-    let energy = |stretch: &&&Work| stretch.energy.millijoules().map(|energy| energy.0);
-    let known: Vec<u64> = work.iter().filter_map(energy).collect();
-    let whole = known.len() == work.len() && !work.is_empty();
-    Sum {
-        window,
-        earned: all(&mut of_unit.map(|row| row.entitlement)),
-        paid: all(&mut payouts.iter().filter(|paid| paid.at >= since).map(|paid| paid.net)),
-        millijoules: whole.then(|| known.iter().sum()),
-        tokens: work.iter().map(|stretch| stretch.tokens).sum(),
-        ran: work.iter().map(|stretch| stretch.milliseconds()).sum(),
+    let epochs = rows.epochs.iter().filter(|row| is(&row.network, &row.hotkey));
+    let work = rows.work.iter().filter(|row| is(&row.network, &row.hotkey));
+    Rows {
+        epochs: epochs.cloned().collect(),
+        payouts: rows.payouts.iter().filter(paid).cloned().collect(),
+        work: work.cloned().collect(),
+        prices: rows.prices.clone(),
+        ..Rows::default()
     }
+}
+
+fn sum(own: &Rows, time: Time, unit: Option<Unit>, by: By<'_>, now: At) -> Sum {
+    let summed = summary(own, time.span(now, by.zone), by);
+    let practice = unit == Some(Unit::Points);
+    let side = if practice { summed.practice } else { summed.money };
+    let of = |amounts: &[Amount]| {
+        let found = amounts.iter().find(|amount| Some(amount.unit) == unit);
+        found.map_or(Rao::ZERO, |amount| amount.rao)
+    };
+    let measured = side.net.unmeasured == 0 && side.net.milliseconds > 0;
+    Sum {
+        time,
+        earned: of(&side.earned),
+        paid: of(&side.paid),
+        millijoules: measured.then_some(side.net.energy.0),
+        tokens: side.net.tokens,
+        ran: side.net.milliseconds,
+        net: side.net.net.map(|net| (net, side.net.currency)),
+    }
+}
+
+fn why_of(looked: &Looked<'_>) -> Option<WhyView> {
+    let Looked { rows, network, hotkey, registration, by, now, .. } = *looked;
+    let span = Time::Day.span(now, by.zone);
+    let explained = why(&Question { rows, network, hotkey, span, registration });
+    let cause = explained.deciding?;
+    Some(WhyView { sentence: cause.sentence(), advice: cause.advice().to_owned() })
+}
+
+fn steps(looked: &Looked<'_>) -> Vec<StepView> {
+    let Looked { rows, network, hotkey, rules, by, now, .. } = *looked;
+    let walker = Walker { rows, network, hotkey, rules, currency: by.currency, now };
+    let told = |step: Step| {
+        let basis = step.basis.in_words();
+        let told = match step.value {
+            Some(value) => format!("{value} ({basis})"),
+            None => basis,
+        };
+        StepView { label: step.label.to_owned(), told }
+    };
+    walker.steps().into_iter().map(told).collect()
 }
 
 fn last(row: &EpochRow) -> LastEpoch {
@@ -275,11 +318,11 @@ fn last(row: &EpochRow) -> LastEpoch {
     }
 }
 
-fn epoch_entry(row: &&EpochRow) -> EntryView {
+fn epoch_entry(row: &EpochRow) -> EntryView {
     EntryView::Epoch { at: row.at, epoch: row.epoch, earned: row.entitlement, period: row.period }
 }
 
-fn payout_entry(paid: &&Payment) -> EntryView {
+fn payout_entry(paid: &Payment) -> EntryView {
     EntryView::Payout {
         at: paid.at,
         gross: paid.gross,

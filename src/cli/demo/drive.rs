@@ -26,6 +26,7 @@ use crate::compute::Device;
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
+use crate::config::values::JoinWay;
 use crate::control::{Control, Histories, Miners, Order, Progress, ToSwarm};
 use crate::host::readings::Readings;
 use crate::miner::RuleSource;
@@ -238,6 +239,9 @@ impl Demo<'_> {
             },
             network: NetworkChoice::Practice,
             server,
+            // No chain has a part in it.
+            join: JoinWay::Pool,
+            settings: self.run.as_ref().map(|(settings, _)| settings.clone()),
             earners: own.collect(),
             say: say.clone(),
             clock: clock.clone(),

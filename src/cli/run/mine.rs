@@ -23,6 +23,7 @@ use crate::clock::{Clock, Entropy};
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
+use crate::config::values::JoinWay;
 use crate::control::{Addressee, Control, Histories, Miners, Order, Progress};
 use crate::host::readings::Readings;
 use crate::miner::text_source::TokenizerSource;
@@ -219,6 +220,11 @@ impl Mine {
             folder: self.folders.data.clone(),
             network: self.plan.network.clone(),
             server: self.plan.hosts.orchestrator.clone(),
+            join: match &self.plan.joining {
+                Joining::Metagraph => JoinWay::Metagraph,
+                Joining::Pool(_) => JoinWay::Pool,
+            },
+            settings: Some(self.settings.clone()),
             earners: started.iter().map(earner).collect(),
             say: events.clone(),
             clock: clock.clone(),

@@ -7,7 +7,8 @@ use ratatui::text::{Line, Span};
 
 use super::lines;
 use crate::earnings::money::{Rao, Unit};
-use crate::earnings::view::{EarningsView, LastEpoch, Source, Window};
+use crate::earnings::summary::Time;
+use crate::earnings::view::{EarningsView, EntryView, LastEpoch, Source, StepView, Sum};
 use crate::tui::draw::facts::{fact, said, sentence};
 use crate::tui::text::earnings as words;
 use crate::tui::text::{self, labels, screens};
@@ -27,7 +28,8 @@ pub(super) fn earnings(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &T
     let [top, bottom] =
         Layout::vertical([Constraint::Length(height), Constraint::Min(6)]).areas(area);
     lines(frame, top, words::EARNED, sums, theme);
-    if view.miner.earnings.last.is_none() {
+    let known = &view.miner.earnings;
+    if known.last.is_none() && known.steps.is_empty() {
         return lines(frame, bottom, words::WORK, work(view, theme), theme);
     }
     if area.width < WIDE {
@@ -42,17 +44,17 @@ pub(super) fn earnings(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &T
 }
 
 /// The spans that there is room for.
-fn spans(area: Rect) -> &'static [Window] {
-    const FEW: &[Window] = &[Window::Today, Window::Month, Window::All];
-    if area.height < 24 { FEW } else { &Window::ALL }
+fn spans(area: Rect) -> &'static [Time] {
+    const FEW: &[Time] = &[Time::Today, Time::Month, Time::All];
+    if area.height < 24 { FEW } else { &Time::ALL }
 }
 
 /// The sums of all spans, and where they come from.
 pub(super) fn all_earned<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
-    earned(view, theme, &Window::ALL)
+    earned(view, theme, &Time::ALL)
 }
 
-fn earned<'a>(view: &View, theme: &Theme, windows: &[Window]) -> Vec<Line<'a>> {
+fn earned<'a>(view: &View, theme: &Theme, times: &[Time]) -> Vec<Line<'a>> {
     let earnings = &view.miner.earnings;
     let mut told = vec![sentence(words::source(&earnings.source, ago(view).as_deref()), theme)];
     if earnings.unit == Some(Unit::Points) || (earnings.unit.is_none() && view.swarm.is_some()) {
@@ -60,7 +62,10 @@ fn earned<'a>(view: &View, theme: &Theme, windows: &[Window]) -> Vec<Line<'a>> {
     }
     match earnings.sums.is_empty() {
         true => told.push(sentence(words::NOTHING_YET, theme)),
-        false => told.extend(sums(earnings, windows, theme)),
+        false => told.extend(sums(earnings, times, theme)),
+    }
+    if let Some(why) = &earnings.why {
+        told.push(said(labels::WHY_NOTHING, words::why(why), theme));
     }
     told.push(said(labels::PAID_TO, paid_to(view), theme));
     told
@@ -71,7 +76,7 @@ fn paid_to(view: &View) -> String {
     last.and_then(|last| last.paid_to.clone()).unwrap_or_else(|| screens::UNKNOWN.to_owned())
 }
 
-fn sums<'a>(earnings: &EarningsView, windows: &[Window], theme: &Theme) -> Vec<Line<'a>> {
+fn sums<'a>(earnings: &EarningsView, times: &[Time], theme: &Theme) -> Vec<Line<'a>> {
     let row = |cells: [String; 5], style: ratatui::style::Style| {
         let spans = cells.into_iter().zip(COLUMNS).enumerate().map(|(n, (cell, width))| match n {
             0 => Span::styled(format!(" {cell:<width$}"), theme.dim()),
@@ -87,25 +92,34 @@ fn sums<'a>(earnings: &EarningsView, windows: &[Window], theme: &Theme) -> Vec<L
         (None, _) => screens::UNKNOWN.to_owned(),
     };
     let mut all = vec![row(header, theme.dim())];
-    for window in windows {
-        let Some(sum) = earnings.sum(*window) else { continue };
+    for time in times {
+        let Some(sum) = earnings.sum(*time) else { continue };
         let cells = [
-            words::window(*window).to_owned(),
+            words::time(*time).to_owned(),
             amount(sum.earned),
             amount(sum.paid),
             words::energy(sum.millijoules),
-            text::thousands(sum.tokens),
+            net(sum),
         ];
         all.push(row(cells, theme.number()));
     }
     all
 }
 
+/// What is left after electricity.
+fn net(sum: &Sum) -> String {
+    sum.net
+        .as_ref()
+        .map_or(screens::UNKNOWN.to_owned(), |(net, currency)| words::net(net, currency))
+}
+
 /// From the last epoch's score to what it paid.
 pub(super) fn walk<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let earnings = &view.miner.earnings;
     let (Some(last), Some(unit)) = (&earnings.last, earnings.unit) else {
-        return vec![sentence(words::NOTHING_YET, theme)];
+        let step = |step: &StepView| said(&step.label, step.told.clone(), theme);
+        let steps: Vec<Line<'a>> = earnings.steps.iter().map(step).collect();
+        return if steps.is_empty() { vec![sentence(words::NOTHING_YET, theme)] } else { steps };
     };
     let mut told = steps(last, unit, theme);
     let next = words::payout_in(earnings.epochs_to_payout());
@@ -146,7 +160,7 @@ fn chart(earnings: &EarningsView) -> String {
 pub(super) fn ledger<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let earnings = &view.miner.earnings;
     let Some(unit) = earnings.unit else { return vec![sentence(words::NOTHING_YET, theme)] };
-    let row = |entry: &crate::earnings::view::EntryView| {
+    let row = |entry: &EntryView| {
         let ago = words::ago(&since(view, entry.at().0));
         said(&ago, words::entry(entry, unit), theme)
     };
@@ -174,7 +188,7 @@ pub(super) fn work<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
 /// What the Now screen says of it: earned today, and when the next payout is due.
 pub(super) fn in_short<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let earnings = &view.miner.earnings;
-    let today = earnings.sum(Window::Today).zip(earnings.unit);
+    let today = earnings.sum(Time::Today).zip(earnings.unit);
     let earned = match (today, &earnings.source) {
         (Some((today, unit)), _) => words::amount_of(today.earned, unit),
         (None, Source::NotPublished) => screens::NOT_PUBLISHED.to_owned(),

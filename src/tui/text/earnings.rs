@@ -1,8 +1,10 @@
 //! Words about what was earned.
 
+use crate::earnings::Exact;
 use crate::earnings::formula::Period;
 use crate::earnings::money::{Rao, Unit};
-use crate::earnings::view::{EntryView, Source, Window};
+use crate::earnings::summary::Time;
+use crate::earnings::view::{EntryView, Source, WhyView};
 
 /// Titles of the panes.
 pub const EARNED: &str = " Earned ";
@@ -19,17 +21,27 @@ pub const WORTHLESS: &str = "Practice points are worth nothing; they come about 
 pub const NOTHING_YET: &str = "Nothing is entered yet: pay is reckoned when an epoch ends.";
 
 /// Columns of the sums.
-pub const COLUMNS: [&str; 5] = ["", "earned", "paid out", "energy", "tokens"];
+pub const COLUMNS: [&str; 5] = ["", "earned", "paid out", "energy", "left"];
 
-/// The name of a span.
-pub fn window(window: Window) -> &'static str {
-    match window {
-        Window::Today => "today",
-        Window::Day => "24 hours",
-        Window::Week => "7 days",
-        Window::Month => "30 days",
-        Window::All => "in all",
+/// The name of a time.
+pub fn time(time: Time) -> &'static str {
+    match time {
+        Time::Today => "today",
+        Time::Day => "24 hours",
+        Time::Week => "7 days",
+        Time::Month => "30 days",
+        Time::All => "in all",
     }
+}
+
+/// What is left after electricity.
+pub fn net(net: &Exact, currency: &str) -> String {
+    format!("{} {currency}", net.decimal(2))
+}
+
+/// Why the last day paid nothing, and what to do.
+pub fn why(why: &WhyView) -> String {
+    format!("{} {}", why.sentence, why.advice)
 }
 
 /// Six digits after the point, as the ledger has nine.
@@ -95,8 +107,8 @@ pub fn payout_in(epochs: Option<u64>) -> String {
 }
 
 /// A share of a whole.
-pub fn share(of: &crate::earnings::Exact) -> String {
-    format!("{} %", (of.clone() * crate::earnings::Exact::from(100)).decimal(3))
+pub fn share(of: &Exact) -> String {
+    format!("{} %", (of.clone() * Exact::from(100)).decimal(3))
 }
 
 /// The raw score and what it is multiplied by.

@@ -64,6 +64,8 @@ pub const SHARE: &str = "share of the run";
 /// A label.
 pub const WEIGHT: &str = "weight";
 /// A label.
+pub const WHY_NOTHING: &str = "no pay for a day";
+/// A label.
 pub const PROGRESS: &str = "progress";
 /// A label.
 pub const RECEIVED: &str = "received";

@@ -13,10 +13,17 @@ use url::Url;
 
 use self::pay::Payday;
 use self::stretch::Stretch;
+use crate::cli::earnings::{priced_in, registration};
 use crate::clock::{Clock, Entropy, Moment, local_zone};
+use crate::config::earnings::EarningsTable;
+use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
+use crate::config::values::JoinWay;
 use crate::earnings::ledger::{At, FILE_NAME, Ledger, LedgerError, Opened, Rows, Span};
-use crate::earnings::view::{EarningsView, Source};
+use crate::earnings::power::{Tariff, stated_watts};
+use crate::earnings::rules::PayRules;
+use crate::earnings::summary::By;
+use crate::earnings::view::{EarningsView, Looked, Source};
 use crate::miner::{MinerSnapshot, Purse, State};
 use crate::telemetry::{Event, Events, Severity};
 
@@ -51,6 +58,10 @@ pub struct Keeping {
     pub network: NetworkChoice,
     /// Its orchestrator.
     pub server: Url,
+    /// How it is joined.
+    pub join: JoinWay,
+    /// The settings by which pay is valued; none in a demo.
+    pub settings: Option<LiveSettings>,
     /// The miners.
     pub earners: Vec<Earner>,
     /// Where something is said that the user should know.
@@ -100,13 +111,6 @@ impl Keeping {
 
     fn now(&self) -> At {
         At(self.clock.unix_millis())
-    }
-
-    fn midnight(&self) -> At {
-        let now = jiff::Timestamp::from_millisecond(self.now().0.cast_signed());
-        let today = now.map(|now| now.to_zoned(local_zone())).and_then(|now| now.start_of_day());
-        let midnight = today.map(|at| at.timestamp().as_millisecond()).unwrap_or_default();
-        At(u64::try_from(midnight).unwrap_or_default())
     }
 }
 
@@ -159,8 +163,10 @@ impl Keeper {
     /// Enters what is new, and shows it.
     async fn look(&mut self, ended: bool) -> Result<(), LedgerError> {
         let mut turned = ended;
+        let settings = self.keeping.settings.as_ref().map(LiveSettings::now);
+        let watts = settings.and_then(|settings| stated_watts(&settings));
         for (stretch, earner) in self.stretches.iter_mut().zip(&self.keeping.earners) {
-            if let Some(work) = stretch.look(earner, ended) {
+            if let Some(work) = stretch.look(earner, ended, watts) {
                 turned = true;
                 self.ledger.record_work(&work).await?;
             }
@@ -198,11 +204,23 @@ impl Keeper {
     }
 
     fn show_rows(&self, rows: &Rows) {
-        let (now, midnight) = (self.keeping.now(), self.keeping.midnight());
-        let network = self.keeping.network.to_string();
-        for earner in &self.keeping.earners {
-            let view = EarningsView::of(rows, &earner.hotkey, &network, now, midnight);
-            self.show_view(earner, view);
+        let keeping = &self.keeping;
+        let settings = keeping.settings.as_ref().map(LiveSettings::now);
+        // What cannot be read was complained about when the settings were read.
+        let tariff = settings.as_ref().and_then(|settings| Tariff::read(settings).ok().flatten());
+        let (now, zone) = (keeping.now(), local_zone());
+        let own = EarningsTable::default();
+        let table = settings.as_ref().map_or(&own, |settings| settings.earnings());
+        let rules = PayRules::at(now, table);
+        let currency = tariff.as_ref().map(|tariff| tariff.currency.clone());
+        let currency = currency.or_else(|| priced_in(rows));
+        let by = By { tariff: tariff.as_ref(), currency: currency.as_deref(), zone: &zone };
+        let network = keeping.network.to_string();
+        for earner in &keeping.earners {
+            let (network, hotkey) = (network.as_str(), earner.hotkey.as_str());
+            let registration = registration(keeping.join, rows, network, hotkey);
+            let looked = Looked { rows, network, hotkey, by, rules: &rules, registration, now };
+            self.show_view(earner, EarningsView::of(&looked));
         }
     }
 

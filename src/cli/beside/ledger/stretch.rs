@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Earner;
 use crate::clock::{Clock, Moment};
 use crate::earnings::ledger::{At, Energy, Lost, Millijoules, Submitted, Work as Row};
+use crate::earnings::power::stated;
 use crate::miner::snapshot::transfers::TransferView;
 use crate::miner::{MinerSnapshot, Work};
 use crate::telemetry::spent::Activity;
@@ -78,8 +79,9 @@ impl Stretch {
         }
     }
 
-    /// Looks at the miner; gives the stretch if it is over.
-    pub(super) fn look(&mut self, earner: &Earner, ended: bool) -> Option<Row> {
+    /// Looks at the miner; gives the stretch if it is over. `watts` is what the user says that the device
+    /// takes, for where no sensor does.
+    pub(super) fn look(&mut self, earner: &Earner, ended: bool, watts: Option<f64>) -> Option<Row> {
         let now = self.clock.now();
         let snapshot = earner.snapshot.borrow().clone();
         self.power.look(&snapshot, now);
@@ -99,7 +101,10 @@ impl Stretch {
             return None;
         }
         let totals = earner.purse.spent();
-        let row = self.row(earner, &snapshot, &totals);
+        let mut row = self.row(earner, &snapshot, &totals);
+        if let (Energy::Unknown, Some(watts)) = (&row.energy, watts) {
+            row.energy = stated(watts, row.milliseconds());
+        }
         let part = self.part + 1;
         let lost = Vec::new();
         let power = Power { looked: now, joules: 0.0, known: Duration::ZERO };

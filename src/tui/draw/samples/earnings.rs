@@ -5,21 +5,24 @@ use crate::earnings::Exact;
 use crate::earnings::formula::{Account, PayoutTerms, Period};
 use crate::earnings::ledger::At;
 use crate::earnings::money::{Rao, Unit};
-use crate::earnings::view::{EarningsView, EntryView, LastEpoch, Source, Sum, Window};
+use crate::earnings::summary::Time;
+use crate::earnings::view::{EarningsView, EntryView, LastEpoch, Source, StepView, Sum, WhyView};
 
 /// Milliseconds of the moment at which the samples are looked at.
 const NOW: u64 = 1_042_000;
 
 fn sums(earned: u64, paid: u64, millijoules: Option<u64>) -> Vec<Sum> {
-    let sum = |window| Sum {
-        window,
+    let net: Option<Exact> = millijoules.map(|_| "-0.0123".parse().unwrap());
+    let sum = |time| Sum {
+        time,
         earned: Rao(earned),
         paid: Rao(paid),
         millijoules,
         tokens: 61_440,
         ran: 600_000,
+        net: net.clone().map(|net| (net, "EUR".to_owned())),
     };
-    Window::ALL.map(sum).into()
+    Time::ALL.map(sum).into()
 }
 
 fn last(period: Period, account: Account) -> LastEpoch {
@@ -61,7 +64,9 @@ pub(super) fn practice() -> EarningsView {
         source: Source::Published,
         asked: Some(At(NOW - 5_000)),
         unit: Some(Unit::Points),
-        sums: sums(1_212_500_000, 910_500_000, Some(90_000_000)),
+        sums: sums(1_212_500_000, 910_500_000, None),
+        why: None,
+        steps: Vec::new(),
         last: Some(last(Period::Green, Account { pending: Rao(300_000_000), frozen: Rao(0) })),
         bars: (0..20).map(|n| Rao(100_000_000 + 10_000_000 * (n % 6))).collect(),
         entries: (2..6).map(epoch).chain([payout]).collect(),
@@ -73,7 +78,18 @@ pub(super) fn unpublished() -> EarningsView {
     EarningsView {
         source: Source::NotPublished,
         asked: Some(At(NOW - 600_000)),
-        sums: sums(0, 0, None),
+        sums: sums(0, 0, Some(90_000_000)),
+        why: Some(WhyView {
+            sentence: "Nobody says why: this network publishes no scores.".into(),
+            advice: "Look again tomorrow.".into(),
+        }),
+        steps: vec![
+            StepView {
+                label: "the run's burn".into(),
+                told: "0.8 (published (GET /common/get_run_info))".into(),
+            },
+            StepView { label: "weight".into(), told: "unknown: not published".into() },
+        ],
         ..EarningsView::default()
     }
 }
