@@ -3,4 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod command;
+#[path = "../support/events.rs"]
+mod events;
 mod kills;
+mod practice;

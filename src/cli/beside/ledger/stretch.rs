@@ -17,6 +17,10 @@ const LONGEST: Duration = Duration::from_secs(900);
 /// What the store calls the weights.
 const WEIGHTS: &str = "weights";
 
+/// To what work is lost.
+const TOO_LATE: &str = "the epoch ended before its weights were handed in";
+const ANEW: &str = "the miner began the epoch anew";
+
 /// Where a miner is: a stretch lies in one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
@@ -47,6 +51,8 @@ pub(super) struct Stretch {
     spent: BTreeMap<Activity, Duration>,
     /// Backwards of the epoch that are not handed in.
     in_hand: u64,
+    /// Backwards that were in hand, and were not any more at the last look.
+    missed: Option<u64>,
     lost: Vec<Lost>,
     power: Power,
 }
@@ -74,6 +80,7 @@ impl Stretch {
             before: snapshot.work,
             spent: earner.purse.spent(),
             in_hand: snapshot.work.backwards_this_epoch,
+            missed: None,
             lost: Vec::new(),
             power: Power { looked: now, joules: 0.0, known: Duration::ZERO },
         }
@@ -88,13 +95,15 @@ impl Stretch {
         let place = Place::of(&snapshot);
         let moved = place != self.place;
         let handed_in = self.weights(&snapshot) == Submitted::InTime;
-        let fewer = snapshot.work.backwards_this_epoch < self.in_hand;
-        if self.in_hand > 0 && (moved || fewer) && !handed_in {
-            let to = match moved {
-                true => "the epoch ended before its weights were handed in",
-                false => "the miner began the epoch anew",
-            };
-            self.lost.push(Lost { backwards: self.in_hand, to: to.to_owned() });
+        // The counts of a new epoch may be seen before its number is: the next look decides.
+        let missed = self.missed.take().filter(|_| !moved && !handed_in);
+        let late = Some(self.in_hand).filter(|_| moved && !handed_in);
+        for (backwards, to) in [(missed, ANEW), (late, TOO_LATE)] {
+            let backwards = backwards.filter(|backwards| *backwards > 0);
+            self.lost.extend(backwards.map(|backwards| Lost { backwards, to: to.to_owned() }));
+        }
+        if snapshot.work.backwards_this_epoch < self.in_hand {
+            self.missed = Some(self.in_hand);
         }
         self.in_hand = snapshot.work.backwards_this_epoch;
         if !moved && !ended && now.since(self.began) < LONGEST {
@@ -106,11 +115,9 @@ impl Stretch {
             row.energy = stated(watts, row.milliseconds());
         }
         let part = self.part + 1;
-        let lost = Vec::new();
-        let power = Power { looked: now, joules: 0.0, known: Duration::ZERO };
         let next = Self::new(&self.network, earner, &self.life, &self.clock);
         let since = self.since;
-        *self = Self { part, lost, power, in_hand: self.in_hand, spent: totals, ..next };
+        *self = Self { part, in_hand: self.in_hand, spent: totals, ..next };
         // One that nothing can be said of is not entered.
         (row.milliseconds() > 0 || row.until > since).then_some(row)
     }
