@@ -12,6 +12,7 @@ use crate::earnings::ledger::{At, FILE_NAME, LedgerError, Reader};
 use crate::earnings::power::Tariff;
 use crate::earnings::rules::PayRules;
 use crate::earnings::summary::Time;
+use crate::earnings::worth::pool_prices;
 use crate::host::readings::Known;
 
 /// Between two looks into the ledger: pay and tariffs change by the hour.
@@ -57,7 +58,8 @@ impl NetGauge {
             Err(LedgerError::Missing(_)) => return Err("nothing was earned here yet".to_owned()),
             Err(error) => Err(error),
         };
-        let rows = rows.map_err(|error| error.to_string())?;
+        let mut rows = rows.map_err(|error| error.to_string())?;
+        rows.prices.extend(pool_prices(&rows.readings));
         let rules = PayRules::at(now, settings.earnings());
         let by =
             Expectation { rows: &rows, rules: &rules, tariff: &tariff, watts, now, zone: &zone };
