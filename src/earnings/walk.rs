@@ -101,11 +101,12 @@ impl Walker<'_> {
     pub fn steps(&self) -> Vec<Step> {
         let mut steps = Steps(Vec::new());
         self.work(&mut steps);
-        let epochs = self.rows.epochs.iter().filter(|row| self.is_own(&row.network, &row.hotkey));
-        let standings =
+        let mut epochs =
+            self.rows.epochs.iter().filter(|row| self.is_own(&row.network, &row.hotkey));
+        let mut standings =
             self.rows.standings.iter().filter(|row| self.is_own(&row.network, &row.hotkey));
         self.of_chain(&mut steps);
-        match (epochs.last(), standings.last()) {
+        match (epochs.next_back(), standings.next_back()) {
             (Some(epoch), None) => self.of_epoch(epoch, &mut steps),
             (Some(epoch), Some(standing)) if epoch.at >= standing.at => {
                 self.of_epoch(epoch, &mut steps);
@@ -221,8 +222,8 @@ impl Walker<'_> {
             steps.unknown(label, why);
         }
         let run = self.own_work().filter_map(|row| row.run.as_deref()).last();
-        let runs = self.rows.runs.iter().filter(|row| row.network == self.network);
-        let Some(info) = runs.filter(|row| Some(row.run.as_str()) == run).last() else {
+        let mut runs = self.rows.runs.iter().filter(|row| row.network == self.network);
+        let Some(info) = runs.rfind(|row| Some(row.run.as_str()) == run) else {
             steps.unknown("share of the run", why);
             steps.unknown("burn", "the network has not told what the run gets");
             self.terms(None, steps);

@@ -371,12 +371,12 @@ impl<'a> Own<'a> {
         let Question { rows, network, hotkey, span, .. } = *question;
         let epochs =
             rows.epochs.iter().filter(|row| row.network == network && row.hotkey == hotkey);
-        let standings =
+        let mut standings =
             rows.standings.iter().filter(|row| row.network == network && row.hotkey == hotkey);
         let work = rows.work.iter().filter(|row| row.network == network && row.hotkey == hotkey);
         Self {
             epochs: epochs.filter(|row| span.holds(row.at)).collect(),
-            standing: standings.filter(|row| span.holds(row.at)).next_back(),
+            standing: standings.rfind(|row| span.holds(row.at)),
             work: work.filter(|row| span.touches(row)).collect(),
         }
     }
@@ -525,7 +525,7 @@ impl<'a> Own<'a> {
         let last = self.epochs.last()?;
         let missing = last.terms.minimum.minus(last.account.pending)?;
         let owes = last.account.pending > Rao::ZERO && missing > Rao::ZERO;
-        owes.then(|| Cause::BelowMinimum {
+        owes.then_some(Cause::BelowMinimum {
             owed: Amount { rao: last.account.pending, unit: last.unit },
             minimum: last.terms.minimum,
             missing,

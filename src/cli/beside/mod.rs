@@ -6,7 +6,7 @@ mod api;
 mod awake;
 mod disk;
 mod logs;
-mod net;
+pub mod net;
 mod otel;
 mod record;
 mod reload;
