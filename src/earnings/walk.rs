@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::chain;
 use super::exact::Exact;
 use super::formula::{Period, Walk};
 use super::ledger::{AnswerKind, At, Claims, EpochRow, Rows, StandingRow, Work};
@@ -24,6 +25,13 @@ pub enum Basis {
         /// In answer to this question.
         question: &'static str,
         /// When.
+        at: At,
+    },
+    /// The chain says so.
+    Chain {
+        /// At this block.
+        block: u64,
+        /// When it was read.
         at: At,
     },
     /// A rule says so.
@@ -50,6 +58,7 @@ impl Basis {
     pub fn in_words(&self) -> String {
         match self {
             Self::Published { question, .. } => format!("published ({question})"),
+            Self::Chain { block, .. } => format!("on the chain, block {block}"),
             Self::Rule { origin } => format!("rule: {origin}"),
             Self::Measured => "measured here".to_owned(),
             Self::Estimate { from } => format!("estimate, {from}"),
@@ -92,10 +101,12 @@ impl Walker<'_> {
     pub fn steps(&self) -> Vec<Step> {
         let mut steps = Steps(Vec::new());
         self.work(&mut steps);
-        let epochs = self.rows.epochs.iter().filter(|row| self.is_own(&row.network, &row.hotkey));
-        let standings =
+        let mut epochs =
+            self.rows.epochs.iter().filter(|row| self.is_own(&row.network, &row.hotkey));
+        let mut standings =
             self.rows.standings.iter().filter(|row| self.is_own(&row.network, &row.hotkey));
-        match (epochs.last(), standings.last()) {
+        self.of_chain(&mut steps);
+        match (epochs.next_back(), standings.next_back()) {
             (Some(epoch), None) => self.of_epoch(epoch, &mut steps),
             (Some(epoch), Some(standing)) if epoch.at >= standing.at => {
                 self.of_epoch(epoch, &mut steps);
@@ -122,6 +133,41 @@ impl Walker<'_> {
         });
         let text = format!("{backwards} backwards, {partitions} partitions merged");
         steps.say("work of the last 24 h", text, Basis::Measured);
+    }
+
+    /// What the newest look at the chain says of the hotkey.
+    fn of_chain(&self, steps: &mut Steps) {
+        let looks = self.rows.readings.iter().rev().filter(|row| row.network == self.network);
+        let mut own = looks.filter_map(|row| Some((row.at, row.look()?))).filter(|(_, look)| {
+            look.asked.hotkey.is_some_and(|hotkey| hotkey.to_string() == self.hotkey)
+        });
+        let Some((at, look)) = own.next() else { return };
+        let chain = || Basis::Chain { block: look.block.number, at };
+        let mut say = |label, value: Option<String>, why: &str| match value {
+            Some(value) => steps.say(label, value, chain()),
+            None => steps.unknown(label, why),
+        };
+        let registered = look.registration.known().map(|said| match said {
+            chain::Registration::Registered { uid } => format!("yes, uid {uid}"),
+            chain::Registration::NotRegistered => "no".to_owned(),
+        });
+        say("registered", registered, "the chain does not say");
+        let alpha = |rao: &Rao| Amount { rao: *rao, unit: Unit::Alpha }.to_string();
+        if let chain::Fact::Unknown(chain::Unknown::NotRegistered) = look.incentive {
+            return;
+        }
+        let incentive = look.incentive.known().map(|share| share.decimal(DIGITS));
+        say("incentive", incentive, "the chain does not say");
+        say("got in the last tempo", look.emission.known().map(alpha), "the chain does not say");
+        say("stake on the hotkey", look.stake.known().map(alpha), "the chain does not say");
+        let tempo = look.tempo.known().map(|tempo| Exact::from(*tempo));
+        let day = Exact::from(self.rules.emission.value.blocks_per_day);
+        let tempos = tempo.and_then(|tempo| day.over(&tempo));
+        if let (Some(rao), Some(tempos)) = (look.emission.known(), tempos) {
+            let text = format!("{} alpha a day", (rao.units() * tempos).decimal(DIGITS));
+            let from = "from the last tempo, if it stays so".to_owned();
+            steps.say("by the chain", text, Basis::Estimate { from });
+        }
     }
 
     /// A network that publishes what it pays.
@@ -176,8 +222,8 @@ impl Walker<'_> {
             steps.unknown(label, why);
         }
         let run = self.own_work().filter_map(|row| row.run.as_deref()).last();
-        let runs = self.rows.runs.iter().filter(|row| row.network == self.network);
-        let Some(info) = runs.filter(|row| Some(row.run.as_str()) == run).last() else {
+        let mut runs = self.rows.runs.iter().filter(|row| row.network == self.network);
+        let Some(info) = runs.rfind(|row| Some(row.run.as_str()) == run) else {
             steps.unknown("share of the run", why);
             steps.unknown("burn", "the network has not told what the run gets");
             self.terms(None, steps);

@@ -160,3 +160,66 @@ fn what_a_network_pays_is_shown_as_published_and_points_are_worth_nothing() {
     let published = all.iter().filter(|step| matches!(step.basis, Basis::Published { .. })).count();
     assert_eq!(published, 16);
 }
+
+/// A look at the chain: registered or not, 8.2 alpha in a tempo of 360 blocks, a pool of 5 TAO to 100 alpha.
+fn look(registered: bool) -> crate::earnings::ledger::Reading {
+    use chain::{Account, Asked, BlockHash, BlockRef, Fact, Place, Pool, Registration, Unknown};
+    let missing = || Unknown::NotRegistered;
+    let registration = match registered {
+        true => Registration::Registered { uid: 77 },
+        false => Registration::NotRegistered,
+    };
+    let body = chain::Reading {
+        place: Place { genesis: BlockHash([1; 32]), netuid: 9 },
+        asked: Asked { hotkey: Some(Account([2; 32])), coldkey: None },
+        block: BlockRef { number: 4321, hash: BlockHash([4; 32]) },
+        runtime: 1,
+        block_time: Fact::Known(0),
+        read_at: 0,
+        registration: Fact::Known(registration),
+        owner: Fact::Unknown(missing()),
+        immunity_left: Fact::Unknown(missing()),
+        incentive: match registered {
+            true => Fact::Known(exact("0.005")),
+            false => Fact::Unknown(missing()),
+        },
+        emission: Fact::Known(Rao(8_200_000_000)),
+        hotkey_alpha: Fact::Unknown(missing()),
+        stake: Fact::Known(Rao(5)),
+        free: Fact::Unknown(missing()),
+        pool: Fact::Known(Pool { tao: Rao(5), alpha: Rao(100) }),
+        burn: Fact::Unknown(missing()),
+        tempo: Fact::Known(360),
+        subnet_emission: Fact::Unknown(missing()),
+    };
+    crate::earnings::ledger::Reading {
+        at: At(9),
+        network: "mainnet".to_owned(),
+        what: crate::earnings::ledger::Reading::CHAIN.to_owned(),
+        body: serde_json::to_string(&body).unwrap(),
+    }
+}
+
+#[test]
+fn what_the_chain_says_is_shown_with_its_block_and_gives_the_price_of_alpha() {
+    use crate::earnings::why::Registration;
+    let rows = Rows { readings: vec![look(true)], ..Rows::default() };
+    let hotkey = chain::Account([2; 32]).to_string();
+    let rules = rules();
+    let (network, currency, now) = ("mainnet", None, NOW);
+    let walker = Walker { rows: &rows, network, hotkey: &hotkey, rules: &rules, currency, now };
+    let all = walker.steps();
+    let by = Basis::Chain { block: 4321, at: At(9) };
+    assert_eq!(step(&all, "registered"), (Some("yes, uid 77"), &by));
+    assert_eq!(step(&all, "incentive"), (Some("0.005000000"), &by));
+    // 20 tempos a day.
+    assert_eq!(step(&all, "by the chain").0, Some("164.000000000 alpha a day"));
+    let prices = crate::earnings::worth::pool_prices(&rows.readings);
+    assert_eq!((prices.len(), prices[0].price.clone()), (1, exact("0.05")));
+    assert_eq!(Registration::of(&rows, "mainnet", &hotkey), Registration::Registered);
+    assert_eq!(Registration::of(&rows, "mainnet", "m0"), Registration::NotAsked);
+    let gone = Rows { readings: vec![look(true), look(false)], ..Rows::default() };
+    assert_eq!(Registration::of(&gone, "mainnet", &hotkey), Registration::Missing(At(9)));
+    let walker = Walker { rows: &gone, ..walker };
+    assert_eq!(step(&walker.steps(), "registered").0, Some("no"));
+}

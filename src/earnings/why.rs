@@ -10,7 +10,7 @@ use super::chain;
 use super::exact::Exact;
 use super::formula::Period;
 use super::ledger::{
-    At, Claims, EpochRow, Payment, Reading, Rows, Span, Standing, StandingRow, Submitted, Work,
+    At, Claims, EpochRow, Payment, Rows, Span, Standing, StandingRow, Submitted, Work,
 };
 use super::money::{Amount, Rao, Unit};
 
@@ -35,13 +35,13 @@ impl Registration {
     /// What the newest look at the chain said of that hotkey.
     pub fn of(rows: &Rows, network: &str, hotkey: &str) -> Self {
         let looks = rows.readings.iter().rev();
-        let looks = looks.filter(|row| row.network == network && row.what == Reading::CHAIN);
-        let said = looks.filter_map(|row| {
-            let look: chain::Reading = serde_json::from_str(&row.body).ok()?;
+        let looks = looks.filter(|row| row.network == network);
+        let mut said = looks.filter_map(|row| {
+            let look = row.look()?;
             let whose = look.asked.hotkey?.to_string();
             (whose == hotkey).then_some(*look.registration.known()?).map(|said| (row.at, said))
         });
-        match said.into_iter().next() {
+        match said.next() {
             None => Self::NotAsked,
             Some((_, chain::Registration::Registered { .. })) => Self::Registered,
             Some((at, chain::Registration::NotRegistered)) => Self::Missing(at),
@@ -371,12 +371,12 @@ impl<'a> Own<'a> {
         let Question { rows, network, hotkey, span, .. } = *question;
         let epochs =
             rows.epochs.iter().filter(|row| row.network == network && row.hotkey == hotkey);
-        let standings =
+        let mut standings =
             rows.standings.iter().filter(|row| row.network == network && row.hotkey == hotkey);
         let work = rows.work.iter().filter(|row| row.network == network && row.hotkey == hotkey);
         Self {
             epochs: epochs.filter(|row| span.holds(row.at)).collect(),
-            standing: standings.filter(|row| span.holds(row.at)).next_back(),
+            standing: standings.rfind(|row| span.holds(row.at)),
             work: work.filter(|row| span.touches(row)).collect(),
         }
     }
@@ -525,7 +525,7 @@ impl<'a> Own<'a> {
         let last = self.epochs.last()?;
         let missing = last.terms.minimum.minus(last.account.pending)?;
         let owes = last.account.pending > Rao::ZERO && missing > Rao::ZERO;
-        owes.then(|| Cause::BelowMinimum {
+        owes.then_some(Cause::BelowMinimum {
             owed: Amount { rao: last.account.pending, unit: last.unit },
             minimum: last.terms.minimum,
             missing,

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::chain;
 use super::exact::Exact;
-use super::ledger::{At, Price};
+use super::ledger::{At, Price, Reading};
 use super::money::{Amount, Unit};
 
 /// The currency of prices in the chain's own token.
@@ -32,6 +33,17 @@ pub enum NoWorth {
         /// In what.
         currency: String,
     },
+}
+
+/// The prices of alpha in TAO that looks at the chain found in the subnet's pool.
+pub fn pool_prices(readings: &[Reading]) -> Vec<Price> {
+    let looks = readings.iter().filter_map(|row| Some((row.at, row.look()?)));
+    let price = |(at, look): (At, chain::Reading)| {
+        let price = look.pool.known()?.price()?;
+        let source = format!("the subnet's pool, block {}", look.block.number);
+        Some(Price { at, of: Unit::Alpha, currency: TAO.to_owned(), price, source })
+    };
+    looks.filter_map(price).collect()
 }
 
 /// The newest price at or before that moment.

@@ -7,7 +7,7 @@ mod awake;
 mod disk;
 pub mod ledger;
 mod logs;
-mod net;
+pub mod net;
 mod otel;
 mod record;
 mod reload;

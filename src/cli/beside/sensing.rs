@@ -38,7 +38,7 @@ pub struct Sensing {
 #[derive(Debug)]
 enum Asks {
     /// The user's rules, and the screens.
-    Rules { settings: LiveSettings, month: MonthCounter, counted: Counted, net: NetGauge },
+    Rules { settings: LiveSettings, month: MonthCounter, counted: Counted, net: Box<NetGauge> },
     /// The screens alone: the miners of a demo go by no rules.
     Screens,
 }
@@ -66,7 +66,7 @@ impl Sensing {
             settings: settings.clone(),
             month: MonthCounter::open(&folders.state, clock),
             counted,
-            net: NetGauge::new(&folders.data, clock),
+            net: Box::new(NetGauge::new(&folders.data, clock)),
         };
         let (mut sensing, heard) = Self::new(devices, asks, &folders.data, clock);
         sensing.look().await;

@@ -20,6 +20,7 @@ use crate::earnings::rules::PayRules;
 use crate::earnings::summary::{self, By, Summary, Time, summary};
 use crate::earnings::walk::{Step, Walker};
 use crate::earnings::why::{Explained, Question, Registration, why};
+use crate::earnings::worth::pool_prices;
 
 /// A moment as the user names it: a day of this place, or a moment with its offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +95,8 @@ impl Desk {
             Err(LedgerError::Missing(_)) if place.ledger.is_none() => return Ok(None),
             rows => rows.map_err(|error| failure(&error))?,
         };
+        let mut rows = rows;
+        rows.prices.extend(pool_prices(&rows.readings));
         let now = At(Clock::system().unix_millis());
         let currency = tariff.as_ref().map(|tariff| tariff.currency.clone());
         Ok(Some(Self {
