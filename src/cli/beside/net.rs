@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock::{Clock, Moment, local_zone};
-use crate::config::settings::Settings;
+use crate::config::settings::{Key, Settings};
 use crate::earnings::expected::{Expectation, expected};
 use crate::earnings::ledger::{At, FILE_NAME, LedgerError, Reader};
 use crate::earnings::power::{Tariff, stated_watts};
