@@ -13,13 +13,17 @@ use std::time::Duration;
 
 use hearth::clock::Clock;
 use hearth::control::{Histories, Miners};
+use hearth::earnings::published::PublicPay;
 use hearth::miner::board::Board;
 use hearth::miner::snapshot::links::LinkWay;
 use hearth::miner::snapshot::machine::Reading;
 use hearth::miner::snapshot::time::{WHOLE, Window};
 use hearth::miner::snapshot::{Measured, measured};
 use hearth::miner::{DeviceView, MinerSnapshot, NeighbourView, QueueView, ReachView};
+use hearth::protocol::{Hotkey, RunId};
+use hearth::swarm::pay::{PayBook, PayRules, RestoredPay};
 use hearth::swarm::public::{HeldUpBy, PublicNetwork};
+use hearth::swarm::run::{Closed, ClosedMiner};
 use hearth::swarm::{LossPoint, MinerView, StageView, SwarmSnapshot};
 use hearth::telemetry::Events;
 use serde_json::Value;
@@ -75,6 +79,24 @@ fn public() -> PublicNetwork {
     PublicNetwork { held_up_by: Some(held), ..PublicNetwork::of(&swarm, 1) }
 }
 
+fn pay() -> PublicPay {
+    let run = RunId::from("r");
+    let hotkey = Hotkey::from_public_key(&[1; 32]);
+    let mut book = PayBook::new(run, PayRules::default(), RestoredPay::default());
+    let miner = ClosedMiner {
+        hotkey: hotkey.clone(),
+        stage: 0,
+        backwards: 1,
+        partitions: 1,
+        submitted: true,
+        benched: false,
+    };
+    book.name_payee(&hotkey, hotkey.to_string());
+    let closed = Closed { epoch: 1, loss: Some(1.0), miners: vec![miner] };
+    book.close(closed, Duration::from_secs(1)).unwrap();
+    book.public(0, Duration::from_secs(1))
+}
+
 /// Every field's path; those of a list's items are the list's.
 fn paths(value: &Value, place: &str, found: &mut BTreeSet<String>) {
     match value {
@@ -110,7 +132,7 @@ fn table(heading: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn every_figure_has_its_source_and_no_source_is_without_its_figure() {
-    const SOURCES: [&str; 8] = [
+    const SOURCES: [&str; 9] = [
         "own measurement",
         "endpoint",
         "peer",
@@ -119,9 +141,11 @@ fn every_figure_has_its_source_and_no_source_is_without_its_figure() {
         "host",
         "settings",
         "benchmark",
+        "ledger",
     ];
     for (heading, value) in [
         ("A miner", serde_json::to_value(full()).unwrap()),
+        ("A network's pay", serde_json::to_value(pay()).unwrap()),
         ("A network's public part", serde_json::to_value(public()).unwrap()),
     ] {
         let mut fields = BTreeSet::new();

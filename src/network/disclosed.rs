@@ -142,6 +142,21 @@ pub const ALL: &[Disclosed] = &[
     ),
     say(
         Orchestrator,
+        "GET /public/pay",
+        Always,
+        &[],
+        "under 1 KB when an epoch ends, without your key: on networks other than the operator's, for \
+         the ledger",
+    ),
+    say(
+        Orchestrator,
+        "GET /common/get_run_info",
+        Always,
+        &[],
+        "under 1 KB every 30 min, without your key: on the operator's networks, for the ledger",
+    ),
+    say(
+        Orchestrator,
         "GET /public/network",
         Chosen,
         &[],

@@ -44,6 +44,23 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
          be read from a backup with `hearth earnings --ledger FILE`.",
     ),
     page(
+        "ledger-put-aside",
+        "A damaged ledger was put aside",
+        "The file with the earnings could not be read; it has another name now, and a new one was begun.",
+        "A fault of the disk, a copy that broke off, or somebody changed it.",
+        "Keep the old file. What the network still publishes is entered again by itself; the rest can \
+         be read from a backup with `hearth earnings --ledger FILE`.",
+    ),
+    page(
+        "pay-disagrees",
+        "The published pay does not add up",
+        "What the network says that it paid for an epoch is not what its own scores come to.",
+        "A fault of whoever runs the network, a program that reckons otherwise, or figures that were \
+         changed.",
+        "Ask who runs the network. Its answer is kept as it came, and `scripts/earnings.py` of Hearth's \
+         source reckons it once more without Hearth.",
+    ),
+    page(
         "pay-unreadable",
         "The network's word on its pay cannot be read",
         "An answer about scores or pay is not what the question asks for.",
