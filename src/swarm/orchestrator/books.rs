@@ -224,30 +224,32 @@ impl Books {
             leftovers: leftovers.iter().map(|row| row.get(0)).collect(),
             optimizer_states: states.iter().filter_map(optimizer_state_of).collect(),
             tickets: tickets.iter().filter_map(ticket_of).collect(),
-            losses: self.losses(epoch).await?,
-            settled: self.settled(epoch).await?,
+            losses: self.losses().await?,
+            settled: self.settled().await?,
             pay: self.pay().await?,
         })
     }
 
-    /// Sum and number of the losses of an epoch.
-    async fn losses(&mut self, epoch: u64) -> Result<(f64, u64), sqlx::Error> {
-        let query =
-            sqlx::query("SELECT COALESCE(SUM(loss), 0.0), COUNT(*) FROM losses WHERE epoch = ?");
-        let row = query.bind(signed(epoch)).fetch_one(&mut self.connection).await?;
+    /// Sum and number of the losses of the epoch that not every stage is over with.
+    async fn losses(&mut self) -> Result<(f64, u64), sqlx::Error> {
+        let query = sqlx::query(
+            "SELECT COALESCE(SUM(loss), 0.0), COUNT(*) FROM losses
+             WHERE epoch = (SELECT MIN(epoch) FROM stages)",
+        );
+        let row = query.fetch_one(&mut self.connection).await?;
         Ok((row.get(0), unsigned(row.get(1))))
     }
 
-    /// What stages settled of the epoch that is not over in all of them: theirs is one further.
-    async fn settled(&mut self, epoch: u64) -> Result<Vec<ClosedMiner>, sqlx::Error> {
+    /// What stages that are over with that epoch settled.
+    async fn settled(&mut self) -> Result<Vec<ClosedMiner>, sqlx::Error> {
         let query = sqlx::query(
             "SELECT scores.hotkey, miners.stage, scores.backwards, scores.partitions,
                 EXISTS (SELECT 1 FROM submissions WHERE submissions.hotkey = scores.hotkey
                     AND submissions.epoch = scores.epoch)
              FROM scores JOIN miners ON miners.hotkey = scores.hotkey
-             WHERE scores.epoch = ?1 - 1 AND NOT EXISTS (SELECT 1 FROM paid WHERE epoch = ?1 - 1)",
+             WHERE scores.epoch = (SELECT MIN(epoch) FROM stages)",
         );
-        let rows = query.bind(signed(epoch)).fetch_all(&mut self.connection).await?;
+        let rows = query.fetch_all(&mut self.connection).await?;
         Ok(rows.iter().filter_map(settled_of).collect())
     }
 
@@ -405,5 +407,37 @@ mod tests {
         // The one that was never removed from the store is known for as long as it is there.
         assert_eq!(left, ["weights119", "weights120", "weights7"]);
         assert_eq!(books.count("SELECT MIN(epoch) FROM losses").await.unwrap(), 111);
+    }
+
+    #[tokio::test]
+    async fn an_epoch_that_a_restart_cut_is_paid_for_all_that_was_done_in_it() {
+        let mut books = Books::open(&Shelf::Memory).await.unwrap();
+        books.begin(&plan(), "m", 1.0).await.unwrap();
+        let hotkey = Hotkey::from_public_key(&[1; 32]);
+        let stage =
+            |stage, epoch| Entry::Stage { stage, phase: crate::protocol::Phase::Training, epoch };
+        let score = |epoch| {
+            let (hotkey, backwards, partitions) = (hotkey.clone(), 7, 2);
+            Entry::Score { hotkey, epoch, backwards, partitions }
+        };
+        let miner = Entry::Miner {
+            hotkey: hotkey.clone(),
+            stage: 0,
+            order: 0,
+            node_id: "n".into(),
+            live: true,
+            score: 9,
+        };
+        let mut all = vec![stage(0, 3), stage(1, 2), miner, score(1), score(2)];
+        all.extend(entries(2));
+        books.write(&all).await.unwrap();
+        let cut = books.begin(&plan(), "m", 2.0).await.unwrap();
+        assert_eq!(cut.losses, (40.0, 20), "those of epoch 2");
+        let settled = &cut.settled[..];
+        assert_eq!((settled.len(), settled[0].score(), settled[0].submitted), (1, 9, true));
+        // Once every stage is over with it, it counts no more.
+        books.write(&[stage(1, 3)]).await.unwrap();
+        let whole = books.begin(&plan(), "m", 2.0).await.unwrap();
+        assert_eq!((whole.losses, whole.settled), ((0.0, 0), vec![]));
     }
 }

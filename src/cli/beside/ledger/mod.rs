@@ -3,6 +3,7 @@
 
 mod pay;
 mod stretch;
+mod trouble;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use url::Url;
 
 use self::pay::Payday;
 use self::stretch::Stretch;
+use self::trouble::Trouble;
 use crate::cli::earnings::{priced_in, registration};
 use crate::clock::{Clock, Entropy, Moment, local_zone};
 use crate::config::earnings::EarningsTable;
@@ -75,7 +77,7 @@ impl Keeping {
     pub async fn go_on(self, mut ending: watch::Receiver<bool>) {
         let mut keeper = match Keeper::open(self).await {
             Ok(keeper) => keeper,
-            Err((keeping, error)) => return keeping.give_up(&error),
+            Err((keeping, error)) => return keeping.give_up(error),
         };
         loop {
             let pause = if keeper.rests() { RESTING } else { BUSY };
@@ -84,7 +86,7 @@ impl Keeping {
                 () = super::until_true(&mut ending) => true,
             };
             if let Err(error) = keeper.look(ended).await {
-                return keeper.keeping.give_up(&error);
+                return keeper.keeping.give_up(error);
             }
             if ended {
                 return;
@@ -93,20 +95,24 @@ impl Keeping {
     }
 
     /// Says why nothing is entered any more. Mining goes on.
-    fn give_up(&self, error: &LedgerError) {
-        tracing::warn!("{error}");
-        self.tell(error.code(), error.to_string(), "mining goes on; nothing is entered until then");
-        let why = error.to_string();
+    fn give_up(&self, error: LedgerError) {
+        let trouble = Trouble::Ledger(error);
+        self.tell(&trouble);
         for earner in &self.earners {
-            let source = Source::Broken { why: why.clone() };
+            let source = Source::Broken { why: trouble.to_string() };
             let view = earner.snapshot.borrow().earnings.clone();
             earner.purse.show(EarningsView { source, ..view });
         }
     }
 
-    fn tell(&self, code: &'static str, what: String, fix: &str) {
-        let (code, fix) = (code.to_owned(), fix.to_owned());
-        self.say.emit(Event::Finding { severity: Severity::Warning, code, what, fix });
+    fn tell(&self, trouble: &Trouble) {
+        tracing::warn!("{trouble}");
+        self.say.emit(Event::Finding {
+            severity: Severity::Warning,
+            code: trouble.code().to_owned(),
+            what: trouble.to_string(),
+            fix: trouble.fix().to_owned(),
+        });
     }
 
     fn now(&self) -> At {
@@ -134,12 +140,7 @@ impl Keeper {
             Err(error) => return Err((keeping, error)),
         };
         if let Opened::PutAside(kept) = opened {
-            let what = format!("the ledger was damaged; it is kept as {}", kept.display());
-            keeping.tell(
-                "ledger-put-aside",
-                what,
-                "a new one was begun; a backup can be read with --ledger",
-            );
+            keeping.tell(&Trouble::PutAside(kept));
         }
         let life = Entropy::system().uuid();
         let (network, clock) = (keeping.network.to_string(), &keeping.clock);
@@ -178,9 +179,7 @@ impl Keeper {
             let when = (turned, epochs.max().unwrap_or(0));
             let found = payday.look(&mut self.ledger, &whose, when, &self.keeping.clock).await?;
             turned |= found.news;
-            for (code, what, fix) in found.said {
-                self.keeping.tell(code, what, fix);
-            }
+            found.said.iter().for_each(|trouble| self.keeping.tell(trouble));
         }
         self.news |= turned;
         self.show().await

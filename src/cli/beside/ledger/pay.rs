@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::trouble::Trouble;
 use crate::cli::ask::{Asked, Asker};
 use crate::clock::{Clock, Moment};
 use crate::config::network::NetworkChoice;
@@ -28,8 +29,8 @@ const RUNS: &str = "/common/get_run_info";
 pub(super) struct Found {
     /// Whether rows were added.
     pub(super) news: bool,
-    /// Code, what, what now.
-    pub(super) said: Vec<(&'static str, String, &'static str)>,
+    /// What the user should know.
+    pub(super) said: Vec<Trouble>,
 }
 
 /// Which question a network is asked.
@@ -223,15 +224,13 @@ impl Payday {
     ) -> Result<Found, LedgerError> {
         let (network, whose) = (self.network.clone(), whose.clone());
         let recorded = ledger.record_answer(&Answer { at, network, kind, whose, body }).await?;
-        let said = recorded.trouble.map(|trouble| {
-            (trouble.code(), trouble.to_string(), "ask who runs the network; mining goes on")
-        });
+        let said = recorded.trouble.map(Trouble::Answer);
         let news = recorded.news == News::Added;
         Ok(Found { news, said: said.into_iter().collect() })
     }
 
     /// Does the sums of each epoch again. The first in which they do not come out is told, once.
-    fn check(&mut self, pay: PublicPay) -> Option<(&'static str, String, &'static str)> {
+    fn check(&mut self, pay: PublicPay) -> Option<Trouble> {
         let mut said = None;
         for epoch in pay.epochs {
             let before: Option<BTreeMap<String, Account>> = match &self.last {
@@ -244,9 +243,7 @@ impl Payday {
             let wrong = before.and_then(|owed| epoch.disagreement(&pay.terms, &owed));
             if let Some(wrong) = wrong.filter(|_| !self.disagreed) {
                 self.disagreed = true;
-                let what = format!("the pay of epoch {} does not add up: {wrong}", epoch.epoch);
-                said =
-                    Some(("pay-disagrees", what, "ask who runs the network; the answer is kept"));
+                said = Some(Trouble::Disagrees { epoch: epoch.epoch, wrong });
             }
             self.last = Some((pay.terms, epoch));
         }
