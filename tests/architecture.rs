@@ -261,6 +261,34 @@ fn unsafe_stays_where_it_is_allowed() {
 }
 
 #[test]
+fn nothing_is_ever_sent_to_the_chain() {
+    // What leads to a transaction in the library that reads the chain.
+    const FORBIDDEN: [&str; 8] = [
+        "subxt::tx",
+        "subxt::transactions",
+        "subxt_signer",
+        "dynamic::tx",
+        "dynamic::transaction",
+        ".tx()",
+        ".transactions()",
+        "author_submit",
+    ];
+    let (mut wrong, mut readers) = (Vec::new(), 0);
+    for (path, text) in sources() {
+        readers += usize::from(text.contains("use subxt::"));
+        for (number, line) in text.lines().enumerate() {
+            for word in FORBIDDEN.iter().filter(|word| line.contains(*word)) {
+                wrong.push(format!("{}:{}: {word}", path.display(), number + 1));
+            }
+        }
+    }
+    assert!(readers > 0, "the reader was not looked at");
+    assert!(wrong.is_empty(), "the chain is read, never written:\n{}", wrong.join("\n"));
+    let signer = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+    assert!(!signer.unwrap().contains("subxt-signer"), "no signer among the dependencies");
+}
+
+#[test]
 fn the_map_itself_has_no_cycles() {
     fn visit<'a>(
         module: &'a str,

@@ -10,6 +10,7 @@ pub mod demo;
 pub mod device;
 pub mod devices;
 pub mod doctor;
+pub mod earnings;
 pub mod exit;
 pub mod explain;
 pub mod given;
@@ -95,6 +96,8 @@ pub enum Command {
     Config(config::ConfigArguments),
     /// What a code means, why it happens, what to do now; and what words mean
     Explain(explain::ExplainArguments),
+    /// What was earned, and why
+    Earnings(earnings::EarningsArguments),
     /// Everything that leaves this machine: to whom, what, how much
     Privacy(run::PrivacyArguments),
     /// Play the record of a run, or list the records
@@ -165,6 +168,7 @@ fn carry_out(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Earnings(arguments) => earnings::run(&arguments),
         Command::Privacy(arguments) => run::run_privacy(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Screenshot(arguments) => replay::screenshot(&arguments),

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::chain::ChainConstants;
 use super::network::Addresses;
 use crate::protocol::constants::{ALPN_BI, ALPN_UNI, SPEC_VERSION};
 use crate::protocol::p2p::Route;
@@ -79,6 +80,8 @@ pub struct Constants {
     pub publisher: PublisherConstants,
     /// Training and merging.
     pub training: TrainingConstants,
+    /// The chain.
+    pub chain: ChainConstants,
 }
 
 /// How the orchestrator is called (spec 1.12).
@@ -337,6 +340,7 @@ impl Constants {
             peers: PeerConstants::default(),
             publisher: PublisherConstants::default(),
             training: TrainingConstants::default(),
+            chain: ChainConstants::default(),
         }
     }
 

@@ -103,11 +103,19 @@ pub enum Key {
     RecordKeep,
     /// An OpenTelemetry collector that measurements are sent to.
     OtelEndpoint,
+    /// A node of the chain that is asked about the hotkey and the payout address.
+    ChainEndpoint,
+    /// Where the price of TAO or alpha is fetched.
+    PriceSource,
+    /// Where in the answer the price stands.
+    PriceField,
+    /// Which currency the price is in.
+    PriceCurrency,
 }
 
 impl Key {
     /// All keys, in the order in which they are explained.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 52] = [
         Self::Network,
         Self::Join,
         Self::PayoutAddress,
@@ -156,6 +164,10 @@ impl Key {
         Self::AlertEvery,
         Self::RecordKeep,
         Self::OtelEndpoint,
+        Self::ChainEndpoint,
+        Self::PriceSource,
+        Self::PriceField,
+        Self::PriceCurrency,
     ];
 
     /// Its name in the file, what may be written there in a few words, and what counts while nobody
@@ -246,6 +258,22 @@ impl Key {
             Self::AlertEvery => ("alert_every", "a time such as 15m", "15m"),
             Self::RecordKeep => ("record_keep", "off, or an amount such as 64MB", "64MB"),
             Self::OtelEndpoint => ("otel_endpoint", "an address such as http://127.0.0.1:4318", ""),
+            Self::ChainEndpoint => (
+                "chain_endpoint",
+                "a node's address such as ws://127.0.0.1:9944; nobody is asked where nothing is said",
+                "",
+            ),
+            Self::PriceSource => (
+                "price_source",
+                "an https address that answers with JSON (or http on this machine)",
+                "",
+            ),
+            Self::PriceField => {
+                ("price_field", "where the number stands in the answer, such as /bittensor/usd", "")
+            }
+            Self::PriceCurrency => {
+                ("price_currency", "the three letters of a currency, such as USD", "")
+            }
         }
     }
 

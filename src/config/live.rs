@@ -94,7 +94,11 @@ impl Counts {
             | Key::FleetTelemetry
             | Key::ApiPort
             | Key::RecordKeep
-            | Key::OtelEndpoint => Self::AtTheNextStart,
+            | Key::OtelEndpoint
+            | Key::ChainEndpoint
+            | Key::PriceSource
+            | Key::PriceField
+            | Key::PriceCurrency => Self::AtTheNextStart,
             Key::Hours
             | Key::OnBattery
             | Key::IdleAfter

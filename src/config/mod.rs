@@ -1,6 +1,7 @@
 //! Settings, the files they live in, and the constants of the networks that Hearth can join. Ground
 //! floor: everything but `protocol` and `compute` may read it, it reads nobody.
 
+pub mod chain;
 pub mod constants;
 pub mod devices;
 pub mod edit;

@@ -124,7 +124,8 @@ pub(super) fn server(address: &str) -> Result<Url, NetworkError> {
     Ok(url)
 }
 
-fn is_local(url: &Url) -> bool {
+/// Whether a server is on this machine.
+pub(super) fn is_local(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(ip)) => ip.is_loopback(),

@@ -162,6 +162,19 @@ impl Key {
             Self::AlertWebhook | Self::AlertNtfy | Self::AlertKuma | Self::OtelEndpoint => {
                 web_address(trimmed).map(|()| as_text())
             }
+            Self::ChainEndpoint => node_address(trimmed).map(|()| as_text()),
+            Self::PriceSource => price_source(trimmed).map(|()| as_text()),
+            Self::PriceField => match trimmed.starts_with('/') {
+                true => Ok(as_text()),
+                false => Err("it begins with a / and names one level after the other".into()),
+            },
+            Self::PriceCurrency => {
+                let letters = trimmed.len() == 3 && trimmed.bytes().all(|b| b.is_ascii_uppercase());
+                match letters {
+                    true => Ok(as_text()),
+                    false => Err("a currency has three capital letters".into()),
+                }
+            }
             Self::Hotkey => key_name(trimmed).map(|()| as_text()),
             Self::HotkeyFile
             | Self::PassphraseFile
@@ -185,6 +198,8 @@ impl Key {
                 | Self::AlertNtfy
                 | Self::AlertKuma
                 | Self::OtelEndpoint
+                | Self::ChainEndpoint
+                | Self::PriceSource
         )
     }
 
@@ -216,6 +231,22 @@ fn web_address(text: &str) -> Result<(), String> {
     match text.parse::<url::Url>() {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
         _ => Err("that is no web address".into()),
+    }
+}
+
+fn node_address(text: &str) -> Result<(), String> {
+    match text.parse::<url::Url>() {
+        Ok(url) if matches!(url.scheme(), "ws" | "wss") && url.has_host() => Ok(()),
+        _ => Err("a node is read over WebSocket: its address begins with wss:// or ws://".into()),
+    }
+}
+
+/// A price that decides about anything is not taken from a line that others can change.
+fn price_source(text: &str) -> Result<(), String> {
+    match text.parse::<url::Url>() {
+        Ok(url) if url.scheme() == "https" && url.has_host() => Ok(()),
+        Ok(url) if url.scheme() == "http" && network::is_local(&url) => Ok(()),
+        _ => Err("that is no https address, and no http address on this machine".into()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was earned, why, and what is left after electricity: scores to shares to payouts, the ledger,
 //! the chain, "why zero". Nothing here is a guess that does not say so.
 
+pub mod chain;
 pub mod derive;
 pub mod exact;
 pub mod formula;

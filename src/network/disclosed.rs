@@ -24,6 +24,10 @@ pub enum Recipient {
     Alerts,
     /// The OpenTelemetry collector that the user named.
     Collector,
+    /// The node of the chain that the user named.
+    Chain,
+    /// The price source that the user named.
+    Prices,
 }
 
 /// When it is sent.
@@ -78,7 +82,9 @@ const fn say(
     Disclosed { to, call, when, fields, size }
 }
 
-use Recipient::{Alerts, Bridge, Collector, Hub, Orchestrator, Peers, Relays, Store};
+use Recipient::{
+    Alerts, Bridge, Chain, Collector, Hub, Orchestrator, Peers, Prices, Relays, Store,
+};
 use When::{Always, Asked, Chosen};
 
 /// The whole list.
@@ -354,6 +360,22 @@ pub const ALL: &[Disclosed] = &[
         &["resourceMetrics"],
         "about 5 KB every minute: counts of work, queues, seconds in each state, the last loss; \
          nothing about the machine, the place or the wallet",
+    ),
+    say(
+        Chain,
+        "WebSocket chain_endpoint",
+        Chosen,
+        &["hotkey", "coldkey", "netuid"],
+        "about 5 KB for each look, and once the chain's own description comes back: your hotkey and \
+         your payout address, as part of the names of what is read; nothing is signed or sent to the \
+         chain",
+    ),
+    say(
+        Prices,
+        "GET price_source",
+        Chosen,
+        &[],
+        "a few hundred bytes of headers for each price; no address and no amount",
     ),
 ];
 

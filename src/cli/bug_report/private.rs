@@ -114,7 +114,12 @@ fn hide_the_machine(scrubber: &mut Scrubber, variables: &Variables) {
 
 fn hide_setting(scrubber: &mut Scrubber, key: Key, value: &str) {
     match key {
-        Key::AlertWebhook | Key::AlertNtfy | Key::AlertKuma | Key::OtelEndpoint => {
+        Key::AlertWebhook
+        | Key::AlertNtfy
+        | Key::AlertKuma
+        | Key::OtelEndpoint
+        | Key::ChainEndpoint
+        | Key::PriceSource => {
             hide_address(scrubber, value);
         }
         Key::AttestationCommand | Key::AlertCommand => {

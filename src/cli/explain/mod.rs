@@ -40,7 +40,7 @@ const fn page(
 }
 
 /// All pages, by chapter.
-pub const CHAPTERS: [(&str, &[Page]); 13] = [
+pub const CHAPTERS: [(&str, &[Page]); 14] = [
     ("How a command ends", pages::ends::PAGES),
     ("Settings and files", pages::settings::PAGES),
     ("Keys and payout", pages::keys::PAGES),
@@ -54,6 +54,7 @@ pub const CHAPTERS: [(&str, &[Page]); 13] = [
     ("When and how hard it works", pages::rules::PAGES),
     ("Records, reports and alerts", pages::telemetry::PAGES),
     ("Earnings", pages::earnings::PAGES),
+    ("Earnings: the chain and prices", pages::chain::PAGES),
 ];
 
 /// The page of a code.

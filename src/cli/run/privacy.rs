@@ -67,7 +67,12 @@ fn own(settings: &Settings) -> impl Iterator<Item = (&'static Disclosed, Option<
         "POST alert_webhook" => Some(Key::AlertWebhook),
         "POST alert_ntfy" => Some(Key::AlertNtfy),
         "GET alert_kuma" => Some(Key::AlertKuma),
-        _ => (what.to == Recipient::Collector).then_some(Key::OtelEndpoint),
+        _ => match what.to {
+            Recipient::Collector => Some(Key::OtelEndpoint),
+            Recipient::Chain => Some(Key::ChainEndpoint),
+            Recipient::Prices => Some(Key::PriceSource),
+            _ => None,
+        },
     };
     let theirs = ALL.iter().filter(|what| is_own(what.to));
     theirs.filter_map(move |what| {
@@ -77,7 +82,7 @@ fn own(settings: &Settings) -> impl Iterator<Item = (&'static Disclosed, Option<
 }
 
 fn is_own(to: Recipient) -> bool {
-    matches!(to, Recipient::Alerts | Recipient::Collector)
+    matches!(to, Recipient::Alerts | Recipient::Collector | Recipient::Chain | Recipient::Prices)
 }
 
 fn print_own_json(settings: &Settings, out: &mut impl Write) -> io::Result<()> {
@@ -94,7 +99,10 @@ fn print_own(settings: &Settings, out: &mut impl Write) -> io::Result<()> {
     if set.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nWhere you wanted alerts or measurements, whatever the network")?;
+    writeln!(
+        out,
+        "\nWhere you wanted alerts, measurements, the chain or prices, whatever the network"
+    )?;
     for (what, host) in set {
         writeln!(out, "  {} to {host}: {}", what.call, one_line(what.size))?;
         if !what.fields.is_empty() {
@@ -194,5 +202,7 @@ fn host(plan: &RunPlan, to: Recipient) -> String {
         Recipient::Hub => format!("The model hub, {}", plan.constants.hub),
         Recipient::Alerts => "Where you wanted alerts".to_owned(),
         Recipient::Collector => "Your OpenTelemetry collector".to_owned(),
+        Recipient::Chain => "The node of the chain that you named".to_owned(),
+        Recipient::Prices => "The price source that you named".to_owned(),
     }
 }

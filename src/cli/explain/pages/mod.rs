@@ -1,5 +1,6 @@
 //! The pages, one file a chapter.
 
+pub(super) mod chain;
 pub(super) mod control;
 pub(super) mod earnings;
 pub(super) mod ends;
