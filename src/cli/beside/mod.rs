@@ -6,6 +6,7 @@ mod api;
 mod awake;
 mod disk;
 mod logs;
+pub mod net;
 mod otel;
 mod record;
 mod reload;
