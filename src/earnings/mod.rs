@@ -7,6 +7,7 @@ pub mod exact;
 pub mod formula;
 pub mod ledger;
 pub mod money;
+pub mod price;
 pub mod published;
 
 pub use exact::Exact;

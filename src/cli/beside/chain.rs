@@ -1,0 +1,279 @@
+//! What the chain and the price source say while a miner runs. Both are asked now and then, if the user
+//! named them; what they say is kept for a time when they do not answer, and entered into the ledger.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::Running;
+use crate::cli::earnings::chain::{keep, watch};
+use crate::cli::earnings::price::{self, FetchError, Source};
+use crate::clock::Clock;
+use crate::config::Constants;
+use crate::config::network::NetworkChoice;
+use crate::config::settings::Key;
+use crate::earnings::chain::{
+    Account, ChainError, Holding, Look, Movement, Note, Reading, Registration, Watch,
+};
+use crate::earnings::ledger::{self, At, FILE_NAME, Ledger, LedgerError, PaidBy, Payment, Price};
+use crate::earnings::{Rao, Unit};
+use crate::telemetry::{Event, Severity};
+
+/// Between two tries to enter something into a ledger that is not there or cannot be written.
+const AGAIN: Duration = Duration::from_secs(5);
+/// The most that waits to be entered; of more, the oldest goes.
+const MOST_WAITING: usize = 256;
+
+/// For as long as the run lasts.
+pub(super) async fn follow(running: Running) {
+    let Some(network) = network(&running) else { return };
+    let (enter, entries) = mpsc::channel(MOST_WAITING);
+    let book = Book {
+        file: running.folders.data.join(FILE_NAME),
+        waiting: VecDeque::new(),
+        ledger: None,
+        clock: running.clock.clone(),
+    };
+    tokio::join!(
+        follow_chain(&running, &network, enter.clone()),
+        follow_price(&running, enter),
+        book.keep(entries),
+    );
+}
+
+/// The network's name; none for a practice swarm, which is on no chain and pays nothing of worth.
+fn network(running: &Running) -> Option<String> {
+    let chosen = running.settings.now().get::<NetworkChoice>(Key::Network).ok()?;
+    let chosen = chosen.map_or(NetworkChoice::Mainnet, |chosen| chosen.value);
+    let practises = running.control.swarm.is_some() || chosen == NetworkChoice::Practice;
+    (!practises).then(|| chosen.to_string())
+}
+
+/// What is to be entered into the ledger.
+#[derive(Debug)]
+enum Entry {
+    /// A reading, and what moved since the one before.
+    Chain { reading: Box<ledger::Reading>, moved: Vec<Movement>, network: String },
+    /// A price.
+    Price(Price),
+}
+
+async fn follow_chain(running: &Running, network: &str, enter: mpsc::Sender<Entry>) {
+    let settings = running.settings.now();
+    let clock = &running.clock;
+    let hotkeys: Vec<Account> = running
+        .control
+        .miners
+        .iter()
+        .filter_map(|miner| miner.borrow().hotkey.parse().ok())
+        .collect();
+    let mut watches: Vec<Watch> = Vec::new();
+    for hotkey in hotkeys {
+        match watch(&settings, Some(hotkey), &running.folders, clock) {
+            Ok((watch, _)) => watches.push(watch),
+            Err(failure) => {
+                // Nobody named a node: nobody is asked, and that is no news.
+                if failure.code != ChainError::NoEndpoint.code() {
+                    tracing::warn!("the chain is not read: {failure}");
+                }
+                return;
+            }
+        }
+    }
+    let mut failing = false;
+    while !watches.is_empty() {
+        let mut pause = Duration::MAX;
+        for (index, watch) in watches.iter_mut().enumerate() {
+            let before = watch.known().map(|known| known.reading.registration.clone());
+            let mut look = watch.look(clock.unix()).await;
+            pause = pause.min(watch.pause());
+            // What is held belongs to the address that all of them share: it is told once.
+            if index > 0 {
+                look.movements.clear();
+            }
+            let was = before.as_ref().and_then(|fact| fact.known().copied());
+            tell(running, &look, was);
+            note_trouble(look.trouble.as_ref(), &mut failing);
+            if let Some(known) = look.known.filter(|_| look.trouble.is_none()) {
+                keep(&running.folders, &known);
+                for entry in entries(&known.reading, look.movements, network) {
+                    // A full book says so itself.
+                    let _ = enter.try_send(entry);
+                }
+            }
+        }
+        clock.sleep(pause).await;
+    }
+}
+
+fn note_trouble(trouble: Option<&ChainError>, failing: &mut bool) {
+    match (trouble, *failing) {
+        (Some(error), false) => tracing::warn!(code = error.code(), "{error}"),
+        (None, true) => tracing::info!("the chain is read again"),
+        _ => {}
+    }
+    *failing = trouble.is_some();
+}
+
+/// Says what somebody should know.
+fn tell(running: &Running, look: &Look, before: Option<Registration>) {
+    for note in &look.notes {
+        let severity = match note {
+            Note::Reorganised { .. } => Severity::Warning,
+            Note::Runtime { .. } => Severity::Info,
+        };
+        let (code, what) = (note.code().to_owned(), note.words());
+        running.say.emit(Event::Finding { severity, code, what, fix: String::new() });
+    }
+    let now = look.known.as_ref().and_then(|known| known.reading.registration.known().copied());
+    if let (Some(Registration::Registered { uid }), Some(Registration::NotRegistered)) =
+        (before, now)
+    {
+        running.say.emit(Event::Finding {
+            severity: Severity::Warning,
+            code: "chain-place-lost".to_owned(),
+            what: format!("The hotkey is no longer registered: it had uid {uid}."),
+            fix:
+                "Join as one of a pool, or register it again; what that costs cannot be recovered."
+                    .to_owned(),
+        });
+    }
+}
+
+/// What a reading brings into the ledger.
+fn entries(reading: &Reading, moved: Vec<Movement>, network: &str) -> Vec<Entry> {
+    let at = At::of_seconds(reading.read_at);
+    let mut entries = Vec::new();
+    if let Ok(body) = serde_json::to_string(reading) {
+        let (what, network) = ("chain".to_owned(), network.to_owned());
+        let row = ledger::Reading { at, network: network.clone(), what, body };
+        entries.push(Entry::Chain { reading: Box::new(row), moved, network });
+    }
+    if let Some(price) = reading.pool.known().and_then(|pool| pool.price()) {
+        let source = format!("the subnet's pool at block {}", reading.block.number);
+        let currency = Unit::Tao.word().to_owned();
+        entries.push(Entry::Price(Price { at, of: Unit::Alpha, currency, price, source }));
+    }
+    entries
+}
+
+async fn follow_price(running: &Running, enter: mpsc::Sender<Entry>) {
+    let settings = running.settings.now();
+    let source = match Source::of(&settings) {
+        Ok(source) => source,
+        Err(FetchError::Off) => return,
+        Err(error) => {
+            tracing::warn!(code = error.code(), "no price is fetched: {error}");
+            return;
+        }
+    };
+    let constants = settings.constants(Constants::live()).unwrap_or_default().chain;
+    let mut failing = false;
+    loop {
+        match source.fetch(&running.clock).await {
+            Ok(quote) => {
+                price::keep(&running.folders, &quote);
+                let _ = enter.try_send(Entry::Price(Price {
+                    at: At::of_seconds(quote.at),
+                    of: Unit::Tao,
+                    currency: quote.currency.to_lowercase(),
+                    price: quote.price,
+                    source: quote.source,
+                }));
+                failing = false;
+            }
+            Err(error) if !failing => {
+                tracing::warn!(code = error.code(), "{error}");
+                failing = true;
+            }
+            Err(_) => {}
+        }
+        running.clock.sleep(constants.every).await;
+    }
+}
+
+/// Enters what comes into the ledger, as soon as there is one: whoever mines begins it.
+#[derive(Debug)]
+struct Book {
+    file: PathBuf,
+    waiting: VecDeque<Entry>,
+    ledger: Option<Ledger>,
+    clock: Clock,
+}
+
+impl Book {
+    async fn keep(mut self, mut entries: mpsc::Receiver<Entry>) {
+        let mut failing = false;
+        loop {
+            match self.waiting.is_empty() {
+                true => match entries.recv().await {
+                    Some(entry) => self.waiting.push_back(entry),
+                    // Nobody is asked for anything.
+                    None => return,
+                },
+                false => self.clock.sleep(AGAIN).await,
+            }
+            while let Ok(entry) = entries.try_recv() {
+                self.waiting.push_back(entry);
+            }
+            while self.waiting.len() > MOST_WAITING {
+                self.waiting.pop_front();
+            }
+            match self.enter_all().await {
+                Ok(()) => failing = false,
+                Err(error) if !failing => {
+                    tracing::warn!("what the chain says waits for the ledger: {error}");
+                    failing = true;
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Enters what waits, oldest first; nothing while there is no ledger.
+    async fn enter_all(&mut self) -> Result<(), LedgerError> {
+        if self.ledger.is_none() && self.file.exists() {
+            let now = At::of_seconds(self.clock.unix().as_secs());
+            self.ledger = Some(Ledger::open(&self.file, now).await?.0);
+        }
+        let Some(ledger) = &mut self.ledger else { return Ok(()) };
+        while let Some(entry) = self.waiting.front() {
+            match entry {
+                Entry::Price(price) => drop(ledger.record_price(price).await?),
+                Entry::Chain { reading, moved, network } => {
+                    let row = ledger.record_reading(reading).await?;
+                    for movement in moved {
+                        if let Some(payment) = payment(movement, reading.at, network, row) {
+                            ledger.record_payment(&payment).await?;
+                        }
+                    }
+                }
+            }
+            self.waiting.pop_front();
+        }
+        Ok(())
+    }
+}
+
+/// What came to the address, as the ledger has it. It may have been anybody's.
+fn payment(movement: &Movement, at: At, network: &str, row: ledger::RowId) -> Option<Payment> {
+    let gain = movement.gain()?;
+    let (word, by) = match movement.what {
+        Holding::FreeBalance => ("balance", PaidBy::Balance(row)),
+        Holding::Stake => ("stake", PaidBy::Stake(row)),
+    };
+    Some(Payment {
+        at,
+        network: network.to_owned(),
+        name: format!("{word}-{}-{}", movement.address, movement.to.number),
+        hotkey: None,
+        address: Some(movement.address.to_string()),
+        gross: gain.rao,
+        fee: None::<Rao>,
+        net: gain.rao,
+        unit: gain.unit,
+        by,
+    })
+}
