@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -12,35 +13,36 @@ use crate::cli::earnings::chain::{keep, watch};
 use crate::cli::earnings::price::{self, FetchError, Source};
 use crate::clock::Clock;
 use crate::config::Constants;
+use crate::config::folders::Folders;
 use crate::config::network::NetworkChoice;
-use crate::config::settings::Key;
+use crate::config::settings::{Key, Settings};
 use crate::earnings::chain::{
     Account, ChainError, Holding, Look, Movement, Note, Reading, Registration, Watch,
 };
 use crate::earnings::ledger::{self, At, FILE_NAME, Ledger, LedgerError, PaidBy, Payment, Price};
 use crate::earnings::{Rao, Unit};
-use crate::telemetry::{Event, Severity};
+use crate::telemetry::{Event, Events, Severity};
 
 /// Between two tries to enter something into a ledger that is not there or cannot be written.
 const AGAIN: Duration = Duration::from_secs(5);
+/// Of so many readings one is entered, beside those by which something moved: the ledger is kept for ever.
+const ENTERED_OF: u32 = 6;
 /// The most that waits to be entered; of more, the oldest goes.
 const MOST_WAITING: usize = 256;
 
 /// For as long as the run lasts.
 pub(super) async fn follow(running: Running) {
     let Some(network) = network(&running) else { return };
-    let (enter, entries) = mpsc::channel(MOST_WAITING);
-    let book = Book {
-        file: running.folders.data.join(FILE_NAME),
-        waiting: VecDeque::new(),
-        ledger: None,
+    let hotkeys = running.control.miners.iter();
+    let follower = Follower {
+        network,
+        hotkeys: hotkeys.filter_map(|miner| miner.borrow().hotkey.parse().ok()).collect(),
+        settings: running.settings.now(),
+        folders: running.folders.clone(),
+        say: running.say.clone(),
         clock: running.clock.clone(),
     };
-    tokio::join!(
-        follow_chain(&running, &network, enter.clone()),
-        follow_price(&running, enter),
-        book.keep(entries),
-    );
+    follower.follow().await;
 }
 
 /// The network's name; none for a practice swarm, which is on no chain and pays nothing of worth.
@@ -49,6 +51,18 @@ fn network(running: &Running) -> Option<String> {
     let chosen = chosen.map_or(NetworkChoice::Mainnet, |chosen| chosen.value);
     let practises = running.control.swarm.is_some() || chosen == NetworkChoice::Practice;
     (!practises).then(|| chosen.to_string())
+}
+
+/// Whoever follows the chain and the prices.
+#[derive(Clone, Debug)]
+struct Follower {
+    network: String,
+    /// The own miners'.
+    hotkeys: Vec<Account>,
+    settings: Arc<Settings>,
+    folders: Folders,
+    say: Events,
+    clock: Clock,
 }
 
 /// What is to be entered into the ledger.
@@ -60,51 +74,130 @@ enum Entry {
     Price(Price),
 }
 
-async fn follow_chain(running: &Running, network: &str, enter: mpsc::Sender<Entry>) {
-    let settings = running.settings.now();
-    let clock = &running.clock;
-    let hotkeys: Vec<Account> = running
-        .control
-        .miners
-        .iter()
-        .filter_map(|miner| miner.borrow().hotkey.parse().ok())
-        .collect();
-    let mut watches: Vec<Watch> = Vec::new();
-    for hotkey in hotkeys {
-        match watch(&settings, Some(hotkey), &running.folders, clock) {
-            Ok((watch, _)) => watches.push(watch),
-            Err(failure) => {
+impl Follower {
+    async fn follow(&self) {
+        let (enter, entries) = mpsc::channel(MOST_WAITING);
+        let book = Book {
+            file: self.folders.data.join(FILE_NAME),
+            waiting: VecDeque::new(),
+            ledger: None,
+            clock: self.clock.clone(),
+        };
+        tokio::join!(self.chain(enter.clone()), self.price(enter), book.keep(entries));
+    }
+
+    fn watches(&self) -> Vec<Watch> {
+        let mut watches = Vec::new();
+        for hotkey in &self.hotkeys {
+            match watch(&self.settings, Some(*hotkey), &self.folders, &self.clock) {
+                Ok((watch, _)) => watches.push(watch),
                 // Nobody named a node: nobody is asked, and that is no news.
-                if failure.code != ChainError::NoEndpoint.code() {
+                Err(failure) if failure.code == ChainError::NoEndpoint.code() => return Vec::new(),
+                Err(failure) => {
                     tracing::warn!("the chain is not read: {failure}");
+                    return Vec::new();
                 }
-                return;
             }
+        }
+        watches
+    }
+
+    async fn chain(&self, enter: mpsc::Sender<Entry>) {
+        let mut watches = self.watches();
+        let mut failing = false;
+        let mut read = vec![0_u32; watches.len()];
+        while !watches.is_empty() {
+            let mut pause = Duration::MAX;
+            for (index, watch) in watches.iter_mut().enumerate() {
+                let before = watch.known().and_then(|known| known.reading.registration.known());
+                let before = before.copied();
+                let mut look = watch.look(self.clock.unix()).await;
+                pause = pause.min(watch.pause());
+                // What is held belongs to the address that all of them share: it is told once.
+                if index > 0 {
+                    look.movements.clear();
+                }
+                self.tell(&look, before);
+                note_trouble(look.trouble.as_ref(), &mut failing);
+                if let Some(known) = look.known.filter(|_| look.trouble.is_none()) {
+                    keep(&self.folders, &known);
+                    let due = read[index].is_multiple_of(ENTERED_OF);
+                    read[index] = read[index].wrapping_add(1);
+                    if !due && look.movements.is_empty() {
+                        continue;
+                    }
+                    for entry in entries(&known.reading, look.movements, &self.network) {
+                        send(&enter, entry);
+                    }
+                }
+            }
+            self.clock.sleep(pause).await;
         }
     }
-    let mut failing = false;
-    while !watches.is_empty() {
-        let mut pause = Duration::MAX;
-        for (index, watch) in watches.iter_mut().enumerate() {
-            let before = watch.known().map(|known| known.reading.registration.clone());
-            let mut look = watch.look(clock.unix()).await;
-            pause = pause.min(watch.pause());
-            // What is held belongs to the address that all of them share: it is told once.
-            if index > 0 {
-                look.movements.clear();
-            }
-            let was = before.as_ref().and_then(|fact| fact.known().copied());
-            tell(running, &look, was);
-            note_trouble(look.trouble.as_ref(), &mut failing);
-            if let Some(known) = look.known.filter(|_| look.trouble.is_none()) {
-                keep(&running.folders, &known);
-                for entry in entries(&known.reading, look.movements, network) {
-                    // A full book says so itself.
-                    let _ = enter.try_send(entry);
-                }
-            }
+
+    /// Says what somebody should know.
+    fn tell(&self, look: &Look, before: Option<Registration>) {
+        for note in &look.notes {
+            let severity = match note {
+                Note::Reorganised { .. } => Severity::Warning,
+                Note::Runtime { .. } => Severity::Info,
+            };
+            let (code, what) = (note.code().to_owned(), note.words());
+            self.say.emit(Event::Finding { severity, code, what, fix: String::new() });
         }
-        clock.sleep(pause).await;
+        let now = look.known.as_ref().and_then(|known| known.reading.registration.known());
+        let lost = (before, now.copied());
+        if let (Some(Registration::Registered { uid }), Some(Registration::NotRegistered)) = lost {
+            self.say.emit(Event::Finding {
+                severity: Severity::Warning,
+                code: "chain-place-lost".to_owned(),
+                what: format!("The hotkey is no longer registered: it had uid {uid}."),
+                fix: "Join as one of a pool, or register it again; what that costs cannot be \
+                      recovered."
+                    .to_owned(),
+            });
+        }
+    }
+
+    async fn price(&self, enter: mpsc::Sender<Entry>) {
+        let source = match Source::of(&self.settings) {
+            Ok(source) => source,
+            Err(FetchError::Off) => return,
+            Err(error) => {
+                tracing::warn!(code = error.code(), "no price is fetched: {error}");
+                return;
+            }
+        };
+        let constants = self.settings.constants(Constants::live()).unwrap_or_default().chain;
+        let mut failing = false;
+        loop {
+            match source.fetch(&self.clock).await {
+                Ok(quote) => {
+                    price::keep(&self.folders, &quote);
+                    let price = Price {
+                        at: At::of_seconds(quote.at),
+                        of: Unit::Tao,
+                        currency: quote.currency.to_lowercase(),
+                        price: quote.price,
+                        source: quote.source,
+                    };
+                    send(&enter, Entry::Price(price));
+                    failing = false;
+                }
+                Err(error) if !failing => {
+                    tracing::warn!(code = error.code(), "{error}");
+                    failing = true;
+                }
+                Err(_) => {}
+            }
+            self.clock.sleep(constants.every).await;
+        }
+    }
+}
+
+fn send(enter: &mpsc::Sender<Entry>, entry: Entry) {
+    if enter.try_send(entry).is_err() {
+        tracing::warn!("the ledger takes nothing in: something that the chain says is not entered");
     }
 }
 
@@ -115,31 +208,6 @@ fn note_trouble(trouble: Option<&ChainError>, failing: &mut bool) {
         _ => {}
     }
     *failing = trouble.is_some();
-}
-
-/// Says what somebody should know.
-fn tell(running: &Running, look: &Look, before: Option<Registration>) {
-    for note in &look.notes {
-        let severity = match note {
-            Note::Reorganised { .. } => Severity::Warning,
-            Note::Runtime { .. } => Severity::Info,
-        };
-        let (code, what) = (note.code().to_owned(), note.words());
-        running.say.emit(Event::Finding { severity, code, what, fix: String::new() });
-    }
-    let now = look.known.as_ref().and_then(|known| known.reading.registration.known().copied());
-    if let (Some(Registration::Registered { uid }), Some(Registration::NotRegistered)) =
-        (before, now)
-    {
-        running.say.emit(Event::Finding {
-            severity: Severity::Warning,
-            code: "chain-place-lost".to_owned(),
-            what: format!("The hotkey is no longer registered: it had uid {uid}."),
-            fix:
-                "Join as one of a pool, or register it again; what that costs cannot be recovered."
-                    .to_owned(),
-        });
-    }
 }
 
 /// What a reading brings into the ledger.
@@ -157,41 +225,6 @@ fn entries(reading: &Reading, moved: Vec<Movement>, network: &str) -> Vec<Entry>
         entries.push(Entry::Price(Price { at, of: Unit::Alpha, currency, price, source }));
     }
     entries
-}
-
-async fn follow_price(running: &Running, enter: mpsc::Sender<Entry>) {
-    let settings = running.settings.now();
-    let source = match Source::of(&settings) {
-        Ok(source) => source,
-        Err(FetchError::Off) => return,
-        Err(error) => {
-            tracing::warn!(code = error.code(), "no price is fetched: {error}");
-            return;
-        }
-    };
-    let constants = settings.constants(Constants::live()).unwrap_or_default().chain;
-    let mut failing = false;
-    loop {
-        match source.fetch(&running.clock).await {
-            Ok(quote) => {
-                price::keep(&running.folders, &quote);
-                let _ = enter.try_send(Entry::Price(Price {
-                    at: At::of_seconds(quote.at),
-                    of: Unit::Tao,
-                    currency: quote.currency.to_lowercase(),
-                    price: quote.price,
-                    source: quote.source,
-                }));
-                failing = false;
-            }
-            Err(error) if !failing => {
-                tracing::warn!(code = error.code(), "{error}");
-                failing = true;
-            }
-            Err(_) => {}
-        }
-        running.clock.sleep(constants.every).await;
-    }
 }
 
 /// Enters what comes into the ledger, as soon as there is one: whoever mines begins it.
@@ -277,3 +310,7 @@ fn payment(movement: &Movement, at: At, network: &str, row: ledger::RowId) -> Op
         by,
     })
 }
+
+#[cfg(all(test, feature = "chain"))]
+#[path = "chain_tests.rs"]
+mod tests;

@@ -85,7 +85,7 @@ impl Reader {
 
         // No address is told before this is certain.
         let found = methods.chain_get_block_hash(Some(0_u64.into())).await.map_err(rpc_failed)?;
-        let none = || ChainError::not_a_node(&self.endpoint, &"it knows no first block");
+        let none = || trouble.not_a_node(&"it knows no first block");
         let found = BlockHash(found.ok_or_else(none)?.0);
         if found != self.place.genesis {
             let (endpoint, expected) = (self.endpoint.to_string(), self.place.genesis);
@@ -94,8 +94,7 @@ impl Reader {
 
         let hash = methods.chain_get_finalized_head().await.map_err(rpc_failed)?;
         let header = methods.chain_get_header(Some(hash)).await.map_err(rpc_failed)?;
-        let none =
-            || ChainError::not_a_node(&self.endpoint, &"it does not know its own last block");
+        let none = || trouble.not_a_node(&"it does not know its own last block");
         let number = header.ok_or_else(none)?.number;
         let block = BlockRef { number, hash: BlockHash(hash.0) };
         let gone = self.gone(&methods, &trouble, earlier, block).await?;
