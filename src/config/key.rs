@@ -71,6 +71,16 @@ pub enum Key {
     DiskCap,
     /// Which share of the time the device computes.
     Duty,
+    /// What must be left of the pay after electricity, an hour.
+    MinimumNet,
+    /// What a kWh costs.
+    KwhPrice,
+    /// What a kWh costs by night.
+    KwhPriceNight,
+    /// When it is night.
+    NightHours,
+    /// What this machine takes while it trains, where nothing measures it.
+    Watts,
     /// Whether the computer is kept awake while it trains.
     KeepAwake,
     /// How fast weights are sent.
@@ -115,7 +125,7 @@ pub enum Key {
 
 impl Key {
     /// All keys, in the order in which they are explained.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 57] = [
         Self::Network,
         Self::Join,
         Self::PayoutAddress,
@@ -148,6 +158,11 @@ impl Key {
         Self::DiskReserve,
         Self::DiskCap,
         Self::Duty,
+        Self::MinimumNet,
+        Self::KwhPrice,
+        Self::KwhPriceNight,
+        Self::NightHours,
+        Self::Watts,
         Self::KeepAwake,
         Self::UploadLimit,
         Self::DownloadLimit,
@@ -234,6 +249,15 @@ impl Key {
             Self::DiskReserve => ("disk_reserve", "an amount such as 5GB", "5GB"),
             Self::DiskCap => ("disk_cap", "off, or an amount such as 60GB", "off"),
             Self::Duty => ("duty", "a share from 1% to 100%", "100%"),
+            Self::MinimumNet => {
+                ("minimum_net", "off, or an amount an hour, such as 0 or -0.05", "off")
+            }
+            Self::KwhPrice => ("kwh_price", "off, or a price such as 0.32 EUR", "off"),
+            Self::KwhPriceNight => ("kwh_price_night", "off, or a price such as 0.24 EUR", "off"),
+            Self::NightHours => {
+                ("night_hours", "days and hours, such as 22:00-06:00", "22:00-06:00")
+            }
+            Self::Watts => ("watts", "off, or watts such as 250", "off"),
             Self::KeepAwake => ("keep_awake", "true or false", "true"),
             Self::UploadLimit => ("upload_limit", "off, or Mbit/s such as 20", "off"),
             Self::DownloadLimit => ("download_limit", "off, or Mbit/s such as 50", "off"),

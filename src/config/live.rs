@@ -111,6 +111,11 @@ impl Counts {
             | Key::Quota
             | Key::DiskReserve
             | Key::DiskCap
+            | Key::MinimumNet
+            | Key::KwhPrice
+            | Key::KwhPriceNight
+            | Key::NightHours
+            | Key::Watts
             | Key::Duty
             | Key::KeepAwake
             | Key::UploadLimit

@@ -4,6 +4,7 @@
 pub mod chain;
 pub mod constants;
 pub mod devices;
+pub mod earnings;
 pub mod edit;
 pub mod folders;
 pub mod hours;

@@ -98,6 +98,8 @@ pub struct RuleSettings {
     pub quota: Option<u64>,
     /// Bytes of the disk that stay free.
     pub disk_reserve: u64,
+    /// What must be left an hour after electricity, in the currency of `kwh_price`.
+    pub minimum_net: Option<f64>,
     /// The share of the time that the device computes.
     pub duty: Percent,
 }
@@ -117,6 +119,7 @@ impl RuleSettings {
             metered: Meanwhile::Run,
             quota: None,
             disk_reserve: 0,
+            minimum_net: None,
             duty: Percent::FULL,
         }
     }
@@ -154,6 +157,7 @@ impl RuleSettings {
             metered: read(settings, Key::Metered, meanwhile)?,
             quota: read(settings, Key::Quota, |text| units::or_off(text, units::bytes))?,
             disk_reserve: read(settings, Key::DiskReserve, units::bytes)?,
+            minimum_net: read(settings, Key::MinimumNet, |text| units::or_off(text, units::money))?,
             duty: Percent(read(settings, Key::Duty, units::share)?),
         })
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::constants::Constants;
+use super::earnings::EarningsTable;
 pub use super::key::Key;
 use super::keys::Keys;
 use super::rules::RuleSettings;
@@ -19,6 +20,8 @@ use super::values;
 const CONSTANTS: &str = "constants";
 /// The table in the file that gives other keys to what the dashboard does.
 const KEYS: &str = "keys";
+/// The table of the rules of pay that the user knows better.
+const EARNINGS: &str = "earnings";
 /// The table of what the dashboard does with its terminal.
 const SCREEN: &str = "screen";
 /// The file in the configuration folder.
@@ -143,6 +146,7 @@ pub struct Settings {
     constants: Option<toml::Table>,
     keys: Keys,
     mouse: Mouse,
+    earnings: EarningsTable,
     /// The file that was read.
     file: Option<PathBuf>,
     /// On which line of it a setting is, counted from 1.
@@ -232,6 +236,14 @@ impl Settings {
                 self.mouse = Mouse::read(&table).map_err(|error| syntax(error.to_string()))?;
                 continue;
             }
+            if name == EARNINGS {
+                let toml::Value::Table(table) = value else {
+                    return Err(syntax("earnings must be a table: [earnings]".to_owned()));
+                };
+                self.earnings =
+                    EarningsTable::read(&table).map_err(|error| syntax(error.to_string()))?;
+                continue;
+            }
             let Some(key) = Key::of_name(&name) else {
                 let (nearest, line) = (nearest(&name), line_of(&name));
                 let path = path.to_owned();
@@ -289,6 +301,11 @@ impl Settings {
     /// Whether clicks are for the dashboard.
     pub fn mouse(&self) -> Mouse {
         self.mouse
+    }
+
+    /// The rules of pay that the user knows better.
+    pub fn earnings(&self) -> &EarningsTable {
+        &self.earnings
     }
 
     /// Which key does what on the dashboard.

@@ -20,6 +20,12 @@ pub enum UnitError {
     /// Not a number above zero.
     #[error("it is a number above 0")]
     Amount,
+    /// Not a price.
+    #[error("it is a price and three letters of a currency, such as 0.32 EUR")]
+    Price,
+    /// Not an amount of money.
+    #[error("it is an amount such as 0, 0.05 or -0.02")]
+    Money,
     /// Not a word for batteries.
     #[error("it is pause, run, or a level such as 40%")]
     Battery,
@@ -101,6 +107,37 @@ pub fn amount(text: &str) -> Result<f64, UnitError> {
     }
 }
 
+/// Most digits of a price: more would be no price.
+const PRICE_DIGITS: usize = 20;
+
+/// Reads a price with its currency: `0.32 EUR`. Gives the number as it was written, so that nothing is
+/// rounded, and the currency in capitals.
+///
+/// # Errors
+/// [`UnitError::Price`] for anything else.
+pub fn price(text: &str) -> Result<(String, String), UnitError> {
+    let (number, currency) = text.trim().split_once(' ').ok_or(UnitError::Price)?;
+    let currency = currency.trim().to_uppercase();
+    let letters = currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase());
+    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let short = number.len() <= PRICE_DIGITS && number.starts_with(|c: char| c.is_ascii_digit());
+    match letters && plain && short && number.parse::<f64>().is_ok() {
+        true => Ok((number.to_owned(), currency)),
+        false => Err(UnitError::Price),
+    }
+}
+
+/// Reads an amount of money, which may be below zero.
+///
+/// # Errors
+/// [`UnitError::Money`] for anything that is no number.
+pub fn money(text: &str) -> Result<f64, UnitError> {
+    match text.trim().parse::<f64>() {
+        Ok(amount) if amount.is_finite() && amount.abs() < 1e9 => Ok(amount),
+        _ => Err(UnitError::Money),
+    }
+}
+
 /// Reads what happens on battery power.
 ///
 /// # Errors
@@ -127,6 +164,8 @@ mod tests {
         assert_eq!(pair("85/75"), Ok((85.0, 75.0)));
         assert_eq!(amount("2.5"), Ok(2.5));
         assert_eq!(battery("40%"), Ok(BatteryRule::Above(40)));
+        assert_eq!(price("0.320 eur"), Ok(("0.320".to_owned(), "EUR".to_owned())));
+        assert_eq!((money("-0.05"), money("0")), (Ok(-0.05), Ok(0.0)));
         assert_eq!(or_off("off", span), Ok(None));
         assert_eq!(or_off("10m", span), Ok(Some(Duration::from_secs(600))));
     }
@@ -142,5 +181,10 @@ mod tests {
         assert_eq!(amount("-1"), Err(UnitError::Amount));
         assert_eq!(amount("NaN"), Err(UnitError::Amount));
         assert_eq!(battery("maybe"), Err(UnitError::Battery));
+        for text in ["0.32", "EUR", "0,32 EUR", "-1 EUR", "1e3 EUR", "1.2.3 EUR", "1 EURO", ". EUR"]
+        {
+            assert_eq!(price(text), Err(UnitError::Price), "{text}");
+        }
+        assert_eq!(money("inf"), Err(UnitError::Money));
     }
 }

@@ -130,7 +130,9 @@ impl Key {
             }
             Self::Relays => relays(trimmed),
             Self::LinkSpeed => link_speed(trimmed).map(|_| as_text()).map_err(|error| why(&error)),
-            Self::Hours => trimmed.parse::<Hours>().map(|_| as_text()).map_err(|e| why(&e)),
+            Self::Hours | Self::NightHours => {
+                trimmed.parse::<Hours>().map(|_| as_text()).map_err(|e| why(&e))
+            }
             Self::OnBattery => units::battery(trimmed).map(|_| as_text()).map_err(|e| why(&e)),
             Self::IdleAfter => {
                 units::or_off(trimmed, units::span).map(|_| as_text()).map_err(|e| why(&e))
@@ -141,8 +143,14 @@ impl Key {
             Self::Temperature => {
                 units::or_off(trimmed, units::pair).map(|_| as_text()).map_err(|e| why(&e))
             }
-            Self::PowerLimit | Self::UploadLimit | Self::DownloadLimit => {
+            Self::PowerLimit | Self::UploadLimit | Self::DownloadLimit | Self::Watts => {
                 units::or_off(trimmed, units::amount).map(|_| as_text()).map_err(|e| why(&e))
+            }
+            Self::KwhPrice | Self::KwhPriceNight => {
+                units::or_off(trimmed, units::price).map(|_| as_text()).map_err(|e| why(&e))
+            }
+            Self::MinimumNet => {
+                units::or_off(trimmed, units::money).map(|_| as_text()).map_err(|e| why(&e))
             }
             Self::LoadLimit => {
                 units::or_off(trimmed, units::share).map(|_| as_text()).map_err(|e| why(&e))

@@ -55,6 +55,8 @@ pub struct Readings {
     pub metered: Known<bool>,
     /// Bytes sent and received by Hearth in this calendar month.
     pub month_bytes: Known<u64>,
+    /// What an hour of work leaves after electricity at the prices of this hour, in the user's currency.
+    pub net_per_hour: Known<f64>,
     /// Bytes free on the disk of the data folder.
     pub disk_free: Known<u64>,
     /// What is only shown.
@@ -103,6 +105,7 @@ impl Readings {
             fullscreen: Known::NotAsked,
             metered: Known::NotAsked,
             month_bytes: Known::NotAsked,
+            net_per_hour: Known::NotAsked,
             disk_free: Known::NotAsked,
             shown: Shown::none(),
         }

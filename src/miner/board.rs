@@ -379,6 +379,7 @@ fn after_pause(ruling: &Ruling) -> (Who, &'static str) {
         Rule::OutsideHours => (Who::You, "you must set other hours"),
         Rule::ProgramRunning => (Who::You, "that program must end"),
         Rule::Fullscreen => (Who::You, "that program must leave the full screen"),
+        Rule::NetTooLow => (Who::Machine, "pay must rise, or electricity become cheaper"),
         Rule::ComputerInUse => (Who::You, "nobody must use this computer for a while"),
         Rule::OtherPrograms => (Who::Machine, "the other programs must have less to do"),
         Rule::UserPaused | Rule::RunAnyway | Rule::PowerLimit | Rule::DutyCycle | Rule::NoRule => {

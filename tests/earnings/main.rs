@@ -1,5 +1,11 @@
-//! Earnings: what the ledger keeps when its writer is killed, and what `hearth earnings` tells.
+//! Earnings: what the ledger keeps when its writer is killed, what `hearth earnings` tells, and the rule that
+//! stops when work would leave too little.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../support/events.rs"]
+mod events;
+
+mod command;
 mod kills;
+mod rule;

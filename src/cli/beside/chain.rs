@@ -215,14 +215,9 @@ fn entries(reading: &Reading, moved: Vec<Movement>, network: &str) -> Vec<Entry>
     let at = At::of_seconds(reading.read_at);
     let mut entries = Vec::new();
     if let Ok(body) = serde_json::to_string(reading) {
-        let (what, network) = ("chain".to_owned(), network.to_owned());
+        let (what, network) = (ledger::Reading::CHAIN.to_owned(), network.to_owned());
         let row = ledger::Reading { at, network: network.clone(), what, body };
         entries.push(Entry::Chain { reading: Box::new(row), moved, network });
-    }
-    if let Some(price) = reading.pool.known().and_then(|pool| pool.price()) {
-        let source = format!("the subnet's pool at block {}", reading.block.number);
-        let currency = Unit::Tao.word().to_owned();
-        entries.push(Entry::Price(Price { at, of: Unit::Alpha, currency, price, source }));
     }
     entries
 }

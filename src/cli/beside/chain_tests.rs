@@ -5,6 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::earnings::Exact;
 use crate::earnings::ledger::{Rows, Span};
+use crate::earnings::worth::pool_prices;
 
 #[path = "../../../tests/support/chain.rs"]
 #[allow(dead_code)] // Other tests use the rest of it.
@@ -71,9 +72,9 @@ async fn what_came_to_the_address_is_entered_once_with_where_it_is_known_from() 
     let following = tokio::spawn(async move { follower.follow().await });
     let file = folders.data.join(FILE_NAME);
     drop(Ledger::open(&file, At::of_seconds(1)).await.unwrap());
-    let first = until(&folders, |rows| rows.readings.len() >= 2 && !rows.prices.is_empty()).await;
+    let first = until(&folders, |rows| rows.readings.len() >= 2).await;
     assert!(first.payouts.is_empty(), "what was there before is no payout: {:?}", first.payouts);
-    let price = first.prices.iter().find(|price| price.of == Unit::Alpha).unwrap();
+    let price = &pool_prices(&first.readings)[0];
     assert_eq!((price.currency.as_str(), &price.price), ("tao", &Exact::ratio(1, 30).unwrap()));
 
     balance(&node, 401_000);

@@ -7,6 +7,7 @@ mod awake;
 mod chain;
 mod disk;
 mod logs;
+pub mod net;
 mod otel;
 mod record;
 mod reload;

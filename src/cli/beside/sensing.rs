@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::net::NetGauge;
 use crate::clock::Clock;
 use crate::compute::{DeviceInfo, DeviceKind};
 use crate::config::folders::Folders;
@@ -37,7 +38,7 @@ pub struct Sensing {
 #[derive(Debug)]
 enum Asks {
     /// The user's rules, and the screens.
-    Rules { settings: LiveSettings, month: MonthCounter, counted: Counted },
+    Rules { settings: LiveSettings, month: MonthCounter, counted: Counted, net: Box<NetGauge> },
     /// The screens alone: the miners of a demo go by no rules.
     Screens,
 }
@@ -65,6 +66,7 @@ impl Sensing {
             settings: settings.clone(),
             month: MonthCounter::open(&folders.state, clock),
             counted,
+            net: Box::new(NetGauge::new(&folders.data, clock)),
         };
         let (mut sensing, heard) = Self::new(devices, asks, &folders.data, clock);
         sensing.look().await;
@@ -143,6 +145,12 @@ impl Sensing {
             // No rule goes by the disk here either; it is shown where the rules have theirs.
             None => Wanted::these([Sense::Disk], []),
         };
+        let net_per_hour = match (&mut self.asks, &settings) {
+            (Asks::Rules { net, .. }, Some(settings)) if wanted.has(Sense::Net) => {
+                net.read(settings).await
+            }
+            _ => Known::NotAsked,
+        };
         let readings = self.sensors.read(&wanted.clone().with_shown()).await;
         for (told, mut new) in self.told.iter().zip(readings) {
             new.shown.temperature = new.temperature.clone();
@@ -157,6 +165,7 @@ impl Sensing {
             {
                 new.month_bytes = Known::Is(month.bytes());
             }
+            new.net_per_hour = net_per_hour.clone();
             for (sense, _) in unknown(&new) {
                 // Who set no such rule need not hear that a default can do nothing here.
                 if settings.as_ref().is_none_or(|settings| !is_set(settings, sense)) {

@@ -4,6 +4,7 @@ use super::finding::Judgement;
 use super::graphics::surveyed;
 use super::scope::Scope;
 use super::settings::sentence;
+use crate::cli::beside::net::NetGauge;
 use crate::cli::beside::sensing::is_set;
 use crate::cli::devices::Survey;
 use crate::clock::Clock;
@@ -42,7 +43,11 @@ pub(super) async fn rules(scope: &Scope) -> Judgement {
         folder: scope.folders.as_ref().map(|folders| folders.data.clone()).unwrap_or_default(),
         devices: vec![computing(&settings, survey)],
     };
-    let readings = Sensors::new(place, &scope.clock).read(&wanted).await;
+    let mut readings = Sensors::new(place, &scope.clock).read(&wanted).await;
+    if let (true, Ok(folders)) = (wanted.has(Sense::Net), &scope.folders) {
+        let net = NetGauge::new(&folders.data, &scope.clock).read(&settings).await;
+        readings.iter_mut().for_each(|reading| reading.net_per_hour = net.clone());
+    }
     judge(&readings.first().map(unknown).unwrap_or_default(), left)
 }
 

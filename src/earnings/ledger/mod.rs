@@ -304,4 +304,4 @@ fn told(file: &Path, error: &sqlx::Error) -> LedgerError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

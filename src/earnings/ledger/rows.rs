@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::earnings::chain;
 use crate::earnings::exact::Exact;
 use crate::earnings::formula::{Account, PayoutTerms, Period, Walk};
 use crate::earnings::money::{Rao, Unit};
@@ -426,6 +427,18 @@ pub struct Price {
     pub price: Exact,
     /// Who says so.
     pub source: String,
+}
+
+impl Reading {
+    /// What a look at the chain is called: its body is an [`earnings::chain::Reading`].
+    ///
+    /// [`earnings::chain::Reading`]: crate::earnings::chain::Reading
+    pub const CHAIN: &'static str = "chain";
+
+    /// The look at the chain that it holds; none if it is something else.
+    pub fn look(&self) -> Option<chain::Reading> {
+        (self.what == Self::CHAIN).then(|| serde_json::from_str(&self.body).ok())?
+    }
 }
 
 /// What was read of the chain.

@@ -35,6 +35,13 @@ const HOT_HOLD: Duration = Duration::from_secs(600);
 const LOAD_FOLLOWS: Duration = Duration::from_secs(20);
 /// Other programs must have become so much quieter than the limit.
 const LOAD_BACK: f64 = 0.8;
+/// What is left an hour must be so much more than its limit, as a part of it, before it goes on; of a limit
+/// of nothing, a part of a cent.
+const NET_BACK: f64 = 0.1;
+/// In units of the currency.
+const NET_FLOOR: f64 = 0.001;
+/// Amounts of money that an hour can leave.
+const AMOUNTS: std::ops::RangeInclusive<f64> = -1e9..=1e9;
 /// Temperatures that a device can have, in degrees Celsius.
 const TEMPERATURES: std::ops::RangeInclusive<f64> = -50.0..=250.0;
 
@@ -329,6 +336,12 @@ fn opinions(
     if rules.fullscreen == Meanwhile::Pause {
         let said = known(&readings.fullscreen);
         give(Rule::Fullscreen, said.map(|full| full.map(|full| either(*full))), "");
+    }
+    if let Some(least) = rules.minimum_net {
+        let back = least + least.abs().max(NET_FLOOR) * NET_BACK;
+        let read = known(&readings.net_per_hour).and_then(|net| sane(net.copied(), &AMOUNTS));
+        let said = read.map(|net| net.map(|net| limits(net < least, net >= back)));
+        give(Rule::NetTooLow, said, "");
     }
     if let Some(after) = rules.idle_after {
         // The wait before going on is part of the time that the user set.

@@ -31,6 +31,8 @@ pub enum Rule {
     ProgramRunning,
     /// A program fills the screen.
     Fullscreen,
+    /// What an hour of work leaves after electricity is too little.
+    NetTooLow,
     /// Somebody uses the computer.
     ComputerInUse,
     /// Other programs keep the processor busy.
@@ -47,7 +49,7 @@ impl Rule {
     /// The order in which rules are asked: the first that has something to say decides. What protects
     /// the machine comes first, then the user's own word, then money, then the rest; the last three
     /// do not pause.
-    pub const PRECEDENCE: [Self; 16] = [
+    pub const PRECEDENCE: [Self; 17] = [
         Self::TooHot,
         Self::DiskReserve,
         Self::UserPaused,
@@ -59,6 +61,7 @@ impl Rule {
         Self::OutsideHours,
         Self::ProgramRunning,
         Self::Fullscreen,
+        Self::NetTooLow,
         Self::ComputerInUse,
         Self::OtherPrograms,
         Self::PowerLimit,
@@ -80,6 +83,7 @@ impl Rule {
             Self::OutsideHours => "outside-hours",
             Self::ProgramRunning => "program-running",
             Self::Fullscreen => "fullscreen",
+            Self::NetTooLow => "net-too-low",
             Self::ComputerInUse => "computer-in-use",
             Self::OtherPrograms => "other-programs",
             Self::PowerLimit => "power-limit",

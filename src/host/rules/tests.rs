@@ -28,6 +28,7 @@ fn calm() -> Readings {
         fullscreen: Known::Is(false),
         metered: Known::Is(false),
         month_bytes: Known::Is(1),
+        net_per_hour: Known::Is(0.5),
         disk_free: Known::Is(100_000_000_000),
         shown: crate::host::readings::Shown::none(),
     }
@@ -81,7 +82,7 @@ fn the_order_of_precedence_names_every_rule_once_and_each_has_its_word() {
 fn every_sensor_rule_pauses_at_once_and_goes_on_after_its_minute() {
     type Change = fn(&mut Readings);
     let steam = |r: &mut Readings| r.programs = Known::Is(BTreeSet::from(["steam".to_owned()]));
-    let table: [(&str, Rule, Change, &str); 11] = [
+    let table: [(&str, Rule, Change, &str); 12] = [
         (
             "temperature = \"85/75\"",
             Rule::TooHot,
@@ -124,6 +125,12 @@ fn every_sensor_rule_pauses_at_once_and_goes_on_after_its_minute() {
             Rule::Fullscreen,
             |r| r.fullscreen = Known::Is(true),
             "Paused: a program fills the screen.",
+        ),
+        (
+            "minimum_net = \"0.02\"",
+            Rule::NetTooLow,
+            |r| r.net_per_hour = Known::Is(0.019),
+            "Paused: an hour of work would leave less than 0.02 after electricity.",
         ),
         (
             "idle_after = \"10m\"",
@@ -268,7 +275,7 @@ fn resume_does_not_wait_for_a_minute_unless_the_machine_is_protected() {
 fn the_first_rule_in_the_order_decides_alone() {
     let mut bench = Bench::new(
         "hours = \"22:00-07:00\"\ntemperature = \"85/75\"\nquota = \"1GB\"\n\
-         pause_for = [\"steam\"]\nfullscreen = \"pause\"\nidle_after = \"5m\"\nload_limit = \"10%\"",
+         pause_for = [\"steam\"]\nfullscreen = \"pause\"\nidle_after = \"5m\"\nload_limit = \"10%\"\nminimum_net = 0",
     );
     let mut all = Readings {
         power: Known::Is(PowerSource::Battery(Some(50))),
@@ -279,10 +286,11 @@ fn the_first_rule_in_the_order_decides_alone() {
         fullscreen: Known::Is(true),
         metered: Known::Is(true),
         month_bytes: Known::Is(u64::MAX),
+        net_per_hour: Known::Is(-0.5),
         disk_free: Known::Is(0),
         ..calm()
     };
-    let relax: [(Rule, fn(&mut Readings)); 9] = [
+    let relax: [(Rule, fn(&mut Readings)); 10] = [
         (Rule::TooHot, |r| r.temperature = Known::Is(20.0)),
         (Rule::DiskReserve, |r| r.disk_free = Known::Is(u64::MAX)),
         (Rule::QuotaReached, |r| r.month_bytes = Known::Is(0)),
@@ -291,6 +299,7 @@ fn the_first_rule_in_the_order_decides_alone() {
         (Rule::OutsideHours, |_| ()),
         (Rule::ProgramRunning, |r| r.programs = Known::Is(BTreeSet::new())),
         (Rule::Fullscreen, |r| r.fullscreen = Known::Is(false)),
+        (Rule::NetTooLow, |r| r.net_per_hour = Known::Is(0.5)),
         (Rule::ComputerInUse, |r| r.idle = Known::Is(Duration::from_secs(9999))),
     ];
     for (rule, change) in relax {
@@ -409,11 +418,11 @@ fn any_readings() -> impl Strategy<Value = Readings> {
         known(programs),
         known(proptest::bool::ANY),
         known(proptest::bool::ANY),
-        (known(size()), known(size())),
+        (known(size()), known(size()), known(number())),
     )
         .prop_map(
             |(power, idle, temperature, watts, load, programs, fullscreen, metered, sizes)| {
-                let (month_bytes, disk_free) = sizes;
+                let (month_bytes, disk_free, net_per_hour) = sizes;
                 Readings {
                     power,
                     idle,
@@ -424,6 +433,7 @@ fn any_readings() -> impl Strategy<Value = Readings> {
                     fullscreen,
                     metered,
                     month_bytes,
+                    net_per_hour,
                     disk_free,
                     shown: crate::host::readings::Shown::none(),
                 }

@@ -64,6 +64,10 @@ fn clause(rule: Rule, rules: &RuleSettings, about: &str) -> String {
         Rule::OutsideHours => "outside the hours you set".to_owned(),
         Rule::ProgramRunning => format!("{about} is running"),
         Rule::Fullscreen => "a program fills the screen".to_owned(),
+        Rule::NetTooLow => {
+            let least = rules.minimum_net.unwrap_or_default();
+            format!("an hour of work would leave less than {least} after electricity")
+        }
         Rule::ComputerInUse => {
             let idle = rules.idle_after.unwrap_or_default();
             let idle = humantime::format_duration(idle);

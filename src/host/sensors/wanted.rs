@@ -27,13 +27,15 @@ pub enum Sense {
     Metered,
     /// What was sent and received in this month.
     Month,
+    /// What an hour of work leaves.
+    Net,
     /// How much of the disk is free.
     Disk,
 }
 
 impl Sense {
     /// All of them, in the order of their rules.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Power,
         Self::Idle,
         Self::Temperature,
@@ -43,6 +45,7 @@ impl Sense {
         Self::Fullscreen,
         Self::Metered,
         Self::Month,
+        Self::Net,
         Self::Disk,
     ];
 
@@ -58,6 +61,7 @@ impl Sense {
             Self::Fullscreen => Key::Fullscreen,
             Self::Metered => Key::Metered,
             Self::Month => Key::Quota,
+            Self::Net => Key::MinimumNet,
             Self::Disk => Key::DiskReserve,
         }
     }
@@ -160,6 +164,7 @@ pub fn unknown(readings: &Readings) -> Vec<(Sense, String)> {
             Sense::Fullscreen => why(&readings.fullscreen),
             Sense::Metered => why(&readings.metered),
             Sense::Month => why(&readings.month_bytes),
+            Sense::Net => why(&readings.net_per_hour),
             Sense::Disk => why(&readings.disk_free),
         };
         why.map(|why| (sense, why))
@@ -179,6 +184,7 @@ pub fn forget(readings: &mut Readings, sense: Sense) {
         Sense::Fullscreen => readings.fullscreen = Known::NotAsked,
         Sense::Metered => readings.metered = Known::NotAsked,
         Sense::Month => readings.month_bytes = Known::NotAsked,
+        Sense::Net => readings.net_per_hour = Known::NotAsked,
         Sense::Disk => readings.disk_free = Known::NotAsked,
     }
 }
@@ -211,6 +217,7 @@ mod tests {
             ("fullscreen = \"pause\"", Sense::Fullscreen),
             ("metered = \"pause\"", Sense::Metered),
             ("quota = \"200GB\"", Sense::Month),
+            ("minimum_net = 0", Sense::Net),
         ] {
             assert!(wanted(text).has(sense), "{text}");
         }

@@ -143,6 +143,7 @@ impl Bench {
             fullscreen: Known::NotAsked,
             metered: known(metered),
             month_bytes: Known::NotAsked,
+            net_per_hour: Known::NotAsked,
             disk_free: Known::NotAsked,
             shown: Shown::none(),
         };

@@ -113,6 +113,16 @@ pub(in crate::cli::explain) const PAGES: &[Page] = &[
         "Nothing, or set idle_after to off.",
     ),
     page(
+        "net-too-low",
+        "Work would leave too little",
+        "It pauses because an hour of work would leave less after electricity than you set.",
+        "`minimum_net` is set, and what the last day earned, at today's prices, less the watts at the \
+         price of this hour (`kwh_price`, by night `kwh_price_night`), is below it.",
+        "Nothing: it goes on when pay, prices or the tariff change. `hearth earnings` shows the sum; \
+         `hearth resume` lets it work anyway for a while. Where the sum cannot be known, this rule \
+         pauses nothing.",
+    ),
+    page(
         "other-programs",
         "Other programs are busy",
         "It pauses until other programs need clearly less of the processor than your limit.",
