@@ -270,7 +270,7 @@ impl Cause {
                 "Keep the computer awake (keep_awake), or set hours that end with an epoch."
             }
             Self::NoWeights { .. } => {
-                "Look at the uploads in `hearth report` and at the line: `hearth doctor` measures it."
+                "Look at the uploads in `hearth earnings report` and at the line: `hearth doctor` measures it."
             }
             Self::TooFewActivations { .. } => {
                 "Let it run longer at a time; the first minutes of a session wait for others."

@@ -6,6 +6,7 @@ mod api;
 mod awake;
 mod chain;
 mod disk;
+pub mod ledger;
 mod logs;
 pub mod net;
 mod otel;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use self::ledger::Keeping;
 use self::sensing::Sensing;
 use super::Failure;
 use crate::clock::Clock;
@@ -89,6 +91,12 @@ impl Beside {
         if let Some(api) = self.api.take() {
             api.end().await;
         }
+    }
+
+    /// Keeps the ledger of these miners.
+    pub fn keep(mut self, keeping: Keeping) -> Self {
+        self.finishing.push(tokio::spawn(keeping.go_on(self.ending.subscribe())));
+        self
     }
 
     /// Looks at the sensors for as long as these miners run.
