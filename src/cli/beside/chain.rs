@@ -25,6 +25,8 @@ use crate::telemetry::{Event, Events, Severity};
 
 /// Between two tries to enter something into a ledger that is not there or cannot be written.
 const AGAIN: Duration = Duration::from_secs(5);
+/// Whoever mines begins the ledger; where nobody did after so many tries, it is begun here.
+const TRIES: u32 = 6;
 /// Of so many readings one is entered, beside those by which something moved: the ledger is kept for ever.
 const ENTERED_OF: u32 = 6;
 /// The most that waits to be entered; of more, the oldest goes.
@@ -81,6 +83,7 @@ impl Follower {
             file: self.folders.data.join(FILE_NAME),
             waiting: VecDeque::new(),
             ledger: None,
+            tries: 0,
             clock: self.clock.clone(),
         };
         tokio::join!(self.chain(enter.clone()), self.price(enter), book.keep(entries));
@@ -222,12 +225,13 @@ fn entries(reading: &Reading, moved: Vec<Movement>, network: &str) -> Vec<Entry>
     entries
 }
 
-/// Enters what comes into the ledger, as soon as there is one: whoever mines begins it.
+/// Enters what comes into the ledger.
 #[derive(Debug)]
 struct Book {
     file: PathBuf,
     waiting: VecDeque<Entry>,
     ledger: Option<Ledger>,
+    tries: u32,
     clock: Clock,
 }
 
@@ -260,9 +264,10 @@ impl Book {
         }
     }
 
-    /// Enters what waits, oldest first; nothing while there is no ledger.
+    /// Enters what waits, oldest first; nothing while others may still begin the ledger.
     async fn enter_all(&mut self) -> Result<(), LedgerError> {
-        if self.ledger.is_none() && self.file.exists() {
+        self.tries = self.tries.saturating_add(1);
+        if self.ledger.is_none() && (self.file.exists() || self.tries > TRIES) {
             let now = At::of_seconds(self.clock.unix().as_secs());
             self.ledger = Some(Ledger::open(&self.file, now).await?.0);
         }
@@ -306,6 +311,7 @@ fn payment(movement: &Movement, at: At, network: &str, row: ledger::RowId) -> Op
     })
 }
 
-#[cfg(all(test, feature = "chain"))]
+#[cfg(test)]
+#[cfg(feature = "chain")]
 #[path = "chain_tests.rs"]
 mod tests;
