@@ -1,6 +1,7 @@
 //! The command line: one file per command, thin. Here a swarm and miners are put together.
 
 pub mod alerts;
+mod ask;
 pub mod bench;
 pub mod beside;
 pub mod bug_report;

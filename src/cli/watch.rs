@@ -11,20 +11,17 @@ use clap::Args;
 use url::Url;
 
 use self::print::Printer;
+use super::ask::{Asked, Asker};
 use super::run::{self as mining, RunArguments};
 use super::{Exit, Failure, signals};
 use crate::clock::Clock;
 use crate::config::Constants;
 use crate::config::folders::Folders;
-use crate::config::network::{Hosts, NetworkChoice};
-use crate::network::Traffic;
-use crate::network::http::{ExchangeError, HttpClient, Route};
+use crate::config::network::NetworkChoice;
 use crate::swarm::public::{PATH, PublicNetwork, VERSION};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(2);
-/// A server that says nothing for this long says nothing.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// The largest answer: a swarm of thousands of miners.
 const LARGEST: usize = 4 << 20;
 
@@ -145,41 +142,25 @@ fn server(address: &str) -> Result<Url, Failure> {
 
 /// Asks one server.
 struct Watcher {
-    http: HttpClient,
-    server: Url,
-    url: Url,
+    asker: Asker,
 }
 
 impl Watcher {
     fn new(server: Url, clock: &Clock) -> Result<Self, Failure> {
-        let local = Hosts::of_server(&server).are_local();
-        let route = if local { Route::Loopback } else { Route::Internet };
-        let http = HttpClient::new(route, PATIENCE, clock.clone(), Traffic::default())
-            .map_err(|error| Failure::new(Exit::Failed, error).coded("http-setup"))?;
-        let mut url = server.clone();
-        url.set_path(&format!("{}{PATH}", server.path().trim_end_matches('/')));
-        Ok(Self { http, server, url })
+        Asker::new(server, clock).map(|asker| Self { asker })
     }
 
     async fn look(&self) -> Result<PublicNetwork, WatchError> {
-        let silent = |why: String| WatchError::Silent { url: self.server.clone(), why };
-        let request = self.http.requests().get(self.url.clone()).build();
-        let request = request.map_err(|error| silent(error.without_url().to_string()))?;
-        let answer = match self.http.exchange(request, LARGEST, PATIENCE).await {
-            Ok(answer) => answer,
-            Err(ExchangeError::TooLarge(_)) => {
-                return Err(WatchError::NotPublished(self.server.clone()));
-            }
-            Err(error) => return Err(silent(error.to_string())),
+        let server = || self.asker.server().clone();
+        let body = match self.asker.ask(PATH, None, LARGEST).await {
+            Asked::Told(body) => body,
+            Asked::NotPublished => return Err(WatchError::NotPublished(server())),
+            Asked::Silent(why) => return Err(WatchError::Silent { url: server(), why }),
         };
-        if answer.status.is_server_error() {
-            return Err(silent(answer.status.to_string()));
-        }
-        let told: Option<PublicNetwork> = serde_json::from_slice(&answer.body).ok();
-        match told.filter(|_| answer.status.is_success()) {
-            Some(network) if network.version == VERSION => Ok(network),
-            Some(_) => Err(WatchError::Newer(self.server.clone())),
-            None => Err(WatchError::NotPublished(self.server.clone())),
+        match serde_json::from_slice::<PublicNetwork>(&body) {
+            Ok(network) if network.version == VERSION => Ok(network),
+            Ok(_) => Err(WatchError::Newer(server())),
+            Err(_) => Err(WatchError::NotPublished(server())),
         }
     }
 }

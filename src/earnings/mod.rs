@@ -13,6 +13,7 @@ pub mod published;
 pub mod report;
 pub mod rules;
 pub mod summary;
+pub mod view;
 pub mod walk;
 pub mod why;
 pub mod worth;

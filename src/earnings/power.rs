@@ -139,6 +139,13 @@ fn moment(time: Timestamp) -> Option<At> {
     u64::try_from(time.as_millisecond()).ok().map(At)
 }
 
+/// What the user says that the device takes.
+pub fn stated_watts(settings: &Settings) -> Option<f64> {
+    let text = settings.text(Key::Watts)?;
+    // What cannot be read was complained about when the settings were read.
+    units::or_off(&text.value, units::amount).ok().flatten()
+}
+
 /// The energy of so many milliseconds at these watts, as a statement of the user's.
 pub fn stated(watts: f64, milliseconds: u64) -> Energy {
     let sane = watts.is_finite() && (0.0..=100_000.0).contains(&watts);

@@ -12,6 +12,7 @@ use super::snapshot::{
     DeviceView, Eta, Measured, MinerSnapshot, Reason, Rule, Ruling, State, Status, Who, Work,
 };
 use crate::clock::{Clock, Moment};
+use crate::earnings::view::EarningsView;
 use crate::protocol::Phase;
 use crate::telemetry::spent::{Activity, TimeSheet};
 use crate::telemetry::{Event, Events, RateMeter, Severity};
@@ -81,6 +82,7 @@ impl Board {
                 status: snapshot.status.clone(),
                 work: Work { backwards_this_epoch: 0, ..snapshot.work },
                 losses: std::mem::take(&mut snapshot.losses),
+                earnings: std::mem::take(&mut snapshot.earnings),
                 device,
                 ..blank()
             };
@@ -421,6 +423,7 @@ fn blank() -> MinerSnapshot {
         neighbours: Vec::new(),
         losses: Vec::new(),
         measured: Measured::default(),
+        earnings: EarningsView::default(),
     }
 }
 

@@ -19,6 +19,7 @@ use super::fleet;
 use super::heart::{self, InUse};
 use super::joining::{Disclosure, Joining};
 use super::machine::{self, Bench, Duty, Outcome, Pause};
+use super::purse::Purse;
 use super::register::attestation_refused;
 use super::snapshot::{Command, Eta, MinerSnapshot, Reason, State, Who};
 use super::switch::{DeviceSource, Switched};
@@ -123,6 +124,8 @@ pub struct MinerHandle {
     pub snapshot: watch::Receiver<MinerSnapshot>,
     /// Beats while it gets on.
     pub pulse: Pulse,
+    /// What its time went into, and where its earnings are shown.
+    pub purse: Purse,
     /// Its end.
     pub join: JoinHandle<Result<(), MinerError>>,
 }
@@ -175,7 +178,7 @@ impl Miner {
         let hotkey = settings.hotkey.address().to_string();
         let view = device.view();
         let board = Arc::new(Board::new(&settings.name, &hotkey, view, clock.clone(), events));
-        let snapshot = board.subscribe();
+        let (snapshot, purse) = (board.subscribe(), Purse::of(&board));
         let (commands, orders) = mpsc::unbounded_channel();
         let (pulse, in_use) = (Pulse::default(), InUse::default());
         let heart = heart::beat(pulse.clone(), in_use.clone(), clock.clone());
@@ -186,7 +189,7 @@ impl Miner {
                 () = heart => Ok(()),
             }
         });
-        MinerHandle { commands, snapshot, pulse, join }
+        MinerHandle { commands, snapshot, pulse, purse, join }
     }
 }
 

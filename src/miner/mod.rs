@@ -14,6 +14,7 @@ pub mod joining;
 mod life;
 pub mod machine;
 mod pauses;
+mod purse;
 mod register;
 pub mod snapshot;
 mod switch;
@@ -29,6 +30,7 @@ pub use device::DeviceWorker;
 pub use error::MinerError;
 pub use joining::{Disclosure, Joining, PayoutAddress};
 pub use life::{FleetTelemetry, Miner, MinerHandle, MinerSettings};
+pub use purse::Purse;
 pub use snapshot::{
     Command, DeviceView, Eta, MinerSnapshot, NeighbourView, PauseCost, QueueView, ReachView,
     Reason, Rule, Ruling, State, Status, Who, Work,

@@ -11,6 +11,8 @@ pub mod transfers;
 
 use serde::{Deserialize, Serialize};
 
+use crate::earnings::view::EarningsView;
+
 pub use self::measured::Measured;
 pub use self::queue::{PlaceLost, QueueView, WhyLost};
 pub use crate::host::rules::{Rule, Ruling, Unknown, Verdict};
@@ -422,6 +424,9 @@ pub struct MinerSnapshot {
     /// What it measures of itself, its machine and its line.
     #[serde(default)]
     pub measured: Measured,
+    /// What was earned, by whoever keeps the ledger.
+    #[serde(default)]
+    pub earnings: EarningsView,
 }
 
 /// What a pause costs now, and what leaving would.

@@ -259,6 +259,12 @@ impl TimeSheet {
         self.lock().ledger.begin_epoch(now);
     }
 
+    /// What all of the time went into.
+    pub fn totals(&self) -> BTreeMap<Activity, Duration> {
+        let now = self.clock.now();
+        self.lock().ledger.totals(now)
+    }
+
     /// The last minute, the last quarter of an hour, and this epoch: seconds and parts of each.
     pub fn read(&self) -> [(f64, Parts); 3] {
         let now = self.clock.now();

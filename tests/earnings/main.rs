@@ -8,4 +8,5 @@ mod events;
 
 mod command;
 mod kills;
+mod practice;
 mod rule;

@@ -5,6 +5,7 @@ mod alerts;
 mod api;
 mod awake;
 mod disk;
+pub mod ledger;
 mod logs;
 pub mod net;
 mod otel;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use self::ledger::Keeping;
 use self::sensing::Sensing;
 use super::Failure;
 use crate::clock::Clock;
@@ -87,6 +89,12 @@ impl Beside {
         if let Some(api) = self.api.take() {
             api.end().await;
         }
+    }
+
+    /// Keeps the ledger of these miners.
+    pub fn keep(mut self, keeping: Keeping) -> Self {
+        self.finishing.push(tokio::spawn(keeping.go_on(self.ending.subscribe())));
+        self
     }
 
     /// Looks at the sensors for as long as these miners run.

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Moment, local_zone};
 use crate::config::settings::{Key, Settings};
-use crate::config::units;
 use crate::earnings::expected::{Expectation, expected};
 use crate::earnings::ledger::{At, FILE_NAME, LedgerError, Reader};
-use crate::earnings::power::Tariff;
+use crate::earnings::power::{Tariff, stated_watts};
 use crate::earnings::rules::PayRules;
 use crate::earnings::summary::{Time, is_practice};
 use crate::earnings::worth::pool_prices;
@@ -54,8 +53,7 @@ impl NetGauge {
         }
         let tariff = Tariff::read(settings).map_err(|error| error.to_string())?;
         let tariff = tariff.ok_or("what a kWh costs is not set (kwh_price)")?;
-        let watts = settings.text(Key::Watts);
-        let watts = watts.and_then(|text| units::or_off(&text.value, units::amount).ok().flatten());
+        let watts = stated_watts(settings);
         let (now, zone) = (At(self.clock.unix_millis()), local_zone());
         let rows = match Reader::open(&self.ledger).await {
             Ok(mut reader) => reader.rows(Time::Week.span(now, &zone)).await,

@@ -15,6 +15,7 @@ use super::face::{Face, Shown};
 use super::newcomer::NewcomerError;
 use super::session::{Ends, Ingredients, Keys, Session, swarm_failure};
 use super::tally::{Rest, Tally};
+use crate::cli::beside::ledger::{Earner, Keeping};
 use crate::cli::beside::sensing::{Counted, Sensing, computing};
 use crate::cli::beside::{Beside, Running};
 use crate::cli::exit::miner_failure;
@@ -24,6 +25,8 @@ use crate::clock::{Clock, Moment};
 use crate::compute::Device;
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
+use crate::config::network::NetworkChoice;
+use crate::config::values::JoinWay;
 use crate::control::{Control, Histories, Miners, Order, Progress, ToSwarm};
 use crate::host::readings::Readings;
 use crate::miner::RuleSource;
@@ -36,6 +39,8 @@ use crate::tui::{Furniture, Left, Medium};
 
 /// How long the counting models may take at the end of a very short demo.
 const BASELINES_LIMIT: Duration = Duration::from_secs(60);
+/// So long the end waits for the ledger to be closed.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Everything a demo is made of.
 pub struct Demo<'a> {
@@ -182,11 +187,15 @@ impl Demo<'_> {
             })?),
             None => None,
         };
+        let keeping = self.keeping(&session, &say, clock)?;
         let mut looking = None;
+        let mut kept = None;
         let beside = match beside {
-            Some(beside) => Some(beside.sense(sensing, control.clone())),
+            Some(beside) => Some(beside.sense(sensing, control.clone()).keep(keeping)),
             None => {
                 looking = Some(tokio::spawn(sensing.go_on(control.clone())));
+                let (over, ends) = watch::channel(false);
+                kept = Some((over, tokio::spawn(keeping.go_on(ends))));
                 None
             }
         };
@@ -197,10 +206,46 @@ impl Demo<'_> {
         let ended = show.conclude(ended, &progress).await;
         drop(at_work);
         looking.inspect(JoinHandle::abort);
+        if let Some((over, kept)) = kept {
+            let _ = over.send(true);
+            let _ = clock.timeout(FAREWELL, kept).await;
+        }
         if let Some(beside) = beside {
             beside.end().await;
         }
         ended
+    }
+
+    /// The ledger of your miner; a demo's own goes with its folder.
+    fn keeping(&self, session: &Session, say: &Events, clock: &Clock) -> Result<Keeping, Failure> {
+        let server = session.practice.orchestrator_url();
+        let server = server.parse().map_err(|error| {
+            Failure::new(Exit::Failed, format!("{server} is no address: {error}"))
+        })?;
+        let own = session.miners.iter().take(1).map(|own| {
+            let hotkey = own.snapshot.borrow().hotkey.clone();
+            Earner {
+                // The chain would pay the hotkey: no miner of a practice swarm is of a pool.
+                paid_to: Some(hotkey.clone()),
+                hotkey,
+                snapshot: own.snapshot.clone(),
+                purse: own.purse.clone(),
+            }
+        });
+        Ok(Keeping {
+            folder: match &self.run {
+                Some((_, folders)) => folders.data.clone(),
+                None => self.folder.to_owned(),
+            },
+            network: NetworkChoice::Practice,
+            server,
+            // No chain has a part in it.
+            join: JoinWay::Pool,
+            settings: self.run.as_ref().map(|(settings, _)| settings.clone()),
+            earners: own.collect(),
+            say: say.clone(),
+            clock: clock.clone(),
+        })
     }
 
     /// The sensors of this machine. A demo's messages stay here, so none are counted.

@@ -188,24 +188,28 @@ impl Desk {
         verified.map_err(|error| failure(&error))
     }
 
-    /// What the chain said of a hotkey last. In the pool no hotkey needs a place on the chain.
     fn registration(&self, network: &str, hotkey: &str) -> Registration {
-        match self.join {
-            JoinWay::Metagraph => Registration::of(&self.rows, network, hotkey),
-            JoinWay::Pool => Registration::NotAsked,
-        }
+        registration(self.join, &self.rows, network, hotkey)
+    }
+}
+
+/// What the chain said of a hotkey last. In the pool no hotkey needs a place on the chain.
+pub fn registration(join: JoinWay, rows: &Rows, network: &str, hotkey: &str) -> Registration {
+    match join {
+        JoinWay::Metagraph => Registration::of(rows, network, hotkey),
+        JoinWay::Pool => Registration::NotAsked,
     }
 }
 
 /// How it joins; where nobody says, a key file alone joins the metagraph.
-fn join(settings: &Settings) -> Result<JoinWay, Failure> {
+pub fn join(settings: &Settings) -> Result<JoinWay, Failure> {
     let said = settings.get::<JoinWay>(Key::Join).map_err(|error| Failure::of_settings(&error))?;
     let bare = settings.text(Key::HotkeyFile).is_some() && settings.text(Key::Hotkey).is_none();
     Ok(said.map_or(if bare { JoinWay::Metagraph } else { JoinWay::Pool }, |said| said.value))
 }
 
 /// The currency of the newest price, where the user set none.
-fn priced_in(rows: &Rows) -> Option<String> {
+pub fn priced_in(rows: &Rows) -> Option<String> {
     let money = rows.prices.iter().filter(|price| !price.currency.eq_ignore_ascii_case("tao"));
     money.max_by_key(|price| price.at).map(|price| price.currency.to_uppercase())
 }

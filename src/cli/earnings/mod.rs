@@ -14,6 +14,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use self::desk::{Desk, Moment};
+pub use self::desk::{join, priced_in, registration};
 use super::exit::written;
 use super::{Exit, Failure};
 use crate::earnings::summary::Time;

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::arguments::{Relays, RunPlan};
 use super::limits::{follow, limits};
 use super::rigs::Rig;
+use crate::cli::beside::ledger::{Earner, Keeping};
 use crate::cli::beside::sensing::{Counted, Sensing};
 use crate::cli::beside::{Beside, Running};
 use crate::cli::demo::face::{Face, Shown};
@@ -22,11 +23,13 @@ use crate::clock::{Clock, Entropy};
 use crate::config::folders::Folders;
 use crate::config::live::LiveSettings;
 use crate::config::network::NetworkChoice;
+use crate::config::values::JoinWay;
 use crate::control::{Addressee, Control, Histories, Miners, Order, Progress};
 use crate::host::readings::Readings;
 use crate::miner::text_source::TokenizerSource;
 use crate::miner::{
-    Command, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot, RuleSource, Seat,
+    Command, Joining, Miner, MinerError, MinerHandle, MinerSettings, MinerSnapshot, Purse,
+    RuleSource, Seat,
 };
 use crate::network::Line;
 use crate::network::http::Route;
@@ -59,6 +62,7 @@ struct Started {
     commands: mpsc::UnboundedSender<Command>,
     snapshot: watch::Receiver<MinerSnapshot>,
     pulse: Pulse,
+    purse: Purse,
 }
 
 /// The miners that have not ended, each with its name.
@@ -82,6 +86,7 @@ impl Mine {
         let (progress, watched) = watch::channel(Progress::Running);
         let (close, closed) = watch::channel(false);
         let pulses = started.iter().map(|miner| miner.pulse.clone()).collect();
+        let keeping = self.keeping(&started, &events, clock);
         let control = control(started, watched, clock)?;
         let beside = Beside::start(&Running {
             control: control.clone(),
@@ -92,7 +97,8 @@ impl Mine {
             folders: self.folders.clone(),
             clock: clock.clone(),
         })?
-        .sense(sensing, control.clone());
+        .sense(sensing, control.clone())
+        .keep(keeping);
         let mut face = self.face(control.clone(), closed, clock)?;
         for kept in kept {
             if let Some(log) = &self.log {
@@ -185,8 +191,9 @@ impl Mine {
             let (clock, events) = (clock.clone(), events.clone());
             let entropy = Entropy::system();
             let miner = Miner::start_among(settings, rig.device, seat, clock, entropy, events);
-            let MinerHandle { commands, snapshot, pulse, join } = miner;
-            started.push(Started { name: rig.name.clone(), hotkey, commands, snapshot, pulse });
+            let MinerHandle { commands, snapshot, pulse, purse, join } = miner;
+            let name = rig.name.clone();
+            started.push(Started { name, hotkey, commands, snapshot, pulse, purse });
             ends.spawn(async move {
                 let ended = join.await;
                 let ended =
@@ -195,6 +202,33 @@ impl Mine {
             });
         }
         (started, ends)
+    }
+
+    /// The ledger of these miners.
+    fn keeping(&self, started: &[Started], events: &Events, clock: &Clock) -> Keeping {
+        let earner = |miner: &Started| Earner {
+            hotkey: miner.hotkey.clone(),
+            snapshot: miner.snapshot.clone(),
+            purse: miner.purse.clone(),
+            paid_to: match &self.plan.joining {
+                // The chain pays the hotkey.
+                Joining::Metagraph => Some(miner.hotkey.clone()),
+                Joining::Pool(address) => address.as_ref().map(ToString::to_string),
+            },
+        };
+        Keeping {
+            folder: self.folders.data.clone(),
+            network: self.plan.network.clone(),
+            server: self.plan.hosts.orchestrator.clone(),
+            join: match &self.plan.joining {
+                Joining::Metagraph => JoinWay::Metagraph,
+                Joining::Pool(_) => JoinWay::Pool,
+            },
+            settings: Some(self.settings.clone()),
+            earners: started.iter().map(earner).collect(),
+            say: events.clone(),
+            clock: clock.clone(),
+        }
     }
 
     fn face(

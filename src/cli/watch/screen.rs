@@ -25,7 +25,7 @@ pub(super) fn run(
         Failure::new(Exit::Failed, error).coded(code)
     };
     let network = runtime.block_on(watcher.look()).map_err(failed)?;
-    let server = watcher.server.as_str().trim_end_matches('/').to_owned();
+    let server = watcher.asker.server().as_str().trim_end_matches('/').to_owned();
     let (told, known) = watch::channel(Watched { server, network, trouble: None });
     let (keys, mouse) = face::hands(Folders::find().ok().as_ref());
     let asking = runtime.spawn(ask(watcher, told, clock.clone()));

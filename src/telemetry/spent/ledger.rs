@@ -1,7 +1,7 @@
 //! The book behind the time sheet: times of activities in whole nanoseconds, in the buckets of two
 //! sliding windows and of an epoch. What is in a window is exactly the time that it covers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::{Activity, Parts, WHOLE};
@@ -75,6 +75,8 @@ pub struct Ledger {
     written: u64,
     sliding: [Sliding; 2],
     epoch: Times,
+    /// From the beginning.
+    all: Times,
 }
 
 impl Ledger {
@@ -82,7 +84,7 @@ impl Ledger {
     pub fn new(now: Moment, activity: Activity) -> Self {
         let now = nanos(now.0);
         let sliding = GRAINS.map(|grain| Sliding::new(grain, now));
-        Self { activity, written: now, sliding, epoch: [0; KINDS] }
+        Self { activity, written: now, sliding, epoch: [0; KINDS], all: [0; KINDS] }
     }
 
     /// Another activity begins. A moment before the last one counts as that one.
@@ -107,6 +109,14 @@ impl Ledger {
         })
     }
 
+    /// All of the time, by what it went into.
+    pub fn totals(&mut self, now: Moment) -> BTreeMap<Activity, Duration> {
+        self.write(now);
+        let times = Activity::ALL.into_iter().zip(self.all);
+        let some = times.filter(|(_, nanos)| *nanos > 0);
+        some.map(|(activity, nanos)| (activity, Duration::from_nanos(nanos))).collect()
+    }
+
     fn write(&mut self, now: Moment) {
         let now = nanos(now.0);
         if now <= self.written {
@@ -117,6 +127,7 @@ impl Ledger {
             window.add(kind, self.written, now);
         }
         self.epoch[kind] += now - self.written;
+        self.all[kind] += now - self.written;
         self.written = now;
     }
 }
@@ -183,6 +194,8 @@ mod tests {
                 // An earlier moment changes nothing.
                 ledger.switch(at(now.saturating_sub(5)), Activity::ALL[kind]);
                 let read = ledger.read(at(now));
+                let all: Duration = ledger.totals(at(now)).values().sum();
+                prop_assert_eq!(all, Duration::from_nanos(now - start));
                 let covers = |grain: u64| {
                     // From the beginning of the oldest bucket, if it began within the window.
                     let oldest = (now.saturating_sub(1) / grain + 1).saturating_sub(60) * grain;

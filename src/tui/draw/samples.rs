@@ -1,11 +1,14 @@
 //! Made-up snapshots for the tests of the dashboard: one of each thing that a screen can be in.
 
+mod earnings;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::rules::Percent;
 use crate::control::{Place, Progress};
+use crate::earnings::view::{EarningsView, Source};
 use crate::miner::snapshot::measured::{
     Deadline, DeviceReadings, Failures, LinkView, LinkWay, LoadLimit, MachineView, MergeView,
     Reading, TimeView, TransferView, Utilisation, Waterfall, WeekGrid, Window,
@@ -59,6 +62,7 @@ pub(in crate::tui) fn miner(
         neighbours: Vec::new(),
         losses: Vec::new(),
         measured: Measured::default(),
+        earnings: EarningsView { source: Source::Unasked, ..EarningsView::default() },
     }
 }
 
@@ -517,6 +521,7 @@ pub(in crate::tui) fn conditions(inside: Option<()>) -> Vec<(&'static str, View)
     normal.miner.device.memory = "weights 12 MiB, gradients 6 MiB, optimizer 24 MiB".into();
     normal.miner.losses = (0..60).map(|i| 3.0 + 5.3 * (-f64::from(i) / 20.0).exp()).collect();
     normal.miner.measured = measured();
+    normal.miner.earnings = inside.map_or_else(earnings::unpublished, |()| earnings::practice());
     normal.log = Arc::new(vec![" INFO m0 has stage 0".into(), " INFO epoch 1 begins".into()]);
     let phases = ["merging_partitions", "weights_uploading", "merging_partitions"];
     let mut trouble = view(troubled(), around(phases, 160));
@@ -539,6 +544,7 @@ fn troubled() -> MinerSnapshot {
     });
     miner.losses = vec![f64::NAN, 9.0, f64::INFINITY];
     miner.measured = measured_in_trouble();
+    miner.earnings = earnings::troubled();
     miner.ruling = Ruling {
         verdict: Verdict::Run(Percent::nearest(60.0)),
         rule: Rule::PowerLimit,
@@ -590,6 +596,7 @@ fn overlong(inside: Option<()>) -> View {
     let names = (0..100).map(|i| (format!("5Hostile{i}"), format!("\u{1b}]0;x\u{7}{i}")));
     view.names = Arc::new(names.collect());
     view.miner.ruling.sentence.clone_from(&long);
+    view.miner.earnings = earnings::overlong();
     let line = |i| format!(" WARN line {i}: {long}\u{1b}[31m");
     view.log = Arc::new((0..500).map(line).collect());
     view

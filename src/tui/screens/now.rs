@@ -5,10 +5,8 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
 
-use super::{lines, queue, transfers};
-use crate::tui::draw::facts::said;
+use super::{earnings, lines, queue, transfers};
 use crate::tui::draw::{log, loss, speed, stages};
-use crate::tui::text::labels;
 use crate::tui::text::screens as words;
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
@@ -58,9 +56,5 @@ fn earned_today(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
 }
 
 pub(super) fn today<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
-    let (earned, payout) = match view.swarm.is_some() {
-        true => (words::PRACTICE_PAYS, labels::NONE),
-        false => (words::NO_LEDGER, words::NOT_PUBLISHED),
-    };
-    vec![said(labels::EARNED, earned, theme), said(labels::NEXT_PAYOUT, payout, theme)]
+    earnings::in_short(view, theme)
 }

@@ -8,7 +8,7 @@ use crate::tui::draw::facts::spoken;
 use crate::tui::draw::{losses, speed, stages};
 use crate::tui::look::ScreenName;
 use crate::tui::text::labels;
-use crate::tui::text::{self, measured, plain as say, screens as words};
+use crate::tui::text::{self, earnings as pay, measured, plain as say, screens as words};
 use crate::tui::theme::Theme;
 use crate::tui::view::View;
 
@@ -40,8 +40,10 @@ pub(in crate::tui) fn told(screen: ScreenName, view: &View) -> Vec<String> {
             pane(words::TODAY, read(now::today(view, theme)));
         }
         ScreenName::Earnings => {
-            pane(words::EARNED, read(earnings::earned(view, theme)));
-            pane(words::WORK, read(earnings::work(view, theme)));
+            pane(pay::EARNED, read(earnings::all_earned(view, theme)));
+            pane(pay::WALK, read(earnings::walk(view, theme)));
+            pane(pay::LEDGER, read(earnings::ledger(view, theme)));
+            pane(pay::WORK, read(earnings::work(view, theme)));
         }
         ScreenName::Training => {
             pane(words::STAGE, read(training::facts(view, theme)));

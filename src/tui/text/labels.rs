@@ -52,6 +52,20 @@ pub const PLACE_LOST: &str = "place lost";
 /// A label.
 pub const POWER: &str = "power";
 /// A label.
+pub const LAST_EPOCHS: &str = "last epochs";
+/// A label.
+pub const OWED: &str = "owed";
+/// A label.
+pub const PERIOD: &str = "the loss";
+/// A label.
+pub const RUN_GETS: &str = "the run gets";
+/// A label.
+pub const SHARE: &str = "share of the run";
+/// A label.
+pub const WEIGHT: &str = "weight";
+/// A label.
+pub const WHY_NOTHING: &str = "no pay for a day";
+/// A label.
 pub const PROGRESS: &str = "progress";
 /// A label.
 pub const RECEIVED: &str = "received";

@@ -1,6 +1,7 @@
 //! Every word on the screens that is not in the engine's own snapshots.
 
 pub mod advice;
+pub mod earnings;
 pub mod keys;
 pub mod labels;
 pub mod measured;

@@ -50,10 +50,6 @@ pub const TODAY: &str = " Today ";
 /// See [`TODAY`].
 pub const QUEUE: &str = " Registration queue ";
 /// See [`TODAY`].
-pub const EARNED: &str = " Earned ";
-/// See [`TODAY`].
-pub const WORK: &str = " Work that counts ";
-/// See [`TODAY`].
 pub const STAGE: &str = " Your stage ";
 /// See [`TODAY`].
 pub const RUN: &str = " The run ";
@@ -70,16 +66,9 @@ pub const BOOKS: &str = " The practice swarm's books ";
 /// See [`TODAY`].
 pub const LAB: &str = " Try something ";
 
-/// Earnings in a practice swarm.
-pub const PRACTICE_PAYS: &str = "nothing: a practice swarm pays nothing";
-/// Earnings elsewhere.
-pub const NO_LEDGER: &str = "unknown: this version does not read payouts";
 /// What is not there yet, on the screen where it will be.
 pub const LEDGER_EMPTY: &str = "This version keeps no ledger of payouts. What your miner did is \
                                 below; what the network makes of it is not known here.";
-/// The same of a practice swarm.
-pub const LEDGER_PRACTICE: &str = "A practice swarm pays nothing. On a network this screen is for \
-                                   what was earned, what it cost, and why it was nothing.";
 /// Why it is the score.
 pub const SCORE: &str = "backwards that were accepted, and partitions merged";
 

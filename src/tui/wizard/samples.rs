@@ -53,6 +53,7 @@ pub(super) fn view(losses: u64) -> View {
         neighbours: Vec::new(),
         losses: Vec::new(),
         measured: crate::miner::snapshot::Measured::default(),
+        earnings: crate::earnings::view::EarningsView::default(),
     };
     let names = [("m0", ALICE), ("m1", "5b"), ("m2", "5c"), ("m3", "5d")];
     View {
