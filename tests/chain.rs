@@ -468,3 +468,162 @@ async fn what_was_known_survives_the_program_and_is_not_mixed_up() {
     let other = Asked { hotkey: Some(Account([9; 32])), ..asked() };
     assert_eq!(Watch::new(reader(), other, Some(known), &constants()).known(), None);
 }
+
+// Through the real binary --------------------------------------------------------------------------
+
+/// Runs `hearth` with its files under `home`; what it printed, the first word of its exit and its errors.
+async fn hearth(home: &std::path::Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_hearth"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HEARTH_")) {
+        command.env_remove(name);
+    }
+    let ran = command.env("HEARTH_HOME", home).args(arguments).output().await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (ran.status.code(), text(ran.stdout), text(ran.stderr))
+}
+
+fn json(line: &str) -> serde_json::Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+#[tokio::test]
+async fn the_command_reads_the_chain_and_keeps_what_it_read() {
+    let home = tempfile::tempdir().unwrap();
+    let node = node().await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    node.put("Timestamp", "Now", &[], (now.as_secs() * 1000).to_le_bytes());
+    let (hotkey, coldkey) = (Account(HOTKEY).to_string(), Account(COLDKEY).to_string());
+    let ask =
+        ["earnings", "chain", "--endpoint", &node.url, "--hotkey", &hotkey, "--coldkey", &coldkey];
+    let (code, told, trouble) = hearth(home.path(), &ask).await;
+    assert_eq!((code, trouble.as_str()), (Some(0), ""), "{told}");
+    for line in [
+        "block 1000000 (final",
+        "yes, as uid 47 of subnet 9",
+        "for 3000 more blocks (about 10 h 0 min)",
+        "3.750000000 alpha of this coldkey on this hotkey",
+        "12.345678901 TAO",
+        "0.033333333 TAO for 1 alpha",
+        "costs 0.512345678 TAO now; it cannot be recovered",
+    ] {
+        assert!(told.contains(line), "{line} is not in:\n{told}");
+    }
+    // The node goes away: the last known values are shown with their age, and the command says why.
+    node.with(|state| state.manner = Manner::Refuses("Too many requests"));
+    let (code, told, trouble) = hearth(home.path(), &[&ask[..], &["--json"]].concat()).await;
+    assert_eq!(code, Some(1), "{told}{trouble}");
+    let line = json(told.trim());
+    assert_eq!(line["trouble"]["code"], "chain-refused");
+    assert_eq!(line["stale"]["code"], "chain-refused");
+    assert_eq!(line["reading"]["free"]["known"], 12_345_678_901_u64);
+    assert!(line["age_seconds"].as_u64().unwrap() < 600, "{line}");
+    assert!(trouble.contains("refused to answer (Too many requests)"), "{trouble}");
+    // Whoever asks about another hotkey is not told about this one.
+    let other = Account([9; 32]).to_string();
+    let ask = ["earnings", "chain", "--endpoint", &node.url, "--hotkey", &other, "--json"];
+    let (_, told, _) = hearth(home.path(), &ask).await;
+    assert_eq!(json(told.trim())["reading"], serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn nobody_is_asked_whom_the_user_did_not_name() {
+    let home = tempfile::tempdir().unwrap();
+    let (code, told, trouble) = hearth(home.path(), &["earnings", "chain"]).await;
+    assert_eq!((code, told.as_str()), (Some(3), ""));
+    assert!(trouble.contains("no node of the chain is set, so nobody is asked"), "{trouble}");
+    let (code, told, trouble) = hearth(home.path(), &["earnings", "price"]).await;
+    assert_eq!((code, told.as_str()), (Some(3), ""));
+    assert!(trouble.contains("no price source is set"), "{trouble}");
+    let practice = ["earnings", "chain", "--endpoint", "ws://127.0.0.1:1", "--network", "practice"];
+    let (code, _, trouble) = hearth(home.path(), &practice).await;
+    assert_eq!(code, Some(2));
+    assert!(trouble.contains("a practice swarm has no chain"), "{trouble}");
+}
+
+#[tokio::test]
+async fn a_price_is_taken_as_it_is_written_and_kept_when_the_source_answers_nonsense() {
+    let home = tempfile::tempdir().unwrap();
+    let answer = |body: &str| {
+        format!(
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    // One source with two faces: first a price, then a page. Its name is the same for the program.
+    let body = std::sync::Arc::new(std::sync::Mutex::new(answer(
+        r#"{"tao": {"usd": 412.1234567890123456789}}"#,
+    )));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let source = format!("http://{}/v1?key=s3cret", listener.local_addr().unwrap());
+    let says = std::sync::Arc::clone(&body);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut question = [0; 2048];
+            let _ = stream.read(&mut question).await;
+            let text = says.lock().unwrap().clone();
+            let _ = stream.write_all(text.as_bytes()).await;
+        }
+    });
+    let ask = [
+        "earnings",
+        "price",
+        "--source",
+        &source,
+        "--field",
+        "/tao/usd",
+        "--currency",
+        "USD",
+        "--json",
+    ];
+    let (code, told, trouble) = hearth(home.path(), &ask).await;
+    assert_eq!((code, trouble.as_str()), (Some(0), ""), "{told}");
+    let line = json(told.trim());
+    let exact = exact("412.1234567890123456789").to_string();
+    assert_eq!(
+        (line["quote"]["price"].as_str(), line["quote"]["currency"].as_str()),
+        (Some(&*exact), Some("USD"))
+    );
+
+    for (says, expected) in [
+        ("<html>busy</html>", "price-not-json"),
+        (r#"{"tao": {"usd": -1}}"#, "price-not-positive"),
+        (r#"{"tao": {"eur": 1}}"#, "price-no-field"),
+    ] {
+        *body.lock().unwrap() = answer(says);
+        let (code, told, trouble) = hearth(home.path(), &ask).await;
+        assert_eq!(code, Some(1), "{told}{trouble}");
+        let line = json(told.trim());
+        assert_eq!(line["trouble"]["code"], expected);
+        assert_eq!(line["quote"]["price"].as_str(), Some(&*exact), "the last one is kept");
+        assert!(line["age_seconds"].is_u64());
+        assert!(!told.contains("s3cret") && !trouble.contains("s3cret"), "{told}{trouble}");
+    }
+}
+
+#[tokio::test]
+async fn stake_on_other_hotkeys_is_found_and_its_change_told() {
+    let node = node().await;
+    let (pool, coldkey) = ([0x33; 32], blake2_128_concat(&COLDKEY));
+    let on = blake2_128_concat(&pool);
+    // The pool's hotkey holds 7 alpha, of which one share of seven is the coldkey's.
+    put(&node, "StakingHotkeys", std::slice::from_ref(&coldkey), list([pool].into_iter()));
+    put(&node, "TotalHotkeyAlpha", &[on.clone(), nine()], 7_000_000_000_u64.to_le_bytes());
+    put(&node, "TotalHotkeyShares", &[on.clone(), nine()], (7_u128 << 64).to_le_bytes());
+    put(&node, "Alpha", &[on.clone(), coldkey, nine()], (1_u128 << 64).to_le_bytes());
+    let mut watch = watch(&node);
+    let first = watch.look(SOON).await.known.unwrap().reading;
+    assert_eq!(first.stake, Fact::Known(Rao(3_750_000_000)));
+    assert_eq!(
+        first.coldkey_alpha,
+        Fact::Known(Rao(4_750_000_000)),
+        "3.75 on its own, 1 on the pool's"
+    );
+    // The pool is paid: all shares of it grow.
+    put(&node, "TotalHotkeyAlpha", &[on, nine()], 9_800_000_000_u64.to_le_bytes());
+    node.add_block(1_000_360, 0);
+    let look = watch.look(SOON).await;
+    let [movement] = &look.movements[..] else { panic!("{look:?}") };
+    assert_eq!(movement.what, Holding::Stake);
+    assert_eq!(movement.gain().unwrap().to_string(), "0.400000000 alpha");
+    assert!(movement.words().contains("the chain does not say why"), "{}", movement.words());
+}

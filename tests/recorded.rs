@@ -1,5 +1,5 @@
 //! The dashboard in front of what really happened: every screen at the moments of recorded runs, compared
-//! with the pictures kept in `snapshots/`. The records lie in `records/`; the one with trouble in it is made
+//! with the pictures kept in `snapshots/`. The records lie in `records/`; those with trouble in them are made
 //! anew by `HEARTH_WRITE_RECORDS=tests/records cargo test --release --test recorded -- --ignored`.
 
 #![cfg(unix)]
@@ -70,6 +70,7 @@ fn ground(record: &Path, at: Duration) -> Ground {
 fn moments() -> Vec<(&'static str, State, Ground)> {
     let seconds = Duration::from_secs;
     let (normal, trouble) = (record("practice.record"), record("trouble.record"));
+    let lost = record("lost.record");
     let in_trouble =
         |reason, later| ground(&trouble, moment(&trouble, reason, 0, Duration::from_millis(later)));
     let mut outside = ground(&normal, seconds(60));
@@ -84,6 +85,11 @@ fn moments() -> Vec<(&'static str, State, Ground)> {
         ("the only peer was killed", State::Training, in_trouble("cache-full", 3_000)),
         ("a program of pause_for runs", State::Paused, in_trouble("program-running", 1_500)),
         ("the network is gone", State::Training, in_trouble("network-trouble", 4_000)),
+        (
+            "the driver has lost the device",
+            State::Loading,
+            ground(&lost, moment(&lost, "stage-lost", 0, Duration::from_millis(1_000))),
+        ),
     ]
 }
 
@@ -228,6 +234,24 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A kept practice swarm in which the driver loses the own miner's device.
+#[test]
+#[ignore = "makes a record anew: HEARTH_WRITE_RECORDS says where"]
+fn the_record_of_a_lost_device() {
+    let home = tempfile::tempdir().unwrap();
+    let faults = ["--faults", "device-lost=7s@m0", "--preset", "nano", "--backend", "cpu"];
+    let (child, events) = events::started(
+        hearth(home.path())
+            .args(["run", "--network", "practice", "--headless", "--json"])
+            .args(faults),
+    );
+    let own = Running { child, home, events };
+    own.until_reason("stage-lost");
+    own.until("work again", |event| event["miner"] == "m0" && event["state"] == "training");
+    std::thread::sleep(Duration::from_secs(3));
+    own.record("lost.record");
 }
 
 /// A run in which the only peer is killed and comes back, a program makes the miner pause, and the network

@@ -9,6 +9,7 @@ pub mod formula;
 pub mod ledger;
 pub mod money;
 pub mod power;
+pub mod price;
 pub mod published;
 pub mod report;
 pub mod rules;

@@ -186,6 +186,7 @@ fn look(registered: bool) -> crate::earnings::ledger::Reading {
         emission: Fact::Known(Rao(8_200_000_000)),
         hotkey_alpha: Fact::Unknown(missing()),
         stake: Fact::Known(Rao(5)),
+        coldkey_alpha: Fact::Known(Rao(5)),
         free: Fact::Unknown(missing()),
         pool: Fact::Known(Pool { tao: Rao(5), alpha: Rao(100) }),
         burn: Fact::Unknown(missing()),

@@ -243,9 +243,9 @@ impl Reason {
             Self::NoActivation => "No activation has arrived yet.".into(),
             Self::OtherStageNotTraining => "Another stage is not training yet.".into(),
             Self::UploadingWeights => "Uploading what this machine learned.".into(),
-            Self::OthersUploading => "Own part is uploaded; others still upload.".into(),
+            Self::OthersUploading => "Your part is uploaded; others still upload.".into(),
             Self::MergingPartitions => "Merging this machine's partitions.".into(),
-            Self::OthersMerging => "Own partitions are merged; others still merge.".into(),
+            Self::OthersMerging => "Your partitions are merged; others still merge.".into(),
             Self::Rule { sentence, .. } => sentence.clone(),
             Self::SwitchedOff => "You switched it off; its device is free.".into(),
             Self::StopRequested => "Stopping: work in hand is finished first.".into(),
@@ -265,7 +265,11 @@ impl Reason {
     }
 }
 
+/// With a capital letter, where it begins with a word and not with a name such as x86_64.
 fn capitalised(text: &str) -> String {
+    if text.split(' ').next().is_some_and(|first| first.contains(|c: char| c.is_ascii_digit())) {
+        return text.to_owned();
+    }
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

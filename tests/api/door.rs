@@ -216,3 +216,16 @@ fn two_of_them_do_not_run_in_one_folder_and_a_killed_one_is_no_hindrance() {
     next.until("a loss", |event| event["event"] == "loss");
     assert_eq!(next.stop(), 0);
 }
+
+/// Only a practice swarm runs in the miner's own process; elsewhere its commands are for nobody.
+#[test]
+fn a_miner_of_a_network_has_no_swarm_to_command() {
+    // Bound, so that nobody else answers there.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let miner = Miner::start_for(&format!("http://{}", silent.local_addr().unwrap()));
+    let ask = || Ask::with("POST", "/v1/swarm/commands").body(r#"{"command":"write"}"#);
+    refused(&ask().to(&miner), 404, "api-no-swarm");
+    let page = miner.hearth(&["explain", "api-no-swarm"]).1;
+    assert!(page.contains("hearth demo"), "{page}");
+    assert_eq!(miner.stop(), 0);
+}

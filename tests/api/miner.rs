@@ -52,6 +52,25 @@ impl Miner {
         Self { home, child, events }
     }
 
+    /// Starts one for a network that never answers, at this address.
+    pub fn start_for(network: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let key = home.path().join("key");
+        std::fs::write(&key, format!("0x{}", hex::encode([7; 32]))).unwrap();
+        let arguments = ["run", "--network", network, "--accept-unpaid", "--headless", "--json"];
+        let mut command = hearth(home.path(), &arguments);
+        command.args(["--backend", "cpu", "--set", "relays=none", "--hotkey-file"]).arg(key);
+        let (child, events) = events::started(&mut command);
+        let miner = Self { home, child, events };
+        miner.until("its first words", |event| event["event"] == "state");
+        let deadline = Instant::now() + PATIENCE;
+        while !miner.home.path().join("state/api.json").exists() {
+            assert!(Instant::now() < deadline, "no API");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        miner
+    }
+
     /// Waits for an event that is as wanted.
     #[track_caller]
     pub fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {

@@ -4,6 +4,7 @@
 mod alerts;
 mod api;
 mod awake;
+mod chain;
 mod disk;
 pub mod ledger;
 mod logs;
@@ -73,6 +74,7 @@ impl Beside {
             tokio::spawn(systemd::tell(running.clone())),
             tokio::spawn(logs::write(running.clone())),
             tokio::spawn(disk::watch(running.clone())),
+            tokio::spawn(chain::follow(running.clone())),
         ];
         let (ending, ends) = watch::channel(false);
         let finishing = vec![

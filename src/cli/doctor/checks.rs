@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 
 use super::finding::{Area, Finding, Judgement};
 use super::scope::{Asking, Scope};
-use super::{graphics, keys, machine, network, rules, settings, several, system};
+use super::{chain, graphics, keys, machine, network, rules, settings, several, system};
 
 /// How long a check that asks nobody may take.
 const SHORT: Duration = Duration::from_secs(8);
@@ -112,13 +112,14 @@ const HERE: [Check; 4] = [
 const HERE: [Check; 0] = [];
 
 /// The checks that ask the chosen network.
-const OUTSIDE: [Check; 6] = [
+const OUTSIDE: [Check; 7] = [
     check("dns", Area::Network, waiting!(network::names)),
     check("tls", Area::Network, waiting!(network::certificate)),
     check("orchestrator", Area::Network, waiting!(network::orchestrator)),
     check("clock", Area::Network, waiting!(network::clock)),
     check("bridge", Area::Network, waiting!(network::bridge)),
     check("reachability", Area::Network, waiting!(network::reachability)),
+    check("chain", Area::Network, waiting!(chain::registered)),
 ];
 
 /// The checks that make sense for a scope, in the order of their groups.

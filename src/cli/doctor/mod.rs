@@ -1,6 +1,7 @@
 //! `hearth doctor`: the preflight. Every check gives exactly one finding; each error and warning has
 //! its fix. The wizard shows the same checks through [`examine`].
 
+mod chain;
 mod checks;
 mod finding;
 mod graphics;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
+use super::own::own_hotkey;
 use crate::cli::{Exit, Failure, exit, signals};
 use crate::clock::Clock;
 use crate::config::Constants;
@@ -30,7 +31,7 @@ pub struct ChainArguments {
     /// A node of the chain, such as ws://127.0.0.1:9944; else the setting chain_endpoint
     #[arg(long, value_name = "URL")]
     pub endpoint: Option<String>,
-    /// The hotkey to ask about, as its address
+    /// The hotkey to ask about, as its address; else this machine's own
     #[arg(long, value_name = "ADDRESS")]
     pub hotkey: Option<String>,
     /// The address that is paid; else the setting payout_address
@@ -63,7 +64,7 @@ pub fn run(arguments: &ChainArguments) -> Result<Exit, Failure> {
         Some(text) => Some(text.parse::<Account>().map_err(|error| {
             Failure::new(Exit::Usage, format!("the hotkey is {error}")).coded("chain-address")
         })?),
-        None => None,
+        None => own_hotkey(&settings, &folders, &clock),
     };
     let (mut watch, constants) = watch(&settings, hotkey, &folders, &clock)?;
     let runtime = crate::cli::runtime()?;
@@ -97,11 +98,23 @@ pub(crate) fn watch(
     folders: &Folders,
     clock: &Clock,
 ) -> Result<(Watch, ChainConstants), Failure> {
+    watch_within(settings, hotkey, folders, clock, Duration::MAX)
+}
+
+/// The same for somebody who waits no longer than `limit` for a look.
+pub(crate) fn watch_within(
+    settings: &Settings,
+    hotkey: Option<Account>,
+    folders: &Folders,
+    clock: &Clock,
+    limit: Duration,
+) -> Result<(Watch, ChainConstants), Failure> {
     let of_settings = |error| Failure::of_settings(&error);
     let endpoint = settings.text(Key::ChainEndpoint).map(|text| text.value.clone());
     let endpoint: Endpoint =
         endpoint.unwrap_or_default().parse().map_err(|error: ChainError| failure(&error))?;
-    let constants = settings.constants(Constants::live()).map_err(of_settings)?.chain;
+    let mut constants = settings.constants(Constants::live()).map_err(of_settings)?.chain;
+    constants.limit = constants.limit.min(limit);
     let network = settings.get::<NetworkChoice>(Key::Network).map_err(of_settings)?;
     let place = match network.map(|network| network.value) {
         Some(NetworkChoice::Practice) => {

@@ -4,6 +4,8 @@
 pub mod chain;
 mod csv;
 mod desk;
+pub(super) mod own;
+pub mod price;
 mod shown;
 mod told;
 
@@ -64,6 +66,8 @@ pub enum EarningsAction {
     Report(ReportArguments),
     /// What the chain says of a hotkey and an address, read from a node that you name
     Chain(chain::ChainArguments),
+    /// What one TAO is worth in your currency, from a source that you name
+    Price(price::PriceArguments),
     /// Whether the ledger's rows are what the stored answers come to
     Verify(PlaceArguments),
 }
@@ -86,15 +90,21 @@ fn time(text: &str) -> Result<Time, String> {
 
 /// Runs the command.
 pub fn run(arguments: &EarningsArguments) -> Result<Exit, Failure> {
-    if let Some(EarningsAction::Chain(arguments)) = &arguments.action {
-        return chain::run(arguments);
+    match &arguments.action {
+        Some(EarningsAction::Chain(arguments)) => chain::run(arguments),
+        Some(EarningsAction::Price(arguments)) => price::run(arguments),
+        Some(EarningsAction::Report(arguments)) => flushed(|out| report(arguments, out)),
+        Some(EarningsAction::Verify(place)) => flushed(|out| verify(place, out)),
+        None => flushed(|out| show(arguments, out)),
     }
+}
+
+/// Prints into a buffer, and gives it out as a whole.
+fn flushed(
+    print: impl FnOnce(&mut io::BufWriter<io::StdoutLock<'_>>) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let exit = match &arguments.action {
-        Some(EarningsAction::Report(arguments)) => report(arguments, &mut out)?,
-        Some(EarningsAction::Verify(place)) => verify(place, &mut out)?,
-        Some(EarningsAction::Chain(_)) | None => show(arguments, &mut out)?,
-    };
+    let exit = print(&mut out)?;
     written(out.flush()).map(|_| exit)
 }
 

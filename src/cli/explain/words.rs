@@ -17,7 +17,7 @@ const fn word(word: &'static str, meaning: &'static str) -> Word {
 }
 
 /// All of them, in the order of a text that explains the whole.
-pub const WORDS: [Word; 24] = [
+pub const WORDS: [Word; 28] = [
     word("run", "One training of one model, from its first weights to its last, by many machines."),
     word(
         "orchestrator",
@@ -95,6 +95,20 @@ pub const WORDS: [Word; 24] = [
     word(
         "metagraph",
         "The chain's list of the miners that are registered with it; the chain pays their coldkeys.",
+    ),
+    word("TAO", "The coin of Bittensor's chain, in which fees and balances are counted."),
+    word(
+        "alpha",
+        "The coin of one subnet, in which its miners are paid. It can be changed for TAO, at a price \
+         that moves.",
+    ),
+    word(
+        "incentive",
+        "The part of what a subnet pays its miners that goes to one of them, by its scores.",
+    ),
+    word(
+        "immunity",
+        "The time after a registration in which no newcomer can take the place, whatever the score.",
     ),
     word(
         "relay",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::address::{BlockHash, Endpoint};
+use super::address::BlockHash;
 
 /// Why there is no reading.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -156,22 +156,6 @@ impl ChainError {
     pub fn may_pass(&self) -> bool {
         !matches!(self, Self::NotBuilt | Self::NoEndpoint | Self::Endpoint { .. })
     }
-
-    pub(super) fn disconnected(endpoint: &Endpoint) -> Self {
-        Self::Disconnected { endpoint: endpoint.to_string() }
-    }
-
-    pub(super) fn not_a_node(endpoint: &Endpoint, why: &dyn std::fmt::Display) -> Self {
-        Self::NotANode { endpoint: endpoint.to_string(), why: short(why) }
-    }
-}
-
-/// A node's words: one line, and not too long.
-pub(super) fn short(words: &dyn std::fmt::Display) -> String {
-    let text = words.to_string();
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let plain = line.chars().filter(|c| !c.is_control());
-    plain.take(120).collect()
 }
 
 /// A time in words: `3 h 20 min`, `45 s`.

@@ -14,7 +14,7 @@ use crate::earnings::{Amount, Rao, Unit};
 pub enum Holding {
     /// TAO that an address can spend.
     FreeBalance,
-    /// Alpha of a coldkey on a hotkey.
+    /// Alpha of a coldkey on the subnet, on whichever hotkeys.
     Stake,
 }
 
@@ -43,8 +43,6 @@ pub struct Movement {
     pub what: Holding,
     /// Whose: the coldkey.
     pub address: Account,
-    /// On which hotkey; none for a balance.
-    pub hotkey: Option<Account>,
     /// How much it was.
     pub before: Rao,
     /// How much it is.
@@ -94,12 +92,11 @@ pub fn movements(older: &Reading, newer: &Reading) -> Vec<Movement> {
         return Vec::new();
     }
     let Some(address) = newer.asked.coldkey else { return Vec::new() };
-    let moved = |what, hotkey, older_value: &Fact<Rao>, newer_value: &Fact<Rao>| {
+    let moved = |what, older_value: &Fact<Rao>, newer_value: &Fact<Rao>| {
         let (before, after) = (*older_value.known()?, *newer_value.known()?);
         (before != after).then_some(Movement {
             what,
             address,
-            hotkey,
             before,
             after,
             from: older.block,
@@ -107,8 +104,8 @@ pub fn movements(older: &Reading, newer: &Reading) -> Vec<Movement> {
         })
     };
     [
-        moved(Holding::FreeBalance, None, &older.free, &newer.free),
-        moved(Holding::Stake, newer.asked.hotkey, &older.stake, &newer.stake),
+        moved(Holding::FreeBalance, &older.free, &newer.free),
+        moved(Holding::Stake, &older.coldkey_alpha, &newer.coldkey_alpha),
     ]
     .into_iter()
     .flatten()
@@ -138,7 +135,8 @@ mod tests {
             incentive: Fact::Unknown(Unknown::NotRegistered),
             emission: Fact::Unknown(Unknown::NotRegistered),
             hotkey_alpha: fact(None),
-            stake: fact(stake),
+            stake: fact(None),
+            coldkey_alpha: fact(stake),
             free: fact(free),
             pool: Fact::Unknown(Unknown::NotRegistered),
             burn: fact(None),
@@ -154,10 +152,10 @@ mod tests {
         let all = movements(&older, &newer);
         assert_eq!(all.len(), 2);
         let (free, stake) = (&all[0], &all[1]);
-        assert_eq!((free.what, free.hotkey), (Holding::FreeBalance, None));
+        assert_eq!((free.what, free.address), (Holding::FreeBalance, Account([3; 32])));
         assert_eq!(free.loss().unwrap().to_string(), "0.000000001 TAO");
         assert_eq!(free.gain(), None);
-        assert_eq!((stake.what, stake.hotkey), (Holding::Stake, Some(Account([2; 32]))));
+        assert_eq!((stake.what, stake.address), (Holding::Stake, Account([3; 32])));
         assert_eq!(stake.gain().unwrap().to_string(), "0.400000001 alpha");
         assert_eq!((stake.from.number, stake.to.number), (10, 20));
         let text = serde_json::to_string(stake).unwrap();

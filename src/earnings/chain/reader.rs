@@ -26,6 +26,8 @@ use crate::earnings::{Exact, Rao};
 
 /// The largest answer that is taken: metadata are a third of a megabyte, and hex doubles them.
 const MAX_ANSWER_BYTES: u32 = 16 << 20;
+/// The most hotkeys that one coldkey's stake is looked for on.
+const MOST_HOTKEYS: usize = 64;
 /// What an incentive of all is written as.
 const WHOLE_INCENTIVE: u64 = 65_535;
 
@@ -83,7 +85,7 @@ impl Reader {
 
         // No address is told before this is certain.
         let found = methods.chain_get_block_hash(Some(0_u64.into())).await.map_err(rpc_failed)?;
-        let none = || ChainError::not_a_node(&self.endpoint, &"it knows no first block");
+        let none = || trouble.not_a_node(&"it knows no first block");
         let found = BlockHash(found.ok_or_else(none)?.0);
         if found != self.place.genesis {
             let (endpoint, expected) = (self.endpoint.to_string(), self.place.genesis);
@@ -92,8 +94,7 @@ impl Reader {
 
         let hash = methods.chain_get_finalized_head().await.map_err(rpc_failed)?;
         let header = methods.chain_get_header(Some(hash)).await.map_err(rpc_failed)?;
-        let none =
-            || ChainError::not_a_node(&self.endpoint, &"it does not know its own last block");
+        let none = || trouble.not_a_node(&"it does not know its own last block");
         let number = header.ok_or_else(none)?.number;
         let block = BlockRef { number, hash: BlockHash(hash.0) };
         let gone = self.gone(&methods, &trouble, earlier, block).await?;
@@ -185,12 +186,12 @@ impl Facts<'_> {
             self.number(SUBNETS, "SubnetAlphaOutEmission", netuid()),
             self.number(SUBNETS, "ImmunityPeriod", netuid()),
         )?;
-        let (registration, owner, hotkey_alpha, stake, free) = tokio::try_join!(
-            self.registration(),
-            self.owner(),
-            self.hotkey_alpha(),
-            self.stake(),
-            self.free(),
+        let (registration, owner, free, staked_on) =
+            tokio::try_join!(self.registration(), self.owner(), self.free(), self.staked_on())?;
+        let (hotkey_alpha, stake, coldkey_alpha) = tokio::try_join!(
+            self.hotkey_alpha(self.hotkey()),
+            self.stake(self.hotkey()),
+            self.coldkey_alpha(&staked_on),
         )?;
         let uid = match &registration {
             Fact::Known(Registration::Registered { uid }) => Fact::Known(u64::from(*uid)),
@@ -220,6 +221,7 @@ impl Facts<'_> {
             emission: rao(emission),
             hotkey_alpha: rao(hotkey_alpha),
             stake,
+            coldkey_alpha,
             free: rao(free),
             pool: tao
                 .with(alpha, |tao, alpha| Fact::Known(Pool { tao: Rao(tao), alpha: Rao(alpha) })),
@@ -269,8 +271,11 @@ impl Facts<'_> {
         })
     }
 
-    async fn hotkey_alpha(&self) -> Result<Fact<u64>, ChainError> {
-        match self.hotkey() {
+    async fn hotkey_alpha(
+        &self,
+        hotkey: Result<Account, Unknown>,
+    ) -> Result<Fact<u64>, ChainError> {
+        match hotkey {
             Ok(hotkey) => {
                 let keys = vec![account(hotkey), number(self.place.netuid.into())];
                 self.number(SUBNETS, "TotalHotkeyAlpha", keys).await
@@ -279,8 +284,9 @@ impl Facts<'_> {
         }
     }
 
-    async fn stake(&self) -> Result<Fact<Rao>, ChainError> {
-        let (hotkey, coldkey) = match (self.hotkey(), self.coldkey()) {
+    /// What the coldkey has on a hotkey.
+    async fn stake(&self, hotkey: Result<Account, Unknown>) -> Result<Fact<Rao>, ChainError> {
+        let (hotkey, coldkey) = match (hotkey, self.coldkey()) {
             (Ok(hotkey), Ok(coldkey)) => (hotkey, coldkey),
             (Err(why), _) | (_, Err(why)) => return Ok(Fact::Unknown(why)),
         };
@@ -290,17 +296,50 @@ impl Facts<'_> {
         let (part, whole, alpha) = tokio::try_join!(
             self.shares("Alpha", "AlphaV2", of_both),
             self.shares("TotalHotkeyShares", "TotalHotkeySharesV2", of_hotkey),
-            self.hotkey_alpha(),
+            self.hotkey_alpha(Ok(hotkey)),
         )?;
-        Ok(part.with(whole, |part, whole| Fact::Known((part, whole))).with(
-            alpha,
-            |(part, whole), alpha| {
-                let share = part.over(&whole).unwrap_or_else(Exact::zero);
-                // More than all of it only a broken node would say.
-                let rao = Rao(alpha).part(&share).filter(|rao| rao.0 <= alpha);
-                rao.map_or_else(|| undecodable(SUBNETS, "Alpha"), Fact::Known)
-            },
-        ))
+        let shares = part.with(whole, |part, whole| Fact::Known((part, whole)));
+        Ok(shares.with(alpha, |(part, whole), alpha| {
+            let share = part.over(&whole).unwrap_or_else(Exact::zero);
+            // More than all of it only a broken node would say.
+            let rao = Rao(alpha).part(&share).filter(|rao| rao.0 <= alpha);
+            rao.map_or_else(|| undecodable(SUBNETS, "Alpha"), Fact::Known)
+        }))
+    }
+
+    /// The hotkeys on which the coldkey may have something.
+    async fn staked_on(&self) -> Result<Fact<Vec<Account>>, ChainError> {
+        let coldkey = match self.coldkey() {
+            Ok(coldkey) => coldkey,
+            Err(why) => return Ok(Fact::Unknown(why)),
+        };
+        let list = self.stored(SUBNETS, "StakingHotkeys", vec![account(coldkey)]).await?;
+        let list = read_as(SUBNETS, "StakingHotkeys", list, |list| {
+            let items = (0..).map_while(|index| list.at(index));
+            items.map(bytes).collect::<Option<Vec<_>>>()
+        });
+        Ok(list.map(|mut all| {
+            all.extend(self.asked.hotkey.filter(|hotkey| !all.contains(hotkey)));
+            all
+        }))
+    }
+
+    async fn coldkey_alpha(&self, hotkeys: &Fact<Vec<Account>>) -> Result<Fact<Rao>, ChainError> {
+        let hotkeys = match hotkeys {
+            Fact::Known(hotkeys) => hotkeys,
+            Fact::Unknown(why) => return Ok(Fact::Unknown(why.clone())),
+        };
+        if hotkeys.len() > MOST_HOTKEYS {
+            let storage = named(SUBNETS, "StakingHotkeys");
+            return Ok(Fact::Unknown(Unknown::TooMany { storage }));
+        }
+        let parts = hotkeys.iter().map(|hotkey| self.stake(Ok(*hotkey)));
+        let parts = futures::future::try_join_all(parts).await?;
+        Ok(parts.into_iter().fold(Fact::Known(Rao::ZERO), |sum, part| {
+            sum.with(part, |sum, part| {
+                sum.plus(part).map_or_else(|| undecodable(SUBNETS, "Alpha"), Fact::Known)
+            })
+        }))
     }
 
     /// Shares as the chain keeps them: entries move from the `older` storage to the `newer` one when

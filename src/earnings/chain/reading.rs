@@ -77,6 +77,12 @@ pub enum Unknown {
         /// The pallet and its storage.
         storage: String,
     },
+    /// There is more of it than is read.
+    #[error("{storage} holds more than this version reads")]
+    TooMany {
+        /// The pallet and its storage.
+        storage: String,
+    },
     /// What is there has another form than expected.
     #[error("{storage} holds something that this version cannot read")]
     Undecodable {
@@ -145,6 +151,9 @@ pub struct Reading {
     /// Alpha of the coldkey on the hotkey: its part of the line above by its shares (`Alpha` over
     /// `TotalHotkeyShares`, or their successors `AlphaV2` and `TotalHotkeySharesV2`), rounded down.
     pub stake: Fact<Rao>,
+    /// Alpha of the coldkey on this subnet, on whichever hotkeys it is (those of `StakingHotkeys`, and the
+    /// hotkey that was asked about), each counted as the line above.
+    pub coldkey_alpha: Fact<Rao>,
     /// TAO that the coldkey holds and can spend (`System.Account`, free).
     pub free: Fact<Rao>,
     /// The subnet's pool (`SubnetTAO`, `SubnetAlphaIn`).

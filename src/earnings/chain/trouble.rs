@@ -9,7 +9,7 @@ use subxt::ext::jsonrpsee::core::client::Error as ClientError;
 use subxt::rpcs::Error as RpcsError;
 
 use super::address::Endpoint;
-use super::error::{ChainError, short};
+use super::error::ChainError;
 
 /// The JSON-RPC code of a method that does not exist.
 const NO_SUCH_METHOD: i32 = -32601;
@@ -35,13 +35,22 @@ impl<'a> Trouble<'a> {
         ChainError::Unreachable { endpoint: self.name(), why: short(why) }
     }
 
+    /// Something else than a node answers.
+    pub(super) fn not_a_node(&self, why: &dyn std::fmt::Display) -> ChainError {
+        ChainError::NotANode { endpoint: self.name(), why: short(why) }
+    }
+
+    fn disconnected(&self) -> ChainError {
+        ChainError::Disconnected { endpoint: self.name() }
+    }
+
     fn slow(&self) -> ChainError {
         ChainError::Slow { endpoint: self.name(), limit: self.limit }
     }
 
     /// The connection could not be made.
     pub(super) fn of_handshake(&self, error: WsHandshakeError) -> ChainError {
-        let not_a_node = |why: &dyn std::fmt::Display| ChainError::not_a_node(self.endpoint, why);
+        let not_a_node = |why: &dyn std::fmt::Display| self.not_a_node(why);
         match error {
             WsHandshakeError::Timeout(_) => self.slow(),
             WsHandshakeError::Rejected { status_code } => {
@@ -78,7 +87,7 @@ impl<'a> Trouble<'a> {
     pub(super) fn of_rpc(&self, error: &RpcsError) -> ChainError {
         match error {
             RpcsError::User(error) if error.code == NO_SUCH_METHOD => {
-                ChainError::not_a_node(self.endpoint, &error.message)
+                self.not_a_node(&error.message)
             }
             RpcsError::User(error) => {
                 let thrown_away = THROWN_AWAY.iter().any(|words| error.message.contains(words));
@@ -90,10 +99,10 @@ impl<'a> Trouble<'a> {
             }
             RpcsError::Client(error) => match error.downcast_ref::<ClientError>() {
                 Some(error) => self.of_client(error),
-                None => ChainError::not_a_node(self.endpoint, error),
+                None => self.not_a_node(error),
             },
-            RpcsError::Deserialization(error) => ChainError::not_a_node(self.endpoint, error),
-            _ => ChainError::disconnected(self.endpoint),
+            RpcsError::Deserialization(error) => self.not_a_node(error),
+            _ => self.disconnected(),
         }
     }
 
@@ -104,8 +113,8 @@ impl<'a> Trouble<'a> {
             ClientError::RestartNeeded(inner) => self.of_client(inner),
             ClientError::ParseError(_)
             | ClientError::Custom(_)
-            | ClientError::InvalidRequestId(_) => ChainError::not_a_node(self.endpoint, error),
-            _ => ChainError::disconnected(self.endpoint),
+            | ClientError::InvalidRequestId(_) => self.not_a_node(error),
+            _ => self.disconnected(),
         }
     }
 
@@ -113,7 +122,7 @@ impl<'a> Trouble<'a> {
     pub(super) fn of_backend(&self, error: &BackendError) -> ChainError {
         match error {
             BackendError::Rpc(RpcError::ClientError(error)) => self.of_rpc(error),
-            _ => ChainError::disconnected(self.endpoint),
+            _ => self.disconnected(),
         }
     }
 
@@ -121,4 +130,12 @@ impl<'a> Trouble<'a> {
     pub(super) fn of_metadata(&self, error: &dyn std::fmt::Display) -> ChainError {
         ChainError::Metadata { endpoint: self.name(), why: short(error) }
     }
+}
+
+/// A node's words: one line, and not too long.
+fn short(words: &dyn std::fmt::Display) -> String {
+    let text = words.to_string();
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let plain = line.chars().filter(|c| !c.is_control());
+    plain.take(120).collect()
 }
