@@ -1,7 +1,7 @@
 //! What came of a time: earned, paid, spent on electricity, left. Money and practice points stay apart, each
 //! with the work that was done for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exact::Exact;
 use super::formula::Period;
-use super::ledger::{At, EpochRow, Payment, Rows, Span, Work};
+use super::ledger::{At, EpochRow, PaidBy, Payment, Rows, Span, Work};
 use super::money::{Amount, Rao, Unit};
 use super::power::{Net, Tariff};
 use super::why::amounts;
@@ -95,6 +95,15 @@ pub fn is_practice(network: &str) -> bool {
     network.starts_with(PRACTICE)
 }
 
+/// The payouts that count. Where a network tells what it paid, a change of stake or balance is the same
+/// money seen again, and is not counted once more.
+pub fn counted(rows: &Rows) -> impl Iterator<Item = &Payment> {
+    let told = |row: &&Payment| matches!(row.by, PaidBy::Answer(_));
+    let tell: BTreeSet<&str> =
+        rows.payouts.iter().filter(told).map(|row| row.network.as_str()).collect();
+    rows.payouts.iter().filter(move |row| told(row) || !tell.contains(row.network.as_str()))
+}
+
 /// By what figures become values.
 #[derive(Clone, Copy, Debug)]
 pub struct By<'a> {
@@ -146,7 +155,7 @@ fn side(rows: &Rows, span: Span, by: By<'_>, here: fn(&str) -> bool) -> Side {
     let epochs: Vec<&EpochRow> =
         rows.epochs.iter().filter(|row| here(&row.network) && span.holds(row.at)).collect();
     let payouts: Vec<&Payment> =
-        rows.payouts.iter().filter(|row| here(&row.network) && span.holds(row.at)).collect();
+        counted(rows).filter(|row| here(&row.network) && span.holds(row.at)).collect();
     let paid = amounts(payouts.iter().copied());
     let published = sums(epochs.iter().map(|row| (row.unit, row.entitlement)));
     let earned = if epochs.is_empty() { paid.clone() } else { published };
@@ -195,7 +204,7 @@ fn sums(all: impl Iterator<Item = (Unit, Rao)>) -> Vec<Amount> {
 mod tests {
     use super::*;
     use crate::earnings::ledger::tests::{answer, public_pay, work};
-    use crate::earnings::ledger::{AnswerKind, PaidBy, Price, RowId};
+    use crate::earnings::ledger::{AnswerKind, Price, RowId};
 
     #[test]
     fn money_and_points_are_never_in_one_sum() {
@@ -245,6 +254,32 @@ mod tests {
         assert_eq!(practice.frozen[0].rao, Rao(900_000_006));
         assert_eq!(practice.net.earned, None, "worth nothing, and not even zero");
         assert_eq!(practice.spent["backward"], 50_000);
+    }
+
+    #[test]
+    fn what_the_network_tells_and_the_chain_shows_is_counted_once() {
+        let payment = |network: &str, name: &str, by| Payment {
+            at: At(5),
+            network: network.to_owned(),
+            name: name.to_owned(),
+            hotkey: None,
+            address: None,
+            gross: Rao(7),
+            fee: None,
+            net: Rao(7),
+            unit: Unit::Alpha,
+            by,
+        };
+        let payouts = vec![
+            payment("tells", "a", PaidBy::Answer(RowId(1))),
+            payment("tells", "b", PaidBy::Stake(RowId(1))),
+            payment("silent", "c", PaidBy::Balance(RowId(2))),
+        ];
+        let rows = Rows { payouts, ..Rows::default() };
+        let names: Vec<&str> = counted(&rows).map(|row| row.name.as_str()).collect();
+        assert_eq!(names, ["a", "c"]);
+        let by = By { tariff: None, currency: None, zone: &TimeZone::UTC };
+        assert_eq!(summary(&rows, Span::ALL, by).money.paid[0].rao, Rao(14));
     }
 
     #[test]

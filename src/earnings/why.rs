@@ -13,6 +13,7 @@ use super::ledger::{
     At, Claims, EpochRow, Payment, Rows, Span, Standing, StandingRow, Submitted, Work,
 };
 use super::money::{Amount, Rao, Unit};
+use super::summary::counted;
 
 /// Kinds of time in which a miner does not even try to work.
 const AWAY: [&str; 5] = ["off", "pause", "start", "queue", "fault"];
@@ -270,13 +271,13 @@ impl Cause {
                 "Keep the computer awake (keep_awake), or set hours that end with an epoch."
             }
             Self::NoWeights { .. } => {
-                "Look at the uploads in `hearth earnings report` and at the line: `hearth doctor` measures it."
+                "Look at the uploads in `hearth earnings report`, and at the line with `hearth doctor`."
             }
             Self::TooFewActivations { .. } => {
                 "Let it run longer at a time; the first minutes of a session wait for others."
             }
             Self::NotValidated { .. } => {
-                "Run `hearth devices --test`: a device that computes wrongly is found there."
+                "Run `hearth devices`: a device that computes wrongly is found there."
             }
             Self::RunVanished { .. } => "Start the miner again: it is given a run that is paid.",
             Self::RunsOverclaim { .. } => {
@@ -609,7 +610,7 @@ fn causes(question: &Question<'_>, own: &Own<'_>) -> Vec<Cause> {
 fn paid(question: &Question<'_>) -> Paid {
     let Question { rows, network, hotkey, span, .. } = *question;
     let here = |row: &&Payment| row.network == network && span.holds(row.at) && row.net > Rao::ZERO;
-    let alone = rows.payouts.iter().filter(here);
+    let alone = counted(rows).filter(here);
     let alone = amounts(alone.filter(|row| row.hotkey.as_deref() == Some(hotkey)));
     if !alone.is_empty() {
         return Paid::Alone { amounts: alone };
@@ -619,7 +620,7 @@ fn paid(question: &Question<'_>) -> Paid {
         work.filter_map(|row| row.payout_address.as_deref()).collect()
     };
     let addresses = addresses_of(hotkey);
-    let shared = rows.payouts.iter().filter(here).filter(|row| {
+    let shared = counted(rows).filter(here).filter(|row| {
         row.hotkey.is_none() && row.address.as_deref().is_some_and(|at| addresses.contains(at))
     });
     let shared = amounts(shared);

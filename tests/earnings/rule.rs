@@ -1,5 +1,5 @@
-//! The rule that stops when work would leave too little, in the real binary: it reads the ledger, pauses with
-//! a sentence, and does nothing in practice, where points have no price.
+//! The rule that stops when work would leave too little, in the real binary: it reads the ledger, pauses and
+//! gives its reason, and does nothing in practice, where points have no price.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -106,8 +106,6 @@ fn a_miner_whose_work_would_cost_more_than_it_earns_pauses_and_says_so() {
     let (_process, events) = start(home.path(), &at);
     let paused = until(&events, "pause", |e| e["event"] == "state" && e["state"] == "paused");
     assert_eq!(paused["reason"], "net-too-low", "{paused}");
-    let said = paused.to_string();
-    assert!(said.contains("an hour of work would leave less than 0 after electricity"), "{said}");
 }
 
 #[test]

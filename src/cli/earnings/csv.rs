@@ -1,7 +1,7 @@
 //! The table of all events, one row each, by RFC 4180: what came when, what it was worth by which price, and
 //! what electricity cost meanwhile. Every row names where it is known from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use csv::{Terminator, Writer, WriterBuilder};
@@ -12,7 +12,7 @@ use crate::earnings::exact::Exact;
 use crate::earnings::formula::Period;
 use crate::earnings::ledger::{At, EpochRow, PaidBy, Payment, RowId, Span, Work};
 use crate::earnings::money::{Amount, Rao};
-use crate::earnings::summary::is_practice;
+use crate::earnings::summary::{counted, is_practice};
 use crate::earnings::worth::{Worth, worth};
 
 /// The columns.
@@ -78,7 +78,13 @@ pub(super) fn table(desk: &Desk, span: Span, out: &mut impl Write) -> io::Result
     let payouts = rows.payouts.iter().filter(|row| span.holds(row.at));
     let epochs = rows.epochs.iter().filter(|row| span.holds(row.at));
     let work = rows.work.iter().filter(|row| span.touches(row));
-    let mut all: Vec<Row> = payouts.map(|row| payout(desk, row, digest)).collect();
+    let counts: BTreeSet<&str> = counted(rows).map(|row| row.name.as_str()).collect();
+    let paid = payouts.map(|row| {
+        let again = !counts.contains(row.name.as_str());
+        let told = payout(desk, row, digest);
+        if again { Row { kind: "payout-seen-again", ..told } } else { told }
+    });
+    let mut all: Vec<Row> = paid.collect();
     all.extend(epochs.map(|row| epoch(desk, row, digest)));
     all.extend(work.map(|row| stretch(desk, row)));
     all.sort_by_key(|row| row.at);

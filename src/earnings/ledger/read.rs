@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use futures::TryStreamExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
@@ -189,14 +190,17 @@ impl Reader {
     ) -> Result<Vec<T>, LedgerError> {
         let query = sqlx::query(AssertSqlSafe(query));
         let query = query.bind(span.since.0.cast_signed()).bind(span.until.0.cast_signed());
-        let rows = query.fetch_all(&mut self.connection).await;
-        let rows = rows.map_err(|error| self.told(&error))?;
-        rows.iter().map(|row| of(row).ok_or_else(|| self.unreadable())).collect()
+        // One after the other: the database's own rows take far more memory than ours.
+        let mut found = query.fetch(&mut self.connection);
+        let mut all = Vec::new();
+        while let Some(row) = found.try_next().await.map_err(|error| told(&self.file, &error))? {
+            all.push(of(&row).ok_or_else(|| unreadable(&self.file))?);
+        }
+        Ok(all)
     }
 
     fn unreadable(&self) -> LedgerError {
-        let reason = "a row holds what nobody wrote there".to_owned();
-        LedgerError::Damaged { file: self.file.clone(), reason }
+        unreadable(&self.file)
     }
 
     /// An answer as it came; none of that number.
@@ -239,6 +243,11 @@ impl Reader {
             })
             .collect()
     }
+}
+
+fn unreadable(file: &Path) -> LedgerError {
+    let reason = "a row holds what nobody wrote there".to_owned();
+    LedgerError::Damaged { file: file.to_owned(), reason }
 }
 
 fn at(row: &SqliteRow, column: &str) -> At {
