@@ -11,8 +11,8 @@ use crate::earnings::view::{EarningsView, EntryView, LastEpoch, Source, StepView
 /// Milliseconds of the moment at which the samples are looked at.
 const NOW: u64 = 1_042_000;
 
-fn sums(earned: u64, paid: u64, millijoules: Option<u64>) -> Vec<Sum> {
-    let net: Option<Exact> = millijoules.map(|_| "-0.0123".parse().unwrap());
+fn sums(earned: u64, paid: u64, millijoules: Option<u64>, left: Option<&str>) -> Vec<Sum> {
+    let net: Option<Exact> = left.map(|left| left.parse().unwrap());
     let sum = |time| Sum {
         time,
         earned: Rao(earned),
@@ -64,7 +64,7 @@ pub(super) fn practice() -> EarningsView {
         source: Source::Published,
         asked: Some(At(NOW - 5_000)),
         unit: Some(Unit::Points),
-        sums: sums(1_212_500_000, 910_500_000, None),
+        sums: sums(1_212_500_000, 910_500_000, Some(90_000_000), None),
         why: None,
         steps: Vec::new(),
         last: Some(last(Period::Green, Account { pending: Rao(300_000_000), frozen: Rao(0) })),
@@ -78,7 +78,7 @@ pub(super) fn unpublished() -> EarningsView {
     EarningsView {
         source: Source::NotPublished,
         asked: Some(At(NOW - 600_000)),
-        sums: sums(0, 0, Some(90_000_000)),
+        sums: sums(0, 0, Some(90_000_000), Some("-0.0123")),
         why: Some(WhyView {
             sentence: "Nobody says why: this network publishes no scores.".into(),
             advice: "Look again tomorrow.".into(),
@@ -123,7 +123,7 @@ pub(super) fn overlong() -> EarningsView {
     EarningsView {
         source: Source::Broken { why },
         unit: Some(Unit::Tao),
-        sums: sums(u64::MAX, u64::MAX, Some(u64::MAX)),
+        sums: sums(u64::MAX, u64::MAX, Some(u64::MAX), Some("-12345678901234567890")),
         last: Some(LastEpoch { earned: most, emission: most, ..last(Period::Green, account) }),
         bars: vec![most; 60],
         ..practice()
