@@ -18,13 +18,53 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub enum Asked {
     /// The server's answer, as it came.
     Told(Vec<u8>),
-    /// It answers, but there is no such thing, or not for anybody.
-    NotPublished,
+    /// It answers with this status instead: there is no such thing, or not for anybody.
+    Refused(u16),
+    /// It answers with more than anybody would publish there.
+    TooLarge,
     /// It does not answer; why, as a clause.
     Silent(String),
 }
 
-/// Asks one server.
+impl Asked {
+    /// The same of a server's own word: one that fails counts as silent.
+    fn of_server(self) -> Self {
+        match self {
+            Self::Refused(status @ 500..) => Self::Silent(format!("status {status}")),
+            other => other,
+        }
+    }
+}
+
+/// Asks for what lies at `url`; the answer may have `largest` bytes.
+pub async fn ask(url: &Url, largest: usize, clock: &Clock) -> Asked {
+    match client(url, clock) {
+        Ok(http) => get(&http, url.clone(), largest).await,
+        Err(why) => Asked::Silent(why),
+    }
+}
+
+fn client(url: &Url, clock: &Clock) -> Result<HttpClient, String> {
+    let local = Hosts::of_server(url).are_local();
+    let route = if local { Route::Loopback } else { Route::Internet };
+    HttpClient::new(route, PATIENCE, clock.clone(), Traffic::default())
+        .map_err(|error| error.to_string())
+}
+
+async fn get(http: &HttpClient, url: Url, largest: usize) -> Asked {
+    let request = match http.requests().get(url).build() {
+        Ok(request) => request,
+        Err(error) => return Asked::Silent(error.without_url().to_string()),
+    };
+    match http.exchange(request, largest, PATIENCE).await {
+        Ok(answer) if answer.status.is_success() => Asked::Told(answer.body),
+        Ok(answer) => Asked::Refused(answer.status.as_u16()),
+        Err(ExchangeError::TooLarge(_)) => Asked::TooLarge,
+        Err(error) => Asked::Silent(error.to_string()),
+    }
+}
+
+/// Asks one server again and again.
 #[derive(Debug)]
 pub struct Asker {
     http: HttpClient,
@@ -37,10 +77,8 @@ impl Asker {
     /// # Errors
     /// The system gives no HTTP client.
     pub fn new(server: Url, clock: &Clock) -> Result<Self, Failure> {
-        let local = Hosts::of_server(&server).are_local();
-        let route = if local { Route::Loopback } else { Route::Internet };
-        let http = HttpClient::new(route, PATIENCE, clock.clone(), Traffic::default())
-            .map_err(|error| Failure::new(Exit::Failed, error).coded("http-setup"))?;
+        let http = client(&server, clock)
+            .map_err(|why| Failure::new(Exit::Failed, why).coded("http-setup"))?;
         Ok(Self { http, server })
     }
 
@@ -54,17 +92,6 @@ impl Asker {
         let mut url = self.server.clone();
         url.set_path(&format!("{}{path}", self.server.path().trim_end_matches('/')));
         url.set_query(query);
-        let request = match self.http.requests().get(url).build() {
-            Ok(request) => request,
-            Err(error) => return Asked::Silent(error.without_url().to_string()),
-        };
-        match self.http.exchange(request, largest, PATIENCE).await {
-            Ok(answer) if answer.status.is_success() => Asked::Told(answer.body),
-            Ok(answer) if answer.status.is_server_error() => {
-                Asked::Silent(answer.status.to_string())
-            }
-            Ok(_) | Err(ExchangeError::TooLarge(_)) => Asked::NotPublished,
-            Err(error) => Asked::Silent(error.to_string()),
-        }
+        get(&self.http, url, largest).await.of_server()
     }
 }

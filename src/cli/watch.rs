@@ -154,7 +154,7 @@ impl Watcher {
         let server = || self.asker.server().clone();
         let body = match self.asker.ask(PATH, None, LARGEST).await {
             Asked::Told(body) => body,
-            Asked::NotPublished => return Err(WatchError::NotPublished(server())),
+            Asked::Refused(_) | Asked::TooLarge => return Err(WatchError::NotPublished(server())),
             Asked::Silent(why) => return Err(WatchError::Silent { url: server(), why }),
         };
         match serde_json::from_slice::<PublicNetwork>(&body) {

@@ -9,18 +9,14 @@ use clap::Args;
 use serde_json::json;
 use url::Url;
 
+use crate::cli::ask::{Asked, ask};
 use crate::cli::{Exit, Failure, exit, signals};
 use crate::clock::Clock;
 use crate::config::folders::{Folders, write_privately};
-use crate::config::network::Hosts;
 use crate::config::settings::{Key, Settings, SettingsError};
 use crate::earnings::chain::Known;
 use crate::earnings::price::{PriceError, Quote, price_of};
-use crate::network::Traffic;
-use crate::network::http::{HttpClient, Route};
 
-/// A source that says nothing for this long says nothing.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// The largest answer that is read.
 const LARGEST: usize = 1 << 20;
 /// In the cache folder.
@@ -128,21 +124,18 @@ impl Source {
 
     /// Asks once.
     pub(crate) async fn fetch(&self, clock: &Clock) -> Result<Quote, FetchError> {
-        let silent = |why: String| FetchError::Silent { host: self.host(), why };
-        let local = Hosts::of_server(&self.url).are_local();
-        let route = if local { Route::Loopback } else { Route::Internet };
-        let http = HttpClient::new(route, PATIENCE, clock.clone(), Traffic::default());
-        let http = http.map_err(|error| silent(error.to_string()))?;
-        let request = http.requests().get(self.url.clone()).build();
-        let request = request.map_err(|error| silent(error.without_url().to_string()))?;
-        let answer = http.exchange(request, LARGEST, PATIENCE).await;
-        let answer = answer.map_err(|error| silent(error.to_string()))?;
-        if !answer.status.is_success() {
-            let status = answer.status.as_u16();
-            return Err(FetchError::Refused { host: self.host(), status });
-        }
+        let host = || self.host();
+        let body = match ask(&self.url, LARGEST, clock).await {
+            Asked::Told(body) => body,
+            Asked::Refused(status) => return Err(FetchError::Refused { host: host(), status }),
+            Asked::TooLarge => {
+                let why = "its answer is larger than any price".to_owned();
+                return Err(FetchError::Silent { host: host(), why });
+            }
+            Asked::Silent(why) => return Err(FetchError::Silent { host: host(), why }),
+        };
         Ok(Quote {
-            price: price_of(&answer.body, &self.field)?,
+            price: price_of(&body, &self.field)?,
             currency: self.currency.clone(),
             source: self.host(),
             at: clock.unix().as_secs(),

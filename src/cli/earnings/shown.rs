@@ -62,7 +62,7 @@ pub(super) fn all(desk: &Desk, span: Option<Span>, out: &mut impl Write) -> io::
             let value = step.value.as_deref().unwrap_or("unknown");
             let basis = step.basis.in_words();
             let basis = basis.strip_prefix("unknown: ").unwrap_or(&basis);
-            writeln!(out, "  {:38} {value:34} {basis}", step.label)?;
+            writeln!(out, "  {:40} {value:34}  {basis}", step.label)?;
         }
     }
     payouts(desk, span.unwrap_or(Span::ALL), out)?;
@@ -100,7 +100,14 @@ fn energy(net: &Net) -> String {
         .tokens_per_kwh()
         .and_then(|tokens| tokens.floor())
         .map_or_else(String::new, |tokens| format!(", {} tokens per kWh", text::thousands(tokens)));
-    format!("{} kWh{cost}{tokens}", net.energy.kwh().decimal(MONEY))
+    let known = format!("{} kWh{cost}{tokens}", net.energy.kwh().decimal(MONEY));
+    match (net.unmeasured, net.energy.0) {
+        (0, _) => known,
+        (_, 0) => "energy unknown".to_owned(),
+        (dark, _) => {
+            format!("{known}, without {} min of which it is not known", dark.div_ceil(60_000))
+        }
+    }
 }
 
 fn left(net: &Net) -> Option<String> {
