@@ -175,11 +175,38 @@ pub struct EarningsView {
     pub entries: Vec<EntryView>,
 }
 
+/// What came before a moment: of long times only that is kept, so that a ledger of years need not be read
+/// again for every row that is added.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// The moment.
+    pub until: At,
+    /// Sums of what came before it, for the long times.
+    sums: Vec<Sum>,
+}
+
+/// Times whose beginning lies so far back that older rows are only kept as sums.
+const LONG: [Time; 3] = [Time::Week, Time::Month, Time::All];
+
+impl Kept {
+    /// What the rows before `until` come to. `looked` must hold all rows of the ledger.
+    pub fn of(looked: &Looked<'_>, until: At) -> Self {
+        let Looked { rows, network, hotkey, by, now, .. } = *looked;
+        let own = own(rows, network, hotkey);
+        let unit = unit_of(&own);
+        let (before, _) = parted(own, until);
+        let sums = LONG.map(|time| sum(&before, time, unit, by, now));
+        Self { until, sums: sums.into() }
+    }
+}
+
 /// By what a view is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Looked<'a> {
-    /// The rows of the ledger.
+    /// The rows of the ledger: those of the last day and all after `kept`, or all of them.
     pub rows: &'a Rows,
+    /// What came before, if not all rows are given.
+    pub kept: Option<&'a Kept>,
     /// The network.
     pub network: &'a str,
     /// The miner.
@@ -199,9 +226,15 @@ impl EarningsView {
     pub fn of(looked: &Looked<'_>) -> Self {
         let Looked { rows, network, hotkey, by, now, .. } = *looked;
         let own = own(rows, network, hotkey);
-        let unit = own.epochs.last().map(|row| row.unit);
-        let unit = unit.or_else(|| own.payouts.last().map(|paid| paid.unit));
-        let sums = Time::ALL.map(|time| sum(&own, time, unit, by, now));
+        let unit = unit_of(&own);
+        let after = looked.kept.map(|kept| parted(own.clone(), kept.until).1);
+        let sums = Time::ALL.map(|time| {
+            let before = looked.kept.and_then(|kept| kept.sums.iter().find(|sum| sum.time == time));
+            match (before, &after) {
+                (Some(before), Some(after)) => before.plus(&sum(after, time, unit, by, now)),
+                _ => sum(&own, time, unit, by, now),
+            }
+        });
         let mut entries: Vec<EntryView> =
             own.epochs.iter().rev().take(MOST_ROWS).map(epoch_entry).collect();
         entries.extend(own.payouts.iter().rev().take(MOST_ROWS).map(payout_entry));
@@ -220,6 +253,15 @@ impl EarningsView {
             bars: own.epochs[newest..].iter().map(|row| row.entitlement).collect(),
             entries,
         }
+    }
+
+    /// The same, where nothing was earned lately: what was last is still what was last.
+    pub fn or_last_of(self, before: &Self) -> Self {
+        if self.last.is_some() || before.last.is_none() {
+            return self;
+        }
+        let Self { unit, last, steps, bars, entries, .. } = before.clone();
+        Self { unit, last, steps, bars, entries, ..self }
     }
 
     /// The sums of a time.
@@ -253,6 +295,51 @@ fn own(rows: &Rows, network: &str, hotkey: &str) -> Rows {
         work: work.cloned().collect(),
         prices: rows.prices.clone(),
         ..Rows::default()
+    }
+}
+
+fn unit_of(own: &Rows) -> Option<Unit> {
+    let unit = own.epochs.last().map(|row| row.unit);
+    unit.or_else(|| own.payouts.last().map(|paid| paid.unit))
+}
+
+/// The rows before a moment and those from it on. A stretch of work belongs to where it ended.
+fn parted(all: Rows, at: At) -> (Rows, Rows) {
+    let Rows { epochs, payouts, work, prices, .. } = all;
+    let (old_epochs, epochs) = epochs.into_iter().partition(|row| row.at < at);
+    let (old_payouts, payouts) = payouts.into_iter().partition(|paid| paid.at < at);
+    let (old_work, work) = work.into_iter().partition(|row| row.until < at);
+    let rows = |epochs, payouts, work| Rows {
+        epochs,
+        payouts,
+        work,
+        prices: prices.clone(),
+        ..Rows::default()
+    };
+    (rows(old_epochs, old_payouts, old_work), rows(epochs, payouts, work))
+}
+
+impl Sum {
+    /// The two together; what is not known of one is not known of both, unless it has no work.
+    fn plus(&self, other: &Self) -> Self {
+        let known = |own: Option<u64>, ran: u64| if ran == 0 { Some(0) } else { own };
+        let energy = known(self.millijoules, self.ran).zip(known(other.millijoules, other.ran));
+        let ran = self.ran.saturating_add(other.ran);
+        let add = |a: Rao, b: Rao| Rao(a.0.saturating_add(b.0));
+        Self {
+            time: self.time,
+            earned: add(self.earned, other.earned),
+            paid: add(self.paid, other.paid),
+            millijoules: energy.filter(|_| ran > 0).map(|(a, b)| a.saturating_add(b)),
+            tokens: self.tokens.saturating_add(other.tokens),
+            ran,
+            net: match (&self.net, &other.net) {
+                (Some((a, currency)), Some((b, same))) if currency == same => {
+                    Some((a.clone() + b.clone(), currency.clone()))
+                }
+                _ => None,
+            },
+        }
     }
 }
 
@@ -328,5 +415,75 @@ fn payout_entry(paid: &Payment) -> EntryView {
         gross: paid.gross,
         net: paid.net,
         by: paid.by.in_words().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::config::earnings::EarningsTable;
+    use crate::earnings::ledger::Millijoules;
+    use crate::earnings::ledger::tests::{answer, public_pay, work};
+    use crate::earnings::ledger::{AnswerKind, Energy, RowId, Work};
+
+    /// Three days: an epoch and a stretch of work each hour.
+    fn rows() -> Rows {
+        let pay = public_pay(&[(&[("m0", 3.0), ("m1", 1.0)], 3.0)]);
+        let told = answer(AnswerKind::PublicPay, serde_json::to_vec(&pay).unwrap(), 1);
+        let derived = crate::earnings::derive::derive(RowId(1), &told).unwrap();
+        let epoch = derived.epochs[0].clone();
+        let hour = |n: u64| At(1_800_000_000_000 + n * 3_600_000);
+        let energy = Energy::Measured { millijoules: Millijoules(1000), by: "sensor".into() };
+        let stretch = |n: u64| Work {
+            network: epoch.network.clone(),
+            hotkey: epoch.hotkey.clone(),
+            since: hour(n),
+            until: hour(n + 1),
+            energy: energy.clone(),
+            ..work(n)
+        };
+        Rows {
+            epochs: (0..72).map(|n| EpochRow { at: hour(n), epoch: n, ..epoch.clone() }).collect(),
+            work: (0..72).map(stretch).collect(),
+            ..Rows::default()
+        }
+    }
+
+    #[test]
+    fn what_is_kept_and_what_came_after_is_the_same_as_all() {
+        let rows = rows();
+        let first = &rows.epochs[0];
+        let (network, hotkey) = (first.network.clone(), first.hotkey.clone());
+        let now = At(rows.work.last().unwrap().until.0);
+        let rules = PayRules::at(now, &EarningsTable::default());
+        let by = By { tariff: None, currency: None, zone: &TimeZone::UTC };
+        let registration = Registration::NotAsked;
+        let (network, hotkey, rules) = (network.as_str(), hotkey.as_str(), &rules);
+        let looked =
+            Looked { rows: &rows, kept: None, network, hotkey, by, rules, registration, now };
+        let whole = EarningsView::of(&looked);
+        assert_eq!(whole.sum(Time::All).unwrap().earned.0, 72 * first.entitlement.0);
+        assert_eq!(whole.sum(Time::All).unwrap().millijoules, Some(72_000));
+        assert!(whole.sum(Time::Day).unwrap().earned < whole.sum(Time::Week).unwrap().earned);
+        // In the middle of a stretch, and at its end.
+        for until in [At(now.0 - 20 * 3_600_000 - 5), At(now.0 - 20 * 3_600_000)] {
+            let kept = Kept::of(&looked, until);
+            let recent = At(now.0 - 25 * 3_600_000);
+            let few = Rows {
+                epochs: rows.epochs.iter().filter(|row| row.at >= recent).cloned().collect(),
+                work: rows.work.iter().filter(|row| row.until >= recent).cloned().collect(),
+                ..Rows::default()
+            };
+            let part = Looked { rows: &few, kept: Some(&kept), ..looked };
+            assert_eq!(EarningsView::of(&part).sums, whole.sums);
+        }
+        // Days later nothing was added: the last epoch is still shown.
+        let kept = Kept::of(&looked, At(now.0 + 1));
+        let later = Looked { rows: &Rows::default(), kept: Some(&kept), ..looked };
+        let shown = EarningsView::of(&later).or_last_of(&whole);
+        assert_eq!((shown.last, shown.unit, shown.bars), (whole.last, whole.unit, whole.bars));
+        assert_eq!(shown.sums.last(), whole.sums.last());
     }
 }

@@ -25,7 +25,7 @@ use crate::earnings::ledger::{At, FILE_NAME, Ledger, LedgerError, Opened, Rows, 
 use crate::earnings::power::{Tariff, stated_watts};
 use crate::earnings::rules::PayRules;
 use crate::earnings::summary::By;
-use crate::earnings::view::{EarningsView, Looked, Source};
+use crate::earnings::view::{EarningsView, Kept, Looked, Source};
 use crate::miner::{MinerSnapshot, Purse, State};
 use crate::telemetry::{Event, Events, Severity};
 
@@ -37,6 +37,12 @@ const RESTING: Duration = Duration::from_secs(15);
 const SHOWN: Duration = Duration::from_secs(5);
 /// Making it may take this part of the time.
 const MOST_SHARE: u32 = 50;
+/// All of the ledger is read so often; in between only the last day, and what came since.
+const WHOLE: Duration = Duration::from_secs(3600);
+/// Rows that are so old have been entered.
+const SETTLED: u64 = 600_000;
+/// Milliseconds of a day, and some: what is sometimes read.
+const RECENT: u64 = 26 * 3_600_000;
 
 /// A miner whose work is entered.
 #[derive(Debug)]
@@ -130,6 +136,8 @@ struct Keeper {
     show_after: Moment,
     /// Whether something is new since it was made.
     news: bool,
+    /// What came before, of each miner, and when all was read.
+    kept: Option<(Moment, Vec<Kept>)>,
 }
 
 impl Keeper {
@@ -151,7 +159,7 @@ impl Keeper {
             .collect();
         let payday = Payday::new(&keeping.network, &keeping.server, clock);
         let show_after = clock.now();
-        Ok(Self { keeping, ledger, stretches, payday, show_after, news: true })
+        Ok(Self { keeping, ledger, stretches, payday, show_after, news: true, kept: None })
     }
 
     fn rests(&self) -> bool {
@@ -191,8 +199,13 @@ impl Keeper {
             return Ok(());
         }
         if self.news {
-            let rows = self.ledger.read().rows(Span::ALL).await?;
-            self.show_rows(&rows);
+            self.kept.take_if(|(read, _)| began.since(*read) >= WHOLE);
+            let since = match self.kept {
+                Some(_) => At(self.keeping.now().0.saturating_sub(RECENT)),
+                None => Span::ALL.since,
+            };
+            let rows = self.ledger.read().rows(Span { since, ..Span::ALL }).await?;
+            self.show_rows(&rows, began);
             self.news = false;
         } else {
             self.show_source();
@@ -202,7 +215,8 @@ impl Keeper {
         Ok(())
     }
 
-    fn show_rows(&self, rows: &Rows) {
+    /// Shows what the rows come to. They are all there are where nothing is kept yet.
+    fn show_rows(&mut self, rows: &Rows, read: Moment) {
         let keeping = &self.keeping;
         let settings = keeping.settings.as_ref().map(LiveSettings::now);
         // What cannot be read was complained about when the settings were read.
@@ -215,11 +229,24 @@ impl Keeper {
         let currency = currency.or_else(|| priced_in(rows));
         let by = By { tariff: tariff.as_ref(), currency: currency.as_deref(), zone: &zone };
         let network = keeping.network.to_string();
-        for earner in &keeping.earners {
+        let until = At(now.0.saturating_sub(SETTLED));
+        let mut kept = Vec::new();
+        for (place, earner) in keeping.earners.iter().enumerate() {
             let (network, hotkey) = (network.as_str(), earner.hotkey.as_str());
             let registration = registration(keeping.join, rows, network, hotkey);
-            let looked = Looked { rows, network, hotkey, by, rules: &rules, registration, now };
-            self.show_view(earner, EarningsView::of(&looked));
+            let before = self.kept.as_ref().and_then(|(_, kept)| kept.get(place));
+            let rules = &rules;
+            let looked =
+                Looked { rows, kept: before, network, hotkey, by, rules, registration, now };
+            if before.is_none() {
+                kept.push(Kept::of(&looked, until));
+            }
+            let view = EarningsView::of(&looked);
+            let before = earner.snapshot.borrow().earnings.clone();
+            self.show_view(earner, view.or_last_of(&before));
+        }
+        if !kept.is_empty() {
+            self.kept = Some((read, kept));
         }
     }
 
