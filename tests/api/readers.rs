@@ -138,9 +138,10 @@ async fn a_slow_reader_loses_the_oldest_and_is_told_how_many() {
     stream.read_exact(&mut head).unwrap();
     assert_eq!(&head, b"HTTP/1.1 200");
 
-    // More than the connection and the buffer take together; nobody waits for the reader.
+    // Far more than the system's buffers of the connection (tens of megabytes) and ours take together; nobody
+    // waits for the reader.
     const ALL: usize = 40_000;
-    let text = "x".repeat(1000);
+    let text = "x".repeat(4000);
     let telling = tokio::time::timeout(std::time::Duration::from_secs(60), async {
         for i in 0..ALL {
             events.emit(Event::Sample { when: SampleWhen::Before, text: format!("{i} {text}") });

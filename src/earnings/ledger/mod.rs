@@ -250,13 +250,24 @@ async fn writable(path: &Path) -> Result<SqliteConnection, LedgerError> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
     let mut connection = options.connect().await.map_err(fail)?;
-    let check = sqlx::query("PRAGMA quick_check(1)").fetch_one(&mut connection).await;
+    match checked(&mut connection, path).await {
+        Ok(()) => Ok(connection),
+        Err(error) => {
+            // In order: whoever puts the file aside must not meet one that is still being closed.
+            let _ = connection.close().await;
+            Err(error)
+        }
+    }
+}
+
+async fn checked(connection: &mut SqliteConnection, path: &Path) -> Result<(), LedgerError> {
+    let fail = |error: sqlx::Error| told(path, &error);
+    let check = sqlx::query("PRAGMA quick_check(1)").fetch_one(&mut *connection).await;
     let verdict: String = check.map_err(fail)?.get(0);
     if verdict != "ok" {
         return Err(LedgerError::Damaged { file: path.to_owned(), reason: verdict });
     }
-    probe(&mut connection).await.map_err(fail)?;
-    Ok(connection)
+    probe(connection).await.map_err(fail)
 }
 
 /// Puts a damaged file aside, with what belongs to it, and begins a new one.
@@ -268,9 +279,10 @@ async fn replace(path: &Path, now: At) -> Result<Opened, LedgerError> {
     };
     let kept = (0..).map(free).find(|name| !name.exists()).unwrap_or_else(|| free(0));
     for end in ["-wal", "-shm"] {
-        let part = beside(path, end);
-        if part.exists() {
-            fs::rename(&part, beside(&kept, end)).map_err(io)?;
+        match fs::rename(beside(path, end), beside(&kept, end)) {
+            // There need not be any.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            moved => moved.map_err(io)?,
         }
     }
     fs::rename(path, &kept).map_err(io)?;

@@ -190,7 +190,10 @@ pub(super) fn in_short<'a>(view: &View, theme: &Theme) -> Vec<Line<'a>> {
     let earnings = &view.miner.earnings;
     let today = earnings.sum(Time::Today).zip(earnings.unit);
     let earned = match (today, &earnings.source) {
-        (Some((today, unit)), _) => words::amount_of(today.earned, unit),
+        (Some((today, unit)), _) => words::earned_and_left(
+            &words::amount_of(today.earned, unit),
+            today.net.as_ref().map(|(net, currency)| words::net(net, currency)).as_deref(),
+        ),
         (None, Source::NotPublished) => screens::NOT_PUBLISHED.to_owned(),
         (None, _) => screens::UNKNOWN.to_owned(),
     };

@@ -39,6 +39,14 @@ pub fn net(net: &Exact, currency: &str) -> String {
     format!("{} {currency}", net.decimal(2))
 }
 
+/// What was earned, and what is left of it after electricity where that is known.
+pub fn earned_and_left(earned: &str, left: Option<&str>) -> String {
+    match left {
+        Some(left) => format!("{earned}; {left} left after electricity"),
+        None => earned.to_owned(),
+    }
+}
+
 /// Why the last day paid nothing, and what to do.
 pub fn why(why: &WhyView) -> String {
     format!("{} {}", why.sentence, why.advice)
