@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use url::Url;
 
 use super::{Exit, Failure};
@@ -19,7 +20,7 @@ pub enum Asked {
     /// The server's answer, as it came.
     Told(Vec<u8>),
     /// It answers with this status instead: there is no such thing, or not for anybody.
-    Refused(u16),
+    Refused(StatusCode),
     /// It answers with more than anybody would publish there.
     TooLarge,
     /// It does not answer; why, as a clause.
@@ -30,7 +31,7 @@ impl Asked {
     /// The same of a server's own word: one that fails counts as silent.
     fn of_server(self) -> Self {
         match self {
-            Self::Refused(status @ 500..) => Self::Silent(format!("status {status}")),
+            Self::Refused(status) if status.is_server_error() => Self::Silent(status.to_string()),
             other => other,
         }
     }
@@ -58,7 +59,7 @@ async fn get(http: &HttpClient, url: Url, largest: usize) -> Asked {
     };
     match http.exchange(request, largest, PATIENCE).await {
         Ok(answer) if answer.status.is_success() => Asked::Told(answer.body),
-        Ok(answer) => Asked::Refused(answer.status.as_u16()),
+        Ok(answer) => Asked::Refused(answer.status),
         Err(ExchangeError::TooLarge(_)) => Asked::TooLarge,
         Err(error) => Asked::Silent(error.to_string()),
     }

@@ -2,31 +2,36 @@
 //! it: what was earned. The miner itself never looks at money.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::board::Board;
 use crate::earnings::view::EarningsView;
-use crate::telemetry::spent::Activity;
+use crate::telemetry::spent::{Activity, TimeSheet};
 
-/// The purse of one miner. Cheap to clone.
+/// The purse of one miner. Cheap to clone. It does not keep the miner's board alive: whoever waits for
+/// the last snapshot is told when the miner has ended.
 #[derive(Clone, Debug)]
-pub struct Purse(Arc<Board>);
+pub struct Purse {
+    board: Weak<Board>,
+    time: TimeSheet,
+}
 
 impl Purse {
     pub(super) fn of(board: &Arc<Board>) -> Self {
-        Self(Arc::clone(board))
+        Self { board: Arc::downgrade(board), time: board.time().clone() }
     }
 
     /// What all of its time went into, since it was started.
     pub fn spent(&self) -> BTreeMap<Activity, Duration> {
-        self.0.time().totals()
+        self.time.totals()
     }
 
-    /// Shows what was earned.
+    /// Shows what was earned, while the miner is there.
     pub fn show(&self, view: EarningsView) {
-        if self.0.read(|snapshot| snapshot.earnings != view) {
-            self.0.update(|snapshot| snapshot.earnings = view);
+        let Some(board) = self.board.upgrade() else { return };
+        if board.read(|snapshot| snapshot.earnings != view) {
+            board.update(|snapshot| snapshot.earnings = view);
         }
     }
 }

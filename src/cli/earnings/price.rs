@@ -127,7 +127,10 @@ impl Source {
         let host = || self.host();
         let body = match ask(&self.url, LARGEST, clock).await {
             Asked::Told(body) => body,
-            Asked::Refused(status) => return Err(FetchError::Refused { host: host(), status }),
+            Asked::Refused(status) => {
+                let status = status.as_u16();
+                return Err(FetchError::Refused { host: host(), status });
+            }
             Asked::TooLarge => {
                 let why = "its answer is larger than any price".to_owned();
                 return Err(FetchError::Silent { host: host(), why });
